@@ -1,0 +1,46 @@
+package prim
+
+import "fmt"
+
+// Map applies Expr to its operands element by element. Every operand has the
+// rank of the result and, along each axis, the result's size or 1 (broadcast).
+// Operands are converted to Compute when read and the result to Out when
+// written, so a cast is a Map of the identity. Shape is the result's shape; it
+// may be larger than every operand's.
+type Map struct {
+	unfinished
+	Expr         Expr
+	Compute, Out DType // Compute is F32, F64 or I64
+	Shape        []int
+}
+
+// Name returns "map".
+func (Map) Name() string { return "map" }
+
+// Infer checks the operands against Shape.
+func (m Map) Infer(in []Type) (Type, error) {
+	if err := checkDomain("map", m.Expr, m.Compute, in, m.Shape); err != nil {
+		return Type{}, err
+	}
+	return Type{m.Out, m.Shape}, nil
+}
+
+func checkDomain(name string, e Expr, compute DType, in []Type, shape []int) error {
+	if err := e.Check(len(in)); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if compute == Bool {
+		return fmt.Errorf("%s: compute type: want f32, f64 or i64, got bool", name)
+	}
+	for i, t := range in {
+		if len(t.Shape) != len(shape) {
+			return fmt.Errorf("%s: operand %d: want rank %d, got %v", name, i, len(shape), t.Shape)
+		}
+		for k, n := range t.Shape {
+			if n != 1 && n != shape[k] {
+				return fmt.Errorf("%s: operand %d: want sizes of %v or 1, got %v", name, i, shape, t.Shape)
+			}
+		}
+	}
+	return nil
+}

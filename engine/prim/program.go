@@ -1,0 +1,102 @@
+package prim
+
+import "fmt"
+
+// ID names a node of a Program: its index. Invalid is returned after an error.
+type ID int32
+
+// Invalid is the ID that stands for "no value".
+const Invalid ID = -1
+
+// Prim is one primitive with its attributes, a small comparable-by-print value.
+type Prim interface {
+	// Name is the lower-case name, for example "conv".
+	Name() string
+	// Infer checks the operand types and returns the result's.
+	Infer(in []Type) (Type, error)
+	// Eval is the plain kernel. Float operands are F64 tensors whatever the
+	// declared type, so that it serves as oracle; out is the declared result type
+	// with F32 read as F64. It never keeps or writes its operands.
+	Eval(in []*Tensor, out Type) (*Tensor, error)
+	// VJP appends to b the gradient with respect to every operand, given grad, the
+	// gradient of the node out. Invalid stands for "no gradient flows" (integer
+	// operands, comparisons).
+	VJP(b *Builder, in []ID, out, grad ID) ([]ID, error)
+}
+
+// Node is one application of a primitive. A nil Prim is a program input.
+type Node struct {
+	Prim Prim
+	In   []ID
+	Type Type
+}
+
+// Input is a program input. Donate says that the caller gives the buffer up:
+// the executable may reuse its storage for an output of equal type.
+type Input struct {
+	Name   string
+	ID     ID
+	Donate bool
+}
+
+// Output is a named result.
+type Output struct {
+	Name string
+	ID   ID
+}
+
+// Program is a straight-line tensor program. Nodes are in topological order.
+type Program struct {
+	Nodes   []Node
+	Inputs  []Input
+	Outputs []Output
+}
+
+// Input returns the position of a named input, -1 when there is none.
+func (p *Program) Input(name string) int {
+	for i, in := range p.Inputs {
+		if in.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Output returns the position of a named output, -1 when there is none.
+func (p *Program) Output(name string) int {
+	for i, o := range p.Outputs {
+		if o.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Validate checks operand order, recomputes every type and reports the first difference.
+func (p *Program) Validate() error {
+	for i, n := range p.Nodes {
+		if n.Prim == nil {
+			continue
+		}
+		in := make([]Type, len(n.In))
+		for k, id := range n.In {
+			if id < 0 || int(id) >= i {
+				return fmt.Errorf("prim: node %d (%s): operand %d: want an earlier node, got %d", i, n.Prim.Name(), k, id)
+			}
+			in[k] = p.Nodes[id].Type
+		}
+		t, err := n.Prim.Infer(in)
+		if err != nil {
+			return fmt.Errorf("prim: node %d: %w", i, err)
+		}
+		if !t.Equal(n.Type) {
+			return fmt.Errorf("prim: node %d (%s): want type %s, got %s", i, n.Prim.Name(), t, n.Type)
+		}
+	}
+	for _, o := range p.Outputs {
+		if o.ID < 0 || int(o.ID) >= len(p.Nodes) {
+			return fmt.Errorf("prim: output %q: want a node, got %d", o.Name, o.ID)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package prim
+
+import (
+	"fmt"
+	"slices"
+)
+
+// DType is the element type of a program value. Every ONNX integer type
+// computes as I64; float16 and bfloat16 compute as F32.
+type DType uint8
+
+// Element types.
+const (
+	F32 DType = iota
+	F64
+	I64
+	Bool
+)
+
+// String returns "f32", "f64", "i64" or "bool".
+func (d DType) String() string { return [...]string{"f32", "f64", "i64", "bool"}[d] }
+
+// Float reports whether d is F32 or F64.
+func (d DType) Float() bool { return d <= F64 }
+
+// Size returns the bytes of one element.
+func (d DType) Size() int { return [...]int{4, 8, 8, 1}[d] }
+
+// Type is the type of a program value: sizes are always known. Rank 0 is a scalar.
+type Type struct {
+	DType DType
+	Shape []int
+}
+
+// Len returns the number of elements.
+func (t Type) Len() int { return Prod(t.Shape) }
+
+// Bytes returns the storage size.
+func (t Type) Bytes() int { return t.Len() * t.DType.Size() }
+
+// Equal reports equal dtype and shape.
+func (t Type) Equal(o Type) bool { return t.DType == o.DType && slices.Equal(t.Shape, o.Shape) }
+
+// String prints for example "f32[64 3 32 32]".
+func (t Type) String() string { return fmt.Sprintf("%s%v", t.DType, t.Shape) }
+
+// Prod returns the product of sizes, 1 for none.
+func Prod(sizes []int) int {
+	n := 1
+	for _, s := range sizes {
+		n *= s
+	}
+	return n
+}
+
+// Tensor is a host array, row-major. Exactly the slice that DType names is used.
+type Tensor struct {
+	Type
+	F32 []float32
+	F64 []float64
+	I64 []int64
+	B   []bool
+}
+
+// NewTensor returns zeros of type t.
+func NewTensor(t Type) *Tensor {
+	x := &Tensor{Type: Type{t.DType, slices.Clone(t.Shape)}}
+	switch n := t.Len(); t.DType {
+	case F32:
+		x.F32 = make([]float32, n)
+	case F64:
+		x.F64 = make([]float64, n)
+	case I64:
+		x.I64 = make([]int64, n)
+	case Bool:
+		x.B = make([]bool, n)
+	}
+	return x
+}
+
+// F32Tensor wraps data, which must hold the product of shape elements.
+func F32Tensor(data []float32, shape ...int) *Tensor {
+	return &Tensor{Type: Type{F32, shape}, F32: data}
+}
+
+// F64Tensor wraps data.
+func F64Tensor(data []float64, shape ...int) *Tensor {
+	return &Tensor{Type: Type{F64, shape}, F64: data}
+}
+
+// I64Tensor wraps data.
+func I64Tensor(data []int64, shape ...int) *Tensor {
+	return &Tensor{Type: Type{I64, shape}, I64: data}
+}
+
+// Check reports a tensor whose storage does not fit its type.
+func (t *Tensor) Check() error {
+	n := map[DType]int{F32: len(t.F32), F64: len(t.F64), I64: len(t.I64), Bool: len(t.B)}[t.DType]
+	if n != t.Len() {
+		return fmt.Errorf("prim: tensor %s: want %d elements, got %d", t.Type, t.Len(), n)
+	}
+	return nil
+}
+
+// Cast returns a copy converted to d: floats truncate toward zero when cast to
+// I64, anything non-zero is true, true is 1.
+func (t *Tensor) Cast(d DType) *Tensor {
+	out := NewTensor(Type{d, t.Shape})
+	for i := range out.Len() {
+		switch d {
+		case F32:
+			if t.DType == F32 {
+				out.F32[i] = t.F32[i]
+			} else {
+				out.F32[i] = float32(t.Float(i))
+			}
+		case F64:
+			out.F64[i] = t.Float(i)
+		case I64:
+			out.I64[i] = t.Int(i)
+		case Bool:
+			switch t.DType {
+			case F32, F64:
+				out.B[i] = t.Float(i) != 0
+			default:
+				out.B[i] = t.Int(i) != 0
+			}
+		}
+	}
+	return out
+}
+
+// Float returns element i as float64.
+func (t *Tensor) Float(i int) float64 {
+	switch t.DType {
+	case F32:
+		return float64(t.F32[i])
+	case F64:
+		return t.F64[i]
+	case I64:
+		return float64(t.I64[i])
+	}
+	if t.B[i] {
+		return 1
+	}
+	return 0
+}
+
+// Int returns element i as int64.
+func (t *Tensor) Int(i int) int64 {
+	switch t.DType {
+	case I64:
+		return t.I64[i]
+	case Bool:
+		if t.B[i] {
+			return 1
+		}
+		return 0
+	}
+	return int64(t.Float(i))
+}

@@ -1,0 +1,3 @@
+module github.com/entangle-nas/entangle
+
+go 1.26

@@ -1,0 +1,30 @@
+package ops
+
+import (
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// Lookup returns the rules of an operator in a domain ("ai.onnx" and "" are one), nil when there are none.
+func Lookup(domain, name string) *Op { return byName[ir.NormalDomain(domain)+"."+name] }
+
+// Facts holds what is known of every value of a graph, by name.
+type Facts struct {
+	Values map[string]Fact
+	Sites  map[*ir.Node]*Site // one per node, in and out facts filled
+}
+
+// Hooks lets a caller change how a graph becomes a program. Nil functions do the plain thing.
+type Hooks struct {
+	// Init returns the value of an initialiser; the plain thing is a constant.
+	// Integer and Bool initialisers are always constants and never asked for.
+	Init func(b *prim.Builder, t *ir.Tensor) prim.ID
+	// Output may replace output k of a node after it is lowered.
+	Output func(b *prim.Builder, n *ir.Node, k int, v prim.ID) prim.ID
+	// Training, Float, Seed: see Lowering.
+	Training bool
+	Float    prim.DType
+	Seed     prim.ID
+	// Update receives running statistics by initialiser name.
+	Update func(name string, v prim.ID)
+}

@@ -1,0 +1,114 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// Op is one operator. Nil functions mean: no rule. Without Infer nothing
+// downstream has a known shape; without Axes every axis is pinned; without Lower
+// the operator cannot run.
+type Op struct {
+	Name   string
+	Domain string // "" is the default ONNX domain
+	Since  int    // first opset version the rules hold for
+	Doc    string // one line; formula and ONNX operator versions
+
+	Infer func(s *Site) ([]Fact, error)
+	Lower func(l *Lowering) ([]prim.ID, error)
+	Axes  func(s *Site, a *Axes)
+	Cost  func(s *Site) Cost
+	Cut   func(c *Cut) error
+	// Train marks operators whose lowering depends on Lowering.Training.
+	Train bool
+}
+
+// Fact is what is known of a value: its type and, when it can be computed from
+// constants (or from the bound shapes), its elements.
+type Fact struct {
+	Type  ir.Type
+	Const *ir.Tensor // nil when not known
+	// Weight is true when the value is an initialiser (or a constant node's output),
+	// false when it is computed, even if Const is known.
+	Weight bool
+}
+
+// Present reports whether the value exists (an omitted optional input does not).
+func (f Fact) Present() bool { return f.Type.Kind != ir.KindNone }
+
+// Shape returns the sizes, -1 for unknown; nil when the rank is unknown.
+func (f Fact) Shape() []int { return f.Type.Sizes() }
+
+// Site is one node with what is known around it. In has one entry per node
+// input, Out (after inference) one per node output; omitted ones are zero Facts.
+type Site struct {
+	Node  *ir.Node
+	Opset int // version of the node's domain
+	In    []Fact
+	Out   []Fact
+}
+
+// Input returns the fact of input i, the zero Fact when absent.
+func (s *Site) Input(i int) Fact {
+	if i < len(s.In) && i < len(s.Node.Inputs) && s.Node.Inputs[i] != "" {
+		return s.In[i]
+	}
+	return Fact{}
+}
+
+// Errorf prefixes an error with the node's address.
+func (s *Site) Errorf(stage, format string, args ...any) error {
+	return fmt.Errorf("%s: node %q (%s, opset %d): %w", stage, s.Node.Name, s.Node.OpType, s.Opset, fmt.Errorf(format, args...))
+}
+
+// Cost is the price of one node at the site's shapes, for the whole bound batch.
+type Cost struct {
+	MACs float64 // multiply-accumulates of products and convolutions; elementwise work counts 0
+}
+
+// Lowering is what Lower works on: append primitives to B and return one ID
+// per node output (prim.Invalid for outputs that the node omits).
+type Lowering struct {
+	*Site
+	B  *prim.Builder
+	In []prim.ID // prim.Invalid for omitted inputs
+	// Training selects training behaviour (BatchNormalization, Dropout).
+	Training bool
+	// Float is the dtype floating values compute in (F32 or F64).
+	Float prim.DType
+	// Seed is an I64 [2] value for random operators; prim.Invalid means none (dropout is the identity).
+	Seed prim.ID
+	// Update records that the model's state named by input i (a running
+	// statistic) becomes v after a training step. Nil outside training.
+	Update func(input int, v prim.ID)
+}
+
+// DType returns the program dtype that an ONNX element type computes in.
+func (l *Lowering) DType(d ir.DType) prim.DType {
+	switch {
+	case d.IsFloat():
+		return l.Float
+	case d == ir.Bool:
+		return prim.Bool
+	}
+	return prim.I64
+}
+
+// ConstInts returns input i as integers, or an error with the node's address when it is not constant.
+func (s *Site) ConstInts(i int) ([]int, error) {
+	f := s.Input(i)
+	if f.Const == nil {
+		return nil, s.Errorf("ops", "input %d %q: want a constant, got a computed value", i, s.Node.Input(i))
+	}
+	v, err := f.Const.Int64s()
+	if err != nil {
+		return nil, s.Errorf("ops", "input %d: %w", i, err)
+	}
+	out := make([]int, len(v))
+	for k, x := range v {
+		out[k] = int(x)
+	}
+	return out, nil
+}
