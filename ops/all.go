@@ -1,12 +1,23 @@
 package ops
 
-// All lists every operator, grouped as in docs/ops.md.
-var All = []*Op{}
+import "sync"
 
-var byName = func() map[string]*Op {
-	m := make(map[string]*Op, len(All))
-	for _, o := range All {
-		m[o.Domain+"."+o.Name] = o
-	}
-	return m
-}()
+// All lists every operator, grouped as in docs/ops.md.
+func All() []*Op {
+	return []*Op{}
+}
+
+var (
+	tableOnce sync.Once
+	table     map[string]*Op // by domain + "." + name; filled by Lookup, since rules call Lookup themselves
+)
+
+func lookup(key string) *Op {
+	tableOnce.Do(func() {
+		table = map[string]*Op{}
+		for _, o := range All() {
+			table[o.Domain+"."+o.Name] = o
+		}
+	})
+	return table[key]
+}

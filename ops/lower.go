@@ -6,7 +6,7 @@ import (
 )
 
 // Lookup returns the rules of an operator in a domain ("ai.onnx" and "" are one), nil when there are none.
-func Lookup(domain, name string) *Op { return byName[ir.NormalDomain(domain)+"."+name] }
+func Lookup(domain, name string) *Op { return lookup(ir.NormalDomain(domain) + "." + name) }
 
 // Facts holds what is known of every value of a graph, by name.
 type Facts struct {
