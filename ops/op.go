@@ -16,13 +16,22 @@ type Op struct {
 	Since  int    // first opset version the rules hold for
 	Doc    string // one line; formula and ONNX operator versions
 
+	// Infer is called when every present input is a ranked tensor of known element
+	// type; sizes may be unknown (-1). It returns one Fact per node output.
 	Infer func(s *Site) ([]Fact, error)
+	// Lower is called when the types of all inputs and outputs are static.
 	Lower func(l *Lowering) ([]prim.ID, error)
 	Axes  func(s *Site, a *Axes)
 	Cost  func(s *Site) Cost
 	Cut   func(c *Cut) error
+	// State lists the inputs that are running statistics: kept with the weights,
+	// moved by Lowering.Update, never trained and never masked.
+	State []int
 	// Train marks operators whose lowering depends on Lowering.Training.
 	Train bool
+	// Moves marks operators whose output elements are input elements, moved by
+	// rules that do not look at them: partly known integers pass through them.
+	Moves bool
 }
 
 // Fact is what is known of a value: its type and, when it can be computed from
@@ -30,9 +39,20 @@ type Op struct {
 type Fact struct {
 	Type  ir.Type
 	Const *ir.Tensor // nil when not known
+	// Partial holds, row-major, the elements of an integer value of which only some
+	// are known (a shape with symbolic sizes); nil when Const is set or none is known.
+	Partial []Elem
 	// Weight is true when the value is an initialiser (or a constant node's output),
 	// false when it is computed, even if Const is known.
 	Weight bool
+}
+
+// Elem is one element of a partly known integer value. Param names the symbolic
+// dimension that an unknown element is the size of; it may be empty.
+type Elem struct {
+	Value int
+	Known bool
+	Param string
 }
 
 // Present reports whether the value exists (an omitted optional input does not).

@@ -1,0 +1,231 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// AnyDim is the key of InferModel's bind that names every unnamed unknown input dimension.
+const AnyDim = "*"
+
+// InferModel computes the type, and where possible the elements, of every value
+// of the model's graph.
+//
+// bind gives sizes (≥ 1) to symbolic dimensions by name; bind[AnyDim] gives one
+// to unknown input dimensions without a name. Dimensions that stay unbound stay
+// symbolic as far as the rules can carry them. Values computed from constants or
+// from static shapes get their elements in Fact.Const when they are small.
+//
+// An operator without rules is no error: its outputs take the type that
+// value_info declares, or an unranked tensor of undefined element type. A rule
+// that refuses its node, or a result that contradicts the declared type of
+// value_info or of a graph output, is an error; all of them are reported at once.
+func InferModel(m *ir.Model, bind map[string]int) (*Facts, error) {
+	if err := checkBind(bind); err != nil {
+		return nil, err
+	}
+	in := inference{
+		model:    m,
+		declared: map[string]ir.Type{},
+		facts:    &Facts{Values: map[string]Fact{}, Sites: map[*ir.Node]*Site{}},
+	}
+	g := m.Graph
+	for _, list := range [][]ir.Value{g.Info, g.Outputs} {
+		for _, v := range list {
+			t := bindType(v.Type, bind, false)
+			if old, ok := in.declared[v.Name]; ok {
+				if r, err := refine(old, t); err == nil {
+					t = r
+				}
+			}
+			in.declared[v.Name] = t
+		}
+	}
+	for _, t := range g.Inits {
+		in.facts.Values[t.Name] = Fact{Type: t.Type(), Const: t, Weight: true}
+	}
+	for _, v := range g.Inputs {
+		if _, ok := in.facts.Values[v.Name]; !ok {
+			in.facts.Values[v.Name] = Fact{Type: known(bindType(v.Type, bind, true))}
+		}
+	}
+	for _, n := range g.Nodes {
+		in.node(n)
+	}
+	if err := errors.Join(in.errs...); err != nil {
+		return nil, err
+	}
+	return in.facts, nil
+}
+
+type inference struct {
+	model    *ir.Model
+	declared map[string]ir.Type
+	facts    *Facts
+	errs     []error
+}
+
+func (in *inference) node(n *ir.Node) {
+	s := &Site{Node: n, Opset: int(in.model.Opset(n.Domain)), In: make([]Fact, len(n.Inputs))}
+	in.facts.Sites[n] = s
+	for i, name := range n.Inputs {
+		if name == "" {
+			continue
+		}
+		f, ok := in.facts.Values[name]
+		if !ok {
+			in.errs = append(in.errs, s.Errorf("infer", "input %d: want a value of an earlier node, got %q", i, name))
+			f = Fact{Type: unknown()}
+		}
+		s.In[i] = f
+	}
+	op := usable(n, s.Opset)
+	s.Out = make([]Fact, len(n.Outputs))
+	if op != nil && op.Infer != nil && inferable(s) {
+		out, err := op.Infer(s)
+		if err != nil {
+			in.errs = append(in.errs, err)
+		}
+		copy(s.Out, out)
+	}
+	for k, name := range n.Outputs {
+		if name == "" {
+			s.Out[k] = Fact{}
+			continue
+		}
+		s.Out[k].Type = known(s.Out[k].Type)
+		if want, ok := in.declared[name]; ok {
+			t, err := refine(s.Out[k].Type, want)
+			if err != nil {
+				in.errs = append(in.errs, s.Errorf("infer", "output %d %q: %w", k, name, err))
+			} else {
+				s.Out[k].Type = t
+			}
+		}
+	}
+	if op != nil {
+		if err := fold(op, s); err != nil {
+			in.errs = append(in.errs, err)
+		}
+	}
+	for k, name := range n.Outputs {
+		if name != "" {
+			in.facts.Values[name] = s.Out[k]
+		}
+	}
+}
+
+// inferable reports whether every present input is a ranked tensor of known
+// element type: the condition under which Op.Infer is called.
+func inferable(s *Site) bool {
+	for i, name := range s.Node.Inputs {
+		t := s.In[i].Type
+		if name != "" && (t.Kind != ir.KindTensor || !t.Ranked || t.Elem == ir.Undefined) {
+			return false
+		}
+	}
+	return true
+}
+
+// usable returns the rules that hold for a node, nil when there are none.
+func usable(n *ir.Node, opset int) *Op {
+	op := Lookup(n.Domain, n.OpType)
+	if op == nil || opset < op.Since {
+		return nil
+	}
+	return op
+}
+
+func unknown() ir.Type { return ir.Type{Kind: ir.KindTensor} }
+
+// known replaces "no type" by an unranked tensor: the value exists.
+func known(t ir.Type) ir.Type {
+	if t.Kind == ir.KindNone {
+		return unknown()
+	}
+	return t
+}
+
+func checkBind(bind map[string]int) error {
+	var bad []string
+	for name, n := range bind {
+		if n < 1 {
+			bad = append(bad, fmt.Sprintf("infer: dimension %q: want a size ≥ 1, got %d", name, n))
+		}
+	}
+	slices.Sort(bad)
+	var errs []error
+	for _, s := range bad {
+		errs = append(errs, errors.New(s))
+	}
+	return errors.Join(errs...)
+}
+
+// bindType replaces bound names by sizes; with anonymous set, unnamed unknown dimensions take bind[AnyDim].
+func bindType(t ir.Type, bind map[string]int, anonymous bool) ir.Type {
+	t = t.Clone()
+	for i, d := range t.Shape {
+		if d.Known() {
+			continue
+		}
+		key := d.Param
+		if key == "" && anonymous {
+			key = AnyDim
+		}
+		if n, ok := bind[key]; ok && key != "" {
+			t.Shape[i].Size = n
+		}
+	}
+	return t
+}
+
+// refine returns what two statements about one value say together; want is the declared one.
+func refine(got, want ir.Type) (ir.Type, error) {
+	if want.Kind == ir.KindNone {
+		return got, nil
+	}
+	if got.Kind == ir.KindTensor && got.Elem == ir.Undefined && !got.Ranked {
+		return want, nil
+	}
+	contradiction := func() (ir.Type, error) {
+		return got, fmt.Errorf("type: want %s as declared, got %s", want, got)
+	}
+	if got.Kind != want.Kind {
+		return contradiction()
+	}
+	if got.Kind != ir.KindTensor {
+		return got, nil
+	}
+	if want.Elem != ir.Undefined && got.Elem != ir.Undefined && want.Elem != got.Elem {
+		return contradiction()
+	}
+	out := got.Clone()
+	if out.Elem == ir.Undefined {
+		out.Elem = want.Elem
+	}
+	if !want.Ranked {
+		return out, nil
+	}
+	if !got.Ranked {
+		out.Ranked, out.Shape = true, want.Clone().Shape
+		return out, nil
+	}
+	if len(got.Shape) != len(want.Shape) {
+		return contradiction()
+	}
+	for i, w := range want.Shape {
+		d := &out.Shape[i]
+		switch {
+		case d.Known() && w.Known() && d.Size != w.Size:
+			return contradiction()
+		case !d.Known() && w.Known():
+			d.Size = w.Size
+		case !d.Known() && d.Param == "":
+			d.Param = w.Param
+		}
+	}
+	return out, nil
+}
