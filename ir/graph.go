@@ -90,6 +90,14 @@ func (g *Graph) Init(name string) *Tensor {
 	return nil
 }
 
+// Label returns what messages and dimensions call the node: its name, else its first output.
+func (n *Node) Label() string {
+	if n.Name != "" {
+		return n.Name
+	}
+	return n.Output(0)
+}
+
 // Attr returns the attribute of that name, nil when there is none.
 func (n *Node) Attr(name string) *Attr {
 	for i := range n.Attrs {

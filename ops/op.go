@@ -24,6 +24,12 @@ type Op struct {
 	Axes  func(s *Site, a *Axes)
 	Cost  func(s *Site) Cost
 	Cut   func(c *Cut) error
+	// Kernel names the weight input and its spatial axes when a smaller centred
+	// kernel can stand in for the node's (odd sizes, pads that can shrink with it).
+	Kernel func(s *Site) (input int, axes []int, ok bool)
+	// Residual marks operators whose result, when one of two equally shaped inputs
+	// is left out, is the other input (Add).
+	Residual bool
 	// State lists the inputs that are running statistics: kept with the weights,
 	// moved by Lowering.Update, never trained and never masked.
 	State []int

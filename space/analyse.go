@@ -1,0 +1,464 @@
+package space
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// Member is one axis that a group lives on. Units[u] lists the positions of unit
+// u along the axis: one for plain channels, a block after a flatten.
+type Member struct {
+	Value string
+	Axis  int
+	Units [][]int
+	// Weight: the value is a trained initialiser. Contracted: its positions are
+	// summed against activations. Statistic: it holds running statistics.
+	Weight, Contracted, Statistic bool
+}
+
+// Group is a set of units that can be kept or cut one by one, each on all
+// members at once.
+type Group struct {
+	Name    string   // Nodes[0], made unique
+	Nodes   []string // labels of the nodes whose weights give birth to the units, in graph order
+	Size    int      // units
+	Members []Member
+}
+
+// Pin is an axis that must keep its size.
+type Pin struct {
+	Value  string
+	Axis   int
+	Reason string
+}
+
+// Analysis is what Analyse finds.
+type Analysis struct {
+	Model  *ir.Model
+	Facts  *ops.Facts
+	Groups []*Group
+	// Pins holds, by value name and axis, why an axis with weights' positions is not elastic.
+	Pins map[string]map[int]string
+}
+
+type axisID struct {
+	value string
+	axis  int
+}
+
+type analysis struct {
+	facts  *ops.Facts
+	index  map[axisID]int // axis → number
+	axes   []axisID
+	start  []int32 // first position of each axis
+	parent []int32
+	pin    map[int]string // axis → reason
+	role   map[int]bool   // axis of a weight that is contracted
+	state  map[string]bool
+	birth  map[int]*ir.Node // axis of a weight → node that it gives units to
+}
+
+// Analyse partitions the positions of all axes of a normal graph into groups.
+// Facts must be static (every shape known under the binding they were inferred with).
+func Analyse(m *ir.Model, f *ops.Facts) (*Analysis, error) {
+	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}}
+	if err := a.number(m.Graph); err != nil {
+		return nil, err
+	}
+	for _, v := range m.Graph.Inputs {
+		if m.Graph.Init(v.Name) == nil {
+			a.pinAll(v.Name, fmt.Sprintf("graph input %q keeps its shape", v.Name))
+		}
+	}
+	for _, n := range m.Graph.Nodes {
+		if err := a.node(n); err != nil {
+			return nil, err
+		}
+	}
+	for _, v := range m.Graph.Outputs {
+		a.pinAll(v.Name, fmt.Sprintf("graph output %q keeps its shape", v.Name))
+	}
+	return a.groups(m)
+}
+
+// number gives every axis of every value a range of positions.
+func (a *analysis) number(g *ir.Graph) error {
+	next := int32(0)
+	add := func(name string) error {
+		f, ok := a.facts.Values[name]
+		if !ok || name == "" {
+			return nil
+		}
+		if _, done := a.index[axisID{name, 0}]; done {
+			return nil
+		}
+		if f.Type.Kind != ir.KindTensor || !f.Type.Static() {
+			return nil
+		}
+		for i, n := range f.Shape() {
+			id := axisID{name, i}
+			a.index[id] = len(a.axes)
+			a.axes = append(a.axes, id)
+			a.start = append(a.start, next)
+			if int(next)+n > 1<<30 {
+				return fmt.Errorf("space: value %q: the model's axes have more than 2³⁰ positions in all", name)
+			}
+			next += int32(n)
+		}
+		return nil
+	}
+	for _, t := range g.Inits {
+		if err := add(t.Name); err != nil {
+			return err
+		}
+	}
+	for _, v := range g.Inputs {
+		if err := add(v.Name); err != nil {
+			return err
+		}
+	}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			if err := add(o); err != nil {
+				return err
+			}
+		}
+	}
+	a.start = append(a.start, next)
+	a.parent = make([]int32, next)
+	for i := range a.parent {
+		a.parent[i] = int32(i)
+	}
+	return nil
+}
+
+func (a *analysis) find(x int32) int32 {
+	for a.parent[x] != x {
+		a.parent[x] = a.parent[a.parent[x]]
+		x = a.parent[x]
+	}
+	return x
+}
+
+func (a *analysis) union(x, y int32) {
+	x, y = a.find(x), a.find(y)
+	if x < y {
+		a.parent[y] = x
+	} else {
+		a.parent[x] = y
+	}
+}
+
+func (a *analysis) size(axis int) int { return int(a.start[axis+1] - a.start[axis]) }
+
+func (a *analysis) pinAxis(axis int, reason string) {
+	if _, done := a.pin[axis]; !done {
+		a.pin[axis] = reason
+	}
+}
+
+func (a *analysis) pinAll(value, reason string) {
+	for i := 0; ; i++ {
+		axis, ok := a.index[axisID{value, i}]
+		if !ok {
+			return
+		}
+		a.pinAxis(axis, reason)
+	}
+}
+
+// node applies the links and pins of one node.
+func (a *analysis) node(n *ir.Node) error {
+	site := a.facts.Sites[n]
+	op := ops.Lookup(n.Domain, n.OpType)
+	all := slices.Concat(n.Inputs, n.Outputs)
+	if op == nil || op.Axes == nil || site == nil {
+		for _, v := range all {
+			a.pinAll(v, fmt.Sprintf("node %q (%s) has no axis rule", n.Name, n.OpType))
+		}
+		return nil
+	}
+	for _, i := range op.State {
+		a.state[n.Input(i)] = true
+	}
+	for _, v := range all {
+		if f, ok := a.facts.Values[v]; v != "" && (!ok || !f.Type.Static()) {
+			for _, w := range all {
+				a.pinAll(w, fmt.Sprintf("node %q (%s) has a value %q of unknown shape", n.Name, n.OpType, v))
+			}
+			return nil
+		}
+	}
+	var ax ops.Axes
+	op.Axes(site, &ax)
+	name := func(r ops.AxisRef) string {
+		if r.Out {
+			return n.Output(r.Index)
+		}
+		return n.Input(r.Index)
+	}
+	lookup := func(r ops.AxisRef) (int, error) {
+		i, ok := a.index[axisID{name(r), r.Axis}]
+		if !ok {
+			return 0, fmt.Errorf("space: node %q (%s): axis rule names axis %d of %q, which has type %s", n.Name, n.OpType, r.Axis, name(r), a.facts.Values[name(r)].Type)
+		}
+		return i, nil
+	}
+	touched := map[int]bool{}
+	for _, l := range ax.Links {
+		if name(l.A) == "" || name(l.B) == "" {
+			continue
+		}
+		x, err := lookup(l.A)
+		if err != nil {
+			return err
+		}
+		y, err := lookup(l.B)
+		if err != nil {
+			return err
+		}
+		touched[x], touched[y] = true, true
+		if l.Role == ops.Contracted {
+			a.role[x], a.role[y] = true, true
+		}
+		if l.Role == ops.Born {
+			for _, id := range []int{x, y} {
+				if _, done := a.birth[id]; !done {
+					a.birth[id] = n
+				}
+			}
+		}
+		if err := a.link(n, l, x, y); err != nil {
+			return err
+		}
+	}
+	for _, p := range ax.Pins {
+		if name(p.Ref) == "" {
+			continue
+		}
+		x, err := lookup(p.Ref)
+		if err != nil {
+			return err
+		}
+		touched[x] = true
+		a.pinAxis(x, fmt.Sprintf("node %q (%s): %s", n.Name, n.OpType, p.Reason))
+	}
+	for _, v := range all {
+		for i := 0; ; i++ {
+			x, ok := a.index[axisID{v, i}]
+			if !ok {
+				break
+			}
+			if !touched[x] && a.size(x) > 1 {
+				a.pinAxis(x, fmt.Sprintf("node %q (%s) says nothing of axis %d of %q", n.Name, n.OpType, i, v))
+			}
+		}
+	}
+	return nil
+}
+
+func (a *analysis) link(n *ir.Node, l ops.Link, x, y int) error {
+	if l.PairsA == nil && l.PairsB == nil {
+		if a.size(x) != a.size(y) {
+			return fmt.Errorf("space: node %q (%s): axis rule ties axes of sizes %d and %d", n.Name, n.OpType, a.size(x), a.size(y))
+		}
+		for i := range a.size(x) {
+			a.union(a.start[x]+int32(i), a.start[y]+int32(i))
+		}
+		return nil
+	}
+	if len(l.PairsA) != len(l.PairsB) {
+		return fmt.Errorf("space: node %q (%s): axis rule gives %d positions for %d", n.Name, n.OpType, len(l.PairsA), len(l.PairsB))
+	}
+	for i, p := range l.PairsA {
+		q := l.PairsB[i]
+		if p < 0 || p >= a.size(x) || q < 0 || q >= a.size(y) {
+			return fmt.Errorf("space: node %q (%s): axis rule ties position %d of %d with %d of %d", n.Name, n.OpType, p, a.size(x), q, a.size(y))
+		}
+		a.union(a.start[x]+int32(p), a.start[y]+int32(q))
+	}
+	return nil
+}
+
+// groups collects the classes that no pin reaches and that live on weights.
+func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
+	pinned := map[int32]string{}
+	order := make([]int, 0, len(a.pin))
+	for x := range a.pin {
+		order = append(order, x)
+	}
+	sort.Ints(order)
+	for _, x := range order {
+		for p := a.start[x]; p < a.start[x+1]; p++ {
+			if r := a.find(p); pinned[r] == "" {
+				pinned[r] = a.pin[x]
+			}
+		}
+	}
+	weights := map[string]bool{}
+	for _, t := range m.Graph.Inits {
+		weights[t.Name] = t.DType.IsFloat()
+	}
+	an := &Analysis{Model: m, Facts: a.facts, Pins: map[string]map[int]string{}}
+	type class struct {
+		axes []int
+		pos  []int
+	}
+	classes := map[int32]*class{}
+	var roots []int32
+	onWeight := map[int32]bool{}
+	for x, id := range a.axes {
+		w := weights[id.value]
+		for p := a.start[x]; p < a.start[x+1]; p++ {
+			r := a.find(p)
+			if why := pinned[r]; why != "" {
+				if w && a.size(x) > 1 {
+					if an.Pins[id.value] == nil {
+						an.Pins[id.value] = map[int]string{}
+					}
+					if an.Pins[id.value][id.axis] == "" {
+						an.Pins[id.value][id.axis] = why
+					}
+				}
+				continue
+			}
+			c := classes[r]
+			if c == nil {
+				c = &class{}
+				classes[r] = c
+				roots = append(roots, r)
+			}
+			c.axes = append(c.axes, x)
+			c.pos = append(c.pos, int(p-a.start[x]))
+			onWeight[r] = onWeight[r] || w
+		}
+	}
+	bySig := map[string]*Group{}
+	for _, r := range roots {
+		if !onWeight[r] {
+			continue
+		}
+		c := classes[r]
+		sig := fmt.Sprint(c.axes)
+		g := bySig[sig]
+		if g == nil {
+			g = &Group{}
+			bySig[sig] = g
+			an.Groups = append(an.Groups, g)
+			for i, x := range c.axes {
+				if i > 0 && x == c.axes[i-1] {
+					continue
+				}
+				id := a.axes[x]
+				g.Members = append(g.Members, Member{Value: id.value, Axis: id.axis, Weight: weights[id.value] && !a.state[id.value],
+					Contracted: a.role[x] && weights[id.value], Statistic: a.state[id.value]})
+				if n := a.birth[x]; weights[id.value] && n != nil && !slices.Contains(g.Nodes, n.Label()) {
+					g.Nodes = append(g.Nodes, n.Label())
+				}
+			}
+			if len(g.Nodes) == 0 {
+				g.Nodes = []string{g.Members[0].Value}
+			}
+			g.Name = g.Nodes[0]
+		}
+		k := -1
+		for i, x := range c.axes {
+			if i == 0 || x != c.axes[i-1] {
+				k++
+				g.Members[k].Units = append(g.Members[k].Units, nil)
+			}
+			g.Members[k].Units[g.Size] = append(g.Members[k].Units[g.Size], c.pos[i])
+		}
+		g.Size++
+	}
+	an.Groups = slices.DeleteFunc(an.Groups, func(g *Group) bool { return g.Size < 2 })
+	unique := map[string]int{}
+	for _, g := range an.Groups {
+		unique[g.Name]++
+		if k := unique[g.Name]; k > 1 {
+			g.Name = fmt.Sprintf("%s#%d", g.Name, k)
+		}
+	}
+	return an, nil
+}
+
+// Keep returns, for every value of the group, which positions stay when only the
+// given units do, merged into keep. Positions outside the group stay.
+func (g *Group) Keep(an *Analysis, units []int, cut map[string][][]bool) {
+	in := make([]bool, g.Size)
+	for _, u := range units {
+		in[u] = true
+	}
+	for _, mb := range g.Members {
+		shape := an.Facts.Values[mb.Value].Shape()
+		if cut[mb.Value] == nil {
+			cut[mb.Value] = make([][]bool, len(shape))
+		}
+		if cut[mb.Value][mb.Axis] == nil {
+			cut[mb.Value][mb.Axis] = make([]bool, shape[mb.Axis])
+		}
+		for u, ps := range mb.Units {
+			if !in[u] {
+				for _, p := range ps {
+					cut[mb.Value][mb.Axis][p] = true
+				}
+			}
+		}
+	}
+}
+
+// Positions turns a set of cut positions into the kept ones, in ascending order.
+func Positions(cut map[string][][]bool) map[string]ops.Positions {
+	out := make(map[string]ops.Positions, len(cut))
+	for v, axes := range cut {
+		pos := make(ops.Positions, len(axes))
+		for i, c := range axes {
+			if c == nil || !slices.Contains(c, true) {
+				continue
+			}
+			pos[i] = []int{}
+			for p, gone := range c {
+				if !gone {
+					pos[i] = append(pos[i], p)
+				}
+			}
+		}
+		out[v] = pos
+	}
+	return out
+}
+
+// Matches reports whether a node name matches any of the globs (path.Match syntax without separators' meaning).
+func Matches(globs []string, name string) bool {
+	for _, g := range globs {
+		if globMatch(g, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func globMatch(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == s
+	}
+	if !strings.HasPrefix(s, parts[0]) {
+		return false
+	}
+	s = s[len(parts[0]):]
+	last := len(parts) - 1
+	for _, p := range parts[1:last] {
+		i := strings.Index(s, p)
+		if i < 0 {
+			return false
+		}
+		s = s[i+len(p):]
+	}
+	return strings.HasSuffix(s, parts[last])
+}

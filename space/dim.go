@@ -1,0 +1,121 @@
+package space
+
+import (
+	"fmt"
+	"slices"
+
+)
+
+// Dim is one decision. Choices ascend and are nested: what a choice keeps, every
+// larger one keeps too; the last is the original.
+type Dim struct {
+	Name    string // kind:node, unique in a space
+	Kind    string // of Kinds
+	Node    string // label of the node (or group) it speaks of
+	Choices []int  // width: units kept; kernel: size; depth: 0 skips, 1 keeps
+	// Order ranks a width's units, most important first; nil is the order of the file.
+	Order []int
+}
+
+// AxisEffect says which positions of one axis of one value a dim owns, and, for
+// each, the first (smallest) choice that keeps it.
+type AxisEffect struct {
+	Value      string
+	Axis       int
+	Own, First []int
+	// Mask: the value is a weight whose coefficients the supernet scales. Contracted: see Member.
+	Mask, Contracted bool
+}
+
+// Gate is a residual branch that choice 0 of its dim removes.
+type Gate struct {
+	Node     string   // label of the residual node
+	Branch   string   // value scaled by the coefficient of choice 1
+	Shortcut string   // value that stands for the node's output when skipped
+	Nodes    []string // outputs[0] of the branch's nodes
+}
+
+// Effect is what a dim does to the model; masks, cost and extraction are written over it.
+type Effect struct {
+	Axes []AxisEffect
+	Gate *Gate
+}
+
+// Kind is one kind of elastic dimension.
+type Kind struct {
+	Name, Doc string
+	// Find lists the dims of this kind that a model offers.
+	Find func(an *Analysis, o Options) []Dim
+	// Bind checks a dim against the model and returns its effect.
+	Bind func(an *Analysis, d Dim) (*Effect, error)
+}
+
+// Kinds lists every kind of dimension. Omitted: attention heads and embedding
+// width are widths of groups whose units span several axes; they need no kind.
+var Kinds = []Kind{widthKind, kernelKind, depthKind}
+
+// KindByName returns a kind.
+func KindByName(name string) (Kind, error) {
+	var names []string
+	for _, k := range Kinds {
+		if k.Name == name {
+			return k, nil
+		}
+		names = append(names, k.Name)
+	}
+	return Kind{}, fmt.Errorf("space: kind %q: want one of %v", name, names)
+}
+
+// Check reports choices that are not positive, ascending and nested up to full.
+func (d Dim) check(full int, lowest int) error {
+	if len(d.Choices) == 0 || d.Choices[len(d.Choices)-1] != full {
+		return fmt.Errorf("space: dimension %q: choices: want ascending numbers that end with the original %d, got %v", d.Name, full, d.Choices)
+	}
+	for i, c := range d.Choices {
+		if c < lowest || (i > 0 && c <= d.Choices[i-1]) {
+			return fmt.Errorf("space: dimension %q: choices: want ascending numbers from %d on, got %v", d.Name, lowest, d.Choices)
+		}
+	}
+	return nil
+}
+
+// Options says what New offers.
+type Options struct {
+	Divisor    int      // widths are multiples of it (and the original); 0 is 8
+	MinRatio   float64  // smallest width as a share of the original; 0 is 0.25
+	MaxChoices int      // most choices per width; 0 is 8
+	Kinds      []string // nil is all
+	Elastic    []string // node globs: only these may change; nil is all
+	Keep       []string // node globs: these stay as they are
+}
+
+func (o Options) allows(nodes ...string) bool {
+	for _, n := range nodes {
+		if Matches(o.Keep, n) {
+			return false
+		}
+	}
+	return len(o.Elastic) == 0 || slices.ContainsFunc(nodes, func(n string) bool { return Matches(o.Elastic, n) })
+}
+
+func (o *Options) defaults() error {
+	if o.Divisor == 0 {
+		o.Divisor = 8
+	}
+	if o.MinRatio == 0 {
+		o.MinRatio = 0.25
+	}
+	if o.MaxChoices == 0 {
+		o.MaxChoices = 8
+	}
+	if o.Divisor < 1 || o.MinRatio < 0 || o.MinRatio > 1 || o.MaxChoices < 1 {
+		return fmt.Errorf("space: options: want divisor ≥ 1, smallest ratio in [0, 1] and at least 1 choice, got %+v", *o)
+	}
+	for _, k := range o.Kinds {
+		if _, err := KindByName(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
