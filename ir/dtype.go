@@ -5,7 +5,7 @@ import "fmt"
 // DType is an element type, numbered as ONNX TensorProto.DataType.
 type DType int32
 
-// Element types of ONNX up to IR version 12.
+// Element types of ONNX up to IR version 13.
 const (
 	Undefined    DType = 0
 	Float32      DType = 1

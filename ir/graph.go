@@ -49,6 +49,7 @@ type Function struct {
 	Opsets                      []Opset
 	Info                        []Value
 	Meta                        []Prop
+	Extra                       []byte
 }
 
 // Graph is a list of nodes in topological order over named values.
@@ -57,6 +58,7 @@ type Graph struct {
 	Inputs    []Value // initialisers that the file also lists as inputs stay listed here
 	Outputs   []Value
 	Inits     []*Tensor
+	Sparse    []*Sparse // sparse initialisers
 	Nodes     []*Node
 	Info      []Value // value_info
 	Meta      []Prop
@@ -65,10 +67,11 @@ type Graph struct {
 
 // Value is a typed name: a graph input, output or value_info entry.
 type Value struct {
-	Name string
-	Type Type
-	Doc  string
-	Meta []Prop
+	Name  string
+	Type  Type
+	Doc   string
+	Meta  []Prop
+	Extra []byte
 }
 
 // Node applies one operator. Empty names in Inputs and Outputs are omitted optionals.
@@ -206,7 +209,9 @@ type Attr struct {
 	Strings   [][]byte
 	Tensors   []*Tensor
 	Graphs    []*Graph
-	Extra     []byte // sparse tensors and types, as protobuf fields
+	Sparse    []*Sparse // one for AttrSparseTensor, any number for AttrSparseTensors
+	Types     []Type    // one for AttrType, any number for AttrTypes
+	Extra     []byte    // unknown protobuf fields
 }
 
 // IntAttr, IntsAttr, FloatAttr, StringAttr and TensorAttr build attributes.
@@ -231,67 +236,3 @@ func StringAttr(name, v string) Attr { return Attr{Name: name, Kind: AttrString,
 
 // TensorAttr builds a tensor attribute.
 func TensorAttr(name string, t *Tensor) Attr { return Attr{Name: name, Kind: AttrTensor, T: t} }
-
-// Clone returns a deep copy of the model; tensors' Raw bytes are shared, since
-// edits replace tensors and never write into them.
-func (m *Model) Clone() *Model {
-	c := *m
-	c.Opsets = append([]Opset(nil), m.Opsets...)
-	c.Meta = append([]Prop(nil), m.Meta...)
-	c.Graph = m.Graph.Clone()
-	c.Functions = append([]*Function(nil), m.Functions...)
-	return &c
-}
-
-// Clone returns a copy of the graph whose nodes, attributes and lists can be
-// edited freely; tensors' Raw bytes are shared.
-func (g *Graph) Clone() *Graph {
-	if g == nil {
-		return nil
-	}
-	c := *g
-	c.Inputs, c.Outputs, c.Info = cloneValues(g.Inputs), cloneValues(g.Outputs), cloneValues(g.Info)
-	c.Meta = append([]Prop(nil), g.Meta...)
-	c.Inits = make([]*Tensor, len(g.Inits))
-	for i, t := range g.Inits {
-		ct := *t
-		c.Inits[i] = &ct
-	}
-	c.Nodes = make([]*Node, len(g.Nodes))
-	for i, n := range g.Nodes {
-		c.Nodes[i] = n.Clone()
-	}
-	return &c
-}
-
-func cloneValues(vs []Value) []Value {
-	out := make([]Value, len(vs))
-	for i, v := range vs {
-		out[i] = v
-		out[i].Type = v.Type.Clone()
-	}
-	return out
-}
-
-// Clone returns a copy that can be edited freely, subgraphs included.
-func (n *Node) Clone() *Node {
-	c := *n
-	c.Inputs = append([]string(nil), n.Inputs...)
-	c.Outputs = append([]string(nil), n.Outputs...)
-	c.Meta = append([]Prop(nil), n.Meta...)
-	c.Attrs = make([]Attr, len(n.Attrs))
-	for i, a := range n.Attrs {
-		a.Ints = append([]int64(nil), a.Ints...)
-		a.Floats = append([]float32(nil), a.Floats...)
-		a.G = a.G.Clone()
-		if a.Graphs != nil {
-			gs := make([]*Graph, len(a.Graphs))
-			for k, g := range a.Graphs {
-				gs[k] = g.Clone()
-			}
-			a.Graphs = gs
-		}
-		c.Attrs[i] = a
-	}
-	return &c
-}

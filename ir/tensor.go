@@ -20,6 +20,15 @@ type Tensor struct {
 	Raw     []byte
 	Strings [][]byte
 	Meta    []Prop
+	Extra   []byte
+}
+
+// Sparse is a constant of which most elements are zero. Values is a vector of
+// the others and carries the name; Indices is int64, either linear positions
+// [nnz] or coordinates [nnz, rank], ascending.
+type Sparse struct {
+	Values, Indices *Tensor
+	Dims            []int
 }
 
 // Len returns the number of elements; 1 for a scalar.
@@ -35,6 +44,7 @@ func (t *Tensor) Clone() *Tensor {
 	c.Raw = append([]byte(nil), t.Raw...)
 	c.Strings = append([][]byte(nil), t.Strings...)
 	c.Meta = append([]Prop(nil), t.Meta...)
+	c.Extra = append([]byte(nil), t.Extra...)
 	return &c
 }
 

@@ -42,15 +42,17 @@ const (
 )
 
 // Type is the type of a value. Elem, Ranked and Shape speak of tensors; Inner
-// of sequences, optionals and map values; Key of maps.
+// of sequences, optionals and map values; Key of maps; Domain and Name of
+// opaque types.
 type Type struct {
-	Kind       Kind
-	Elem       DType
-	Ranked     bool // false: the rank is unknown and Shape is nil
-	Shape      []Dim
-	Key        DType
-	Inner      *Type
-	Denotation string
+	Kind         Kind
+	Elem         DType
+	Ranked       bool // false: the rank is unknown and Shape is nil
+	Shape        []Dim
+	Key          DType
+	Inner        *Type
+	Domain, Name string
+	Denotation   string
 }
 
 // TensorType returns a tensor type of known sizes; a negative size is an unknown dimension.
