@@ -1,0 +1,133 @@
+//go:build cgo
+
+package ort
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/ir"
+	onnxruntime "github.com/yalue/onnxruntime_go"
+)
+
+type session struct {
+	s       *onnxruntime.DynamicAdvancedSession
+	graph   *ir.Graph
+	label   string
+	inputs  []string
+	outputs []string
+}
+
+func (s *session) Close() error {
+	if s.s == nil {
+		return nil
+	}
+	err := s.s.Destroy()
+	s.s = nil
+	return err
+}
+
+func (s *session) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
+	if s.s == nil {
+		return nil, fmt.Errorf("ort: %s: want an open session, got a closed one", s.label)
+	}
+	if err := runtimes.CheckFeed(Name, s.graph, in); err != nil {
+		return nil, err
+	}
+	ins, outs := make([]onnxruntime.Value, len(s.inputs)), make([]onnxruntime.Value, len(s.outputs))
+	defer destroy(ins)
+	for i, name := range s.inputs {
+		v, err := toValue(in[name])
+		if err != nil {
+			return nil, fmt.Errorf("ort: %s: input %q: %w", s.label, name, err)
+		}
+		ins[i] = v
+	}
+	defer destroy(outs)
+	if err := s.s.Run(ins, outs); err != nil {
+		return nil, fmt.Errorf("ort: %s: %w", s.label, err)
+	}
+	res := make(map[string]*ir.Tensor, len(outs))
+	for i, name := range s.outputs {
+		t, err := fromValue(name, outs[i])
+		if err != nil {
+			return nil, fmt.Errorf("ort: %s: output %q: %w", s.label, name, err)
+		}
+		res[name] = t
+	}
+	return res, nil
+}
+
+func destroy(vs []onnxruntime.Value) {
+	for _, v := range vs {
+		if v != nil {
+			_ = v.Destroy()
+		}
+	}
+}
+
+func toValue(t *ir.Tensor) (onnxruntime.Value, error) {
+	if len(t.Dims) == 0 {
+		return nil, fmt.Errorf("want a tensor of rank 1 or more, got a scalar of %s", t.DType)
+	}
+	shape := make(onnxruntime.Shape, len(t.Dims))
+	for i, d := range t.Dims {
+		shape[i] = int64(d)
+	}
+	if t.DType == ir.String || t.Len() == 0 {
+		return nil, fmt.Errorf("want numbers, got %s", t.Type())
+	}
+	return onnxruntime.NewCustomDataTensor(shape, t.Raw, onnxruntime.TensorElementDataType(t.DType))
+}
+
+func fromValue(name string, v onnxruntime.Value) (*ir.Tensor, error) {
+	var dims []int
+	for _, d := range v.GetShape() {
+		dims = append(dims, int(d))
+	}
+	switch v := v.(type) {
+	case *onnxruntime.Tensor[float32]:
+		return ir.NewFloat32(name, dims, v.GetData()), nil
+	case *onnxruntime.Tensor[float64]:
+		raw := make([]byte, 0, 8*len(v.GetData()))
+		for _, x := range v.GetData() {
+			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
+		}
+		return &ir.Tensor{Name: name, DType: ir.Float64, Dims: dims, Raw: raw}, nil
+	case *onnxruntime.Tensor[int64]:
+		return ir.NewInt64(name, dims, v.GetData()), nil
+	case *onnxruntime.Tensor[int32]:
+		return integers(name, ir.Int32, dims, v.GetData())
+	case *onnxruntime.Tensor[int16]:
+		return integers(name, ir.Int16, dims, v.GetData())
+	case *onnxruntime.Tensor[int8]:
+		return integers(name, ir.Int8, dims, v.GetData())
+	case *onnxruntime.Tensor[uint8]:
+		return integers(name, ir.Uint8, dims, v.GetData())
+	case *onnxruntime.Tensor[uint16]:
+		return integers(name, ir.Uint16, dims, v.GetData())
+	case *onnxruntime.Tensor[uint32]:
+		return integers(name, ir.Uint32, dims, v.GetData())
+	case *onnxruntime.Tensor[uint64]:
+		return integers(name, ir.Uint64, dims, v.GetData())
+	case *onnxruntime.Tensor[bool]:
+		ints := make([]int64, len(v.GetData()))
+		for i, b := range v.GetData() {
+			if b {
+				ints[i] = 1
+			}
+		}
+		return ir.NewInts(name, ir.Bool, dims, ints)
+	}
+	return nil, fmt.Errorf("want a tensor of float32, float64, bool or 8 to 64 bit integers, got another kind of value")
+}
+
+func integers[T int8 | int16 | int32 | uint8 | uint16 | uint32 | uint64](name string, dt ir.DType, dims []int, data []T) (*ir.Tensor, error) {
+	ints := make([]int64, len(data))
+	for i, v := range data {
+		ints[i] = int64(v)
+	}
+	return ir.NewInts(name, dt, dims, ints)
+}
