@@ -42,6 +42,7 @@ type Analysis struct {
 	Model  *ir.Model
 	Facts  *ops.Facts
 	Groups []*Group
+	Batch  int // samples that the facts were inferred for; 1 when the model fixes its batch
 	// Pins holds, by value name and axis, why an axis with weights' positions is not elastic.
 	Pins map[string]map[int]string
 }
@@ -285,6 +286,21 @@ func (a *analysis) link(n *ir.Node, l ops.Link, x, y int) error {
 	return nil
 }
 
+// batchOf returns the bound size of the first input's leading dimension when the
+// model leaves it open.
+func batchOf(m *ir.Model, f *ops.Facts) int {
+	for _, v := range m.Graph.Inputs {
+		if m.Graph.Init(v.Name) != nil || len(v.Type.Shape) == 0 {
+			continue
+		}
+		if s := f.Values[v.Name].Shape(); !v.Type.Shape[0].Known() && len(s) > 0 {
+			return max(s[0], 1)
+		}
+		return 1
+	}
+	return 1
+}
+
 // groups collects the classes that no pin reaches and that live on weights.
 func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
 	pinned := map[int32]string{}
@@ -304,7 +320,7 @@ func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
 	for _, t := range m.Graph.Inits {
 		weights[t.Name] = t.DType.IsFloat()
 	}
-	an := &Analysis{Model: m, Facts: a.facts, Pins: map[string]map[int]string{}}
+	an := &Analysis{Model: m, Facts: a.facts, Batch: batchOf(m, a.facts), Pins: map[string]map[int]string{}}
 	type class struct {
 		axes []int
 		pos  []int

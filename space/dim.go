@@ -3,7 +3,6 @@ package space
 import (
 	"fmt"
 	"slices"
-
 )
 
 // Dim is one decision. Choices ascend and are nested: what a choice keeps, every
@@ -118,4 +117,3 @@ func (o *Options) defaults() error {
 	}
 	return nil
 }
-

@@ -1,0 +1,372 @@
+package space
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// Metric is what a budget is counted in.
+type Metric string
+
+// Metrics: multiply-accumulates of one sample, trained parameters, bytes of all initialisers.
+const (
+	MACs   Metric = "macs"
+	Params Metric = "params"
+	Bytes  Metric = "bytes"
+)
+
+// Metrics lists every metric.
+var Metrics = []Metric{MACs, Params, Bytes}
+
+// term is the cost of one node or tensor: a table over the choices of the few
+// dims that it depends on, row-major, or (when the table would be too large) a
+// product of axis sizes, each linear in the choices.
+type term struct {
+	dims   []int
+	sizes  []int
+	table  []float64
+	factor float64
+	axes   []linear
+	at     func(choice []int) float64 // of a term in product form: the exact cost, by choice per t.dims
+}
+
+// linear is an axis size: base + Σ_d kept_d[choice].
+type linear struct {
+	base float64
+	dims []int
+	kept [][]float64
+}
+
+// CostModel gives the cost of a subnet and its exact expectation under
+// independent choices.
+type CostModel struct {
+	Metric Metric
+	fixed  float64
+	terms  []term
+	dims   []int // choices per dim
+}
+
+const tableLimit = 1 << 14
+
+type touch struct {
+	axis int
+	dim  int
+	ax   AxisEffect
+}
+
+// Cost builds the cost model of a supernet.
+func (s *Supernet) Cost(metric Metric) (*CostModel, error) {
+	c := &CostModel{Metric: metric}
+	for _, d := range s.Space.Dims {
+		c.dims = append(c.dims, len(d.Choices))
+	}
+	touches := map[string][]touch{}
+	closed := map[string][]int{} // outputs[0] of a node → gates around it
+	for d, e := range s.Effects {
+		for _, ax := range e.Axes {
+			touches[ax.Value] = append(touches[ax.Value], touch{ax.Axis, d, ax})
+		}
+		if e.Gate != nil {
+			for _, n := range e.Gate.Nodes {
+				closed[n] = append(closed[n], d)
+			}
+		}
+	}
+	switch metric {
+	case MACs:
+		return c, s.macs(c, touches, closed)
+	case Params, Bytes:
+		return c, s.weights(c, metric, touches, closed)
+	}
+	return nil, fmt.Errorf("space: metric %q: want one of %v", metric, Metrics)
+}
+
+func (s *Supernet) macs(c *CostModel, touches map[string][]touch, closed map[string][]int) error {
+	batch := float64(s.An.Batch)
+	for _, n := range s.An.Model.Graph.Nodes {
+		op, site := ops.Lookup(n.Domain, n.OpType), s.An.Facts.Sites[n]
+		if op == nil || op.Cost == nil || site == nil {
+			continue
+		}
+		full := op.Cost(site).MACs / batch
+		if full == 0 {
+			continue
+		}
+		values := slices.Concat(n.Inputs, n.Outputs)
+		t := term{dims: slices.Clone(closed[n.Output(0)])}
+		for _, v := range values {
+			for _, x := range touches[v] {
+				t.dims = append(t.dims, x.dim)
+			}
+		}
+		gates := closed[n.Output(0)]
+		c.add(&t, full, func(choice []int) float64 {
+			for k, d := range t.dims {
+				if slices.Contains(gates, d) && choice[k] == 0 {
+					return 0
+				}
+			}
+			at := *site
+			at.In, at.Out = slices.Clone(site.In), slices.Clone(site.Out)
+			for i := range at.In {
+				at.In[i] = resized(site.In[i], touches[n.Input(i)], t.dims, choice)
+			}
+			for i := range at.Out {
+				at.Out[i] = resized(site.Out[i], touches[n.Output(i)], t.dims, choice)
+			}
+			return op.Cost(&at).MACs / batch
+		}, func() []linear {
+			var axes []linear
+			seen := map[string]bool{}
+			for _, v := range values {
+				for _, l := range s.linears(v, touches[v]) {
+					// One axis of a product appears on several values with the same dims: count it once.
+					if key := fmt.Sprint(l); !seen[key] {
+						seen[key] = true
+						axes = append(axes, l)
+					}
+				}
+			}
+			for _, d := range gates {
+				axes = append(axes, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
+			}
+			return axes
+		})
+	}
+	return nil
+}
+
+// resized returns a fact whose type has the sizes of the given choices.
+func resized(f ops.Fact, ts []touch, dims, choice []int) ops.Fact {
+	if len(ts) == 0 {
+		return f
+	}
+	f.Type = f.Type.Clone()
+	for _, t := range ts {
+		c := choice[slices.Index(dims, t.dim)]
+		for _, first := range t.ax.First {
+			if first > c {
+				f.Type.Shape[t.axis].Size--
+			}
+		}
+	}
+	return f
+}
+
+func (s *Supernet) linears(value string, ts []touch) []linear {
+	byAxis := map[int]*linear{}
+	var order []int
+	for _, t := range ts {
+		l := byAxis[t.axis]
+		if l == nil {
+			l = &linear{base: float64(s.An.Facts.Values[value].Shape()[t.axis])}
+			byAxis[t.axis] = l
+			order = append(order, t.axis)
+		}
+		kept := make([]float64, len(s.Space.Dims[t.dim].Choices))
+		for _, first := range t.ax.First {
+			for c := first; c < len(kept); c++ {
+				kept[c]++
+			}
+		}
+		l.base -= float64(len(t.ax.Own))
+		l.dims, l.kept = append(l.dims, t.dim), append(l.kept, kept)
+	}
+	out := make([]linear, len(order))
+	for i, a := range order {
+		out[i] = *byAxis[a]
+	}
+	return out
+}
+
+func (s *Supernet) weights(c *CostModel, metric Metric, touches map[string][]touch, closed map[string][]int) error {
+	owners := map[string][][]int{} // initialiser → gates around each node that reads it
+	state := map[string]bool{}
+	for _, n := range s.An.Model.Graph.Nodes {
+		for _, v := range n.Inputs {
+			owners[v] = append(owners[v], closed[n.Output(0)])
+		}
+		if op := ops.Lookup(n.Domain, n.OpType); op != nil {
+			for _, i := range op.State {
+				state[n.Input(i)] = true
+			}
+		}
+	}
+	for _, t := range s.An.Model.Graph.Inits {
+		width := 1.0
+		if metric == Bytes {
+			width = float64(t.DType.Bits()) / 8
+		} else if !t.DType.IsFloat() || state[t.Name] {
+			continue
+		}
+		full := float64(t.Len()) * width
+		// A tensor goes when every node that reads it does; with one reader that is
+		// the reader's gates, with several it stays.
+		var gates []int
+		if o := owners[t.Name]; len(o) == 1 {
+			gates = o[0]
+		}
+		tm := term{dims: slices.Clone(gates)}
+		for _, x := range touches[t.Name] {
+			tm.dims = append(tm.dims, x.dim)
+		}
+		fact := ops.Fact{Type: t.Type()}
+		c.add(&tm, full, func(choice []int) float64 {
+			for k, d := range tm.dims {
+				if slices.Contains(gates, d) && choice[k] == 0 {
+					return 0
+				}
+			}
+			return float64(ir.Prod(resized(fact, touches[t.Name], tm.dims, choice).Shape())) * width
+		}, func() []linear {
+			axes := s.linears(t.Name, touches[t.Name])
+			for _, d := range gates {
+				axes = append(axes, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
+			}
+			return axes
+		})
+	}
+	return nil
+}
+
+// add completes a term: constant, table, or product form when the table is too large.
+func (c *CostModel) add(t *term, full float64, at func(choice []int) float64, axes func() []linear) {
+	slices.Sort(t.dims)
+	t.dims = slices.Compact(t.dims)
+	if len(t.dims) == 0 {
+		c.fixed += full
+		return
+	}
+	n := 1
+	for _, d := range t.dims {
+		t.sizes = append(t.sizes, c.dims[d])
+		if n *= c.dims[d]; n > tableLimit {
+			break
+		}
+	}
+	if n > tableLimit {
+		t.axes, t.at = axes(), at
+		t.factor = full
+		for _, l := range t.axes {
+			t.factor /= l.at(func(d int) int { return c.dims[d] - 1 })
+		}
+		c.terms = append(c.terms, *t)
+		return
+	}
+	t.table = make([]float64, n)
+	choice := make([]int, len(t.dims))
+	for i := range t.table {
+		r := i
+		for k := len(t.dims) - 1; k >= 0; k-- {
+			choice[k] = r % t.sizes[k]
+			r /= t.sizes[k]
+		}
+		t.table[i] = at(choice)
+	}
+	c.terms = append(c.terms, *t)
+}
+
+func (l linear) at(choice func(d int) int) float64 {
+	v := l.base
+	for k, d := range l.dims {
+		v += l.kept[k][choice(d)]
+	}
+	return v
+}
+
+// At returns the cost of one subnet, by choice index per dim.
+func (c *CostModel) At(choice []int) float64 {
+	total := c.fixed
+	for _, t := range c.terms {
+		if t.table == nil {
+			own := make([]int, len(t.dims))
+			for k, d := range t.dims {
+				own[k] = choice[d]
+			}
+			total += t.at(own)
+			continue
+		}
+		i := 0
+		for k, d := range t.dims {
+			i = i*t.sizes[k] + choice[d]
+		}
+		total += t.table[i]
+	}
+	return total
+}
+
+// Expect returns the expected cost when choices are drawn independently with
+// probabilities coef, and its gradient. Terms in product form are exact while no
+// dim owns two of the axes; otherwise they take the product of expectations.
+func (c *CostModel) Expect(coef [][]float64) (float64, [][]float64) {
+	grad := make([][]float64, len(c.dims))
+	for d := range grad {
+		grad[d] = make([]float64, c.dims[d])
+	}
+	total := c.fixed
+	for _, t := range c.terms {
+		if t.table == nil {
+			total += t.product(coef, grad)
+		} else {
+			total += t.expect(coef, grad)
+		}
+	}
+	return total, grad
+}
+
+func (t *term) expect(coef, grad [][]float64) float64 {
+	n := len(t.dims)
+	choice := make([]int, n)
+	pre := make([]float64, n+1)
+	total := 0.0
+	for i, v := range t.table {
+		r := i
+		for k := n - 1; k >= 0; k-- {
+			choice[k] = r % t.sizes[k]
+			r /= t.sizes[k]
+		}
+		pre[0] = 1
+		for k, d := range t.dims {
+			pre[k+1] = pre[k] * coef[d][choice[k]]
+		}
+		total += v * pre[n]
+		post := 1.0
+		for k := n - 1; k >= 0; k-- {
+			d := t.dims[k]
+			grad[d][choice[k]] += v * pre[k] * post
+			post *= coef[d][choice[k]]
+		}
+	}
+	return total
+}
+
+func (t *term) product(coef, grad [][]float64) float64 {
+	vals := make([]float64, len(t.axes))
+	total := t.factor
+	for i, l := range t.axes {
+		vals[i] = l.base
+		for k, d := range l.dims {
+			for c, p := range coef[d] {
+				vals[i] += p * l.kept[k][c]
+			}
+		}
+		total *= vals[i]
+	}
+	for i, l := range t.axes {
+		rest := t.factor
+		for j, v := range vals {
+			if j != i {
+				rest *= v
+			}
+		}
+		for k, d := range l.dims {
+			for c := range coef[d] {
+				grad[d][c] += rest * l.kept[k][c]
+			}
+		}
+	}
+	return total
+}

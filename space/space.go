@@ -1,0 +1,290 @@
+package space
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// Space is a list of dims over one model.
+type Space struct {
+	Source string // fingerprint of the model
+	Dims   []Dim
+}
+
+// Fingerprint identifies a model's graph: SHA-256 over its nodes and initialisers
+// (names, operators, attributes that are numbers or strings, weights), in hex.
+func Fingerprint(m *ir.Model) string {
+	h := sha256.New()
+	for _, t := range m.Graph.Inits {
+		fmt.Fprintf(h, "t %q %d %v\n", t.Name, t.DType, t.Dims)
+		h.Write(t.Raw)
+	}
+	for _, n := range m.Graph.Nodes {
+		fmt.Fprintf(h, "n %q %q %q %q\n", n.Domain, n.OpType, n.Inputs, n.Outputs)
+		for _, a := range n.Attrs {
+			fmt.Fprintf(h, "a %q %d %d %v %q %v %v %q\n", a.Name, a.Kind, a.I, a.F, a.S, a.Ints, a.Floats, a.Strings)
+			if a.T != nil {
+				fmt.Fprintf(h, "t %d %v\n", a.T.DType, a.T.Dims)
+				h.Write(a.T.Raw)
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// New offers every dim of the asked kinds that the model allows. It is an error
+// when there is none.
+func New(an *Analysis, o Options) (*Space, error) {
+	if err := o.defaults(); err != nil {
+		return nil, err
+	}
+	s := &Space{Source: Fingerprint(an.Model)}
+	for _, k := range Kinds {
+		if o.Kinds == nil || slices.Contains(o.Kinds, k.Name) {
+			s.Dims = append(s.Dims, k.Find(an, o)...)
+		}
+	}
+	if len(s.Dims) == 0 {
+		return nil, fmt.Errorf("space: nothing in this model may change: %d groups found, divisor %d, smallest ratio %g, elastic %q, keep %q", len(an.Groups), o.Divisor, o.MinRatio, o.Elastic, o.Keep)
+	}
+	return s, nil
+}
+
+// Bind returns the effect of every dim, in order, or the first mismatch with the model.
+func (s *Space) Bind(an *Analysis) ([]*Effect, error) {
+	out := make([]*Effect, len(s.Dims))
+	names := map[string]bool{}
+	for i, d := range s.Dims {
+		if names[d.Name] {
+			return nil, fmt.Errorf("space: dimension %q stands twice", d.Name)
+		}
+		names[d.Name] = true
+		k, err := KindByName(d.Kind)
+		if err != nil {
+			return nil, fmt.Errorf("space: dimension %q: %w", d.Name, err)
+		}
+		if out[i], err = k.Bind(an, d); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Largest returns the choice indices of the original.
+func (s *Space) Largest() []int {
+	out := make([]int, len(s.Dims))
+	for i, d := range s.Dims {
+		out[i] = len(d.Choices) - 1
+	}
+	return out
+}
+
+// Smallest returns the choice indices of the smallest subnet.
+func (s *Space) Smallest() []int { return make([]int, len(s.Dims)) }
+
+// Size returns the number of subnets.
+func (s *Space) Size() float64 {
+	n := 1.0
+	for _, d := range s.Dims {
+		n *= float64(len(d.Choices))
+	}
+	return n
+}
+
+// CheckChoice reports a choice vector that does not fit.
+func (s *Space) CheckChoice(choice []int) error {
+	if len(choice) != len(s.Dims) {
+		return fmt.Errorf("space: choice: want %d entries, got %d", len(s.Dims), len(choice))
+	}
+	for i, c := range choice {
+		if c < 0 || c >= len(s.Dims[i].Choices) {
+			return fmt.Errorf("space: choice of %q: want an index below %d, got %d", s.Dims[i].Name, len(s.Dims[i].Choices), c)
+		}
+	}
+	return nil
+}
+
+type spaceFile struct {
+	Version int       `yaml:"version"`
+	Source  string    `yaml:"source"`
+	Dims    []dimFile `yaml:"dimensions"`
+}
+
+type dimFile struct {
+	Name    string `yaml:"name"`
+	Kind    string `yaml:"kind"`
+	Node    string `yaml:"node"`
+	Choices []int  `yaml:"choices,flow"`
+	Order   []int  `yaml:"order,flow,omitempty"`
+}
+
+// Version is the format version of space.yaml.
+const Version = 1
+
+// Marshal writes space.yaml.
+func (s *Space) Marshal() ([]byte, error) {
+	f := spaceFile{Version: Version, Source: s.Source}
+	for _, d := range s.Dims {
+		f.Dims = append(f.Dims, dimFile(d))
+	}
+	body, err := yaml.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("space: write: %w", err)
+	}
+	head := "# Search space. Delete a dimension to keep it as it is; remove choices to forbid them (the\n" +
+		"# last one is the original and stays). Widths keep the first units of `order`.\n"
+	return append([]byte(head), body...), nil
+}
+
+// Unmarshal reads space.yaml; unknown keys are errors with their position.
+func Unmarshal(data []byte) (*Space, error) {
+	var f spaceFile
+	if err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("space: read: %w", err)
+	}
+	if f.Version != Version {
+		return nil, fmt.Errorf("space: read: version: want %d, got %d", Version, f.Version)
+	}
+	s := &Space{Source: f.Source}
+	for _, d := range f.Dims {
+		s.Dims = append(s.Dims, Dim(d))
+	}
+	return s, nil
+}
+
+// Scores holds, per dim, one importance per unit; nil for dims that are not widths.
+type Scores [][]float64
+
+// Magnitude scores units by the squared L2 norm of their weights; each tensor
+// counts relative to its mean so that large layers do not drown small ones.
+func Magnitude(an *Analysis, s *Space) (Scores, error) {
+	return score(an, s, func(t *ir.Tensor) ([]float64, error) {
+		v, err := t.Float64s()
+		for i, x := range v {
+			v[i] = x * x
+		}
+		return v, err
+	}, true)
+}
+
+// Taylor scores units by the first-order change of the loss when they are cut:
+// (Σ w·∂L/∂w)² over each tensor's slice, added over tensors. Grads holds the
+// gradient of every trained initialiser, row-major.
+func Taylor(an *Analysis, s *Space, grads map[string][]float32) (Scores, error) {
+	return score(an, s, func(t *ir.Tensor) ([]float64, error) {
+		v, err := t.Float64s()
+		if err != nil {
+			return nil, err
+		}
+		g := grads[t.Name]
+		if len(g) != len(v) {
+			return nil, fmt.Errorf("space: gradient of %q: want %d elements, got %d", t.Name, len(v), len(g))
+		}
+		for i := range v {
+			v[i] *= float64(g[i])
+		}
+		return v, nil
+	}, false)
+}
+
+// score adds up element scores per unit. Magnitude: relative sums per tensor;
+// otherwise the square of each tensor's sum.
+func score(an *Analysis, s *Space, elements func(*ir.Tensor) ([]float64, error), relative bool) (Scores, error) {
+	if _, err := s.Bind(an); err != nil {
+		return nil, err
+	}
+	cache := map[string][]float64{}
+	out := make(Scores, len(s.Dims))
+	for i, d := range s.Dims {
+		if d.Kind != widthKind.Name {
+			continue
+		}
+		g := an.Groups[slices.IndexFunc(an.Groups, func(g *Group) bool { return g.Name == d.Node })]
+		total := make([]float64, g.Size)
+		for _, mb := range g.Members {
+			if !mb.Weight {
+				continue
+			}
+			t := an.Model.Graph.Init(mb.Value)
+			v := cache[mb.Value]
+			if v == nil {
+				var err error
+				if v, err = elements(t); err != nil {
+					return nil, err
+				}
+				cache[mb.Value] = v
+			}
+			part := unitSums(t.Dims, v, mb)
+			mean := 0.0
+			for _, x := range part {
+				mean += x / float64(len(part))
+			}
+			for u, x := range part {
+				switch {
+				case !relative:
+					total[u] += x * x
+				case mean > 0:
+					total[u] += x / mean
+				}
+			}
+		}
+		for u, x := range total {
+			if math.IsNaN(x) || math.IsInf(x, 0) {
+				return nil, fmt.Errorf("space: dimension %q: importance of unit %d is %g: the weights or gradients of its group are not finite", d.Name, u, x)
+			}
+		}
+		out[i] = total
+	}
+	return out, nil
+}
+
+// unitSums adds up the elements of a tensor that belong to each unit of a member.
+func unitSums(dims []int, v []float64, mb Member) []float64 {
+	unit := make([]int, dims[mb.Axis])
+	for i := range unit {
+		unit[i] = -1
+	}
+	for u, ps := range mb.Units {
+		for _, p := range ps {
+			unit[p] = u
+		}
+	}
+	inner := ir.Prod(dims[mb.Axis+1:])
+	out := make([]float64, len(mb.Units))
+	for i, x := range v {
+		if u := unit[i/inner%dims[mb.Axis]]; u >= 0 {
+			out[u] += x
+		}
+	}
+	return out
+}
+
+// SetOrder ranks every width's units by descending score; ties keep file order.
+func (s *Space) SetOrder(sc Scores) {
+	for i := range s.Dims {
+		if sc[i] == nil {
+			continue
+		}
+		order := make([]int, len(sc[i]))
+		for u := range order {
+			order[u] = u
+		}
+		slices.SortStableFunc(order, func(x, y int) int {
+			switch {
+			case sc[i][x] > sc[i][y]:
+				return -1
+			case sc[i][x] < sc[i][y]:
+				return 1
+			}
+			return 0
+		})
+		s.Dims[i].Order = order
+	}
+}

@@ -1,0 +1,270 @@
+package space
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// Superposition says which weights carry a width's coefficients.
+type Superposition string
+
+const (
+	// Every masks each weight on every elastic axis, as in TangleNAS (Algorithm 1):
+	// a unit is scaled where it is made and again where it is read.
+	Every Superposition = "every"
+	// Reader masks the axes that read a unit only, so a unit is scaled once. At a
+	// one-hot vertex both are the same network.
+	Reader Superposition = "reader"
+)
+
+// maskAxis is one axis of one weight as one dim sees it.
+type maskAxis struct {
+	axis  int
+	dims  []int // dims that own positions of it
+	owner []int // per position: index into dims, -1 for none
+	first []int // per position: first choice of its owner that keeps it
+	sizes []int // choices of each dim
+}
+
+// Supernet is a normal model whose weights are scaled by the coefficients of the
+// dims' choices. Coefficients of dim d are a vector of len(Dims[d].Choices)
+// numbers ≥ 0 with sum 1; a one-hot vector selects that choice exactly.
+type Supernet struct {
+	An      *Analysis
+	Space   *Space
+	Effects []*Effect
+	masks   map[string][]maskAxis
+	gates   map[string]int // branch value → dim
+}
+
+// Entangle binds a space to a model. Weights keep their largest size; masks add
+// storage only in proportion to the size of a weight, whatever the number of choices.
+func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
+	if sp != Every && sp != Reader {
+		return nil, fmt.Errorf("space: superposition: want %q or %q, got %q", Every, Reader, sp)
+	}
+	effects, err := s.Bind(an)
+	if err != nil {
+		return nil, err
+	}
+	net := &Supernet{An: an, Space: s, Effects: effects, masks: map[string][]maskAxis{}, gates: map[string]int{}}
+	for d, e := range effects {
+		if e.Gate != nil {
+			if other, taken := net.gates[e.Gate.Branch]; taken {
+				return nil, fmt.Errorf("space: dimensions %q and %q skip the same branch", s.Dims[other].Name, s.Dims[d].Name)
+			}
+			net.gates[e.Gate.Branch] = d
+		}
+		for _, ax := range e.Axes {
+			if !ax.Mask || (sp == Reader && s.Dims[d].Kind == widthKind.Name && !ax.Contracted) {
+				continue
+			}
+			net.addMask(d, ax)
+		}
+	}
+	return net, nil
+}
+
+func (s *Supernet) addMask(d int, ax AxisEffect) {
+	list := s.masks[ax.Value]
+	i := slices.IndexFunc(list, func(m maskAxis) bool { return m.axis == ax.Axis })
+	if i < 0 {
+		n := s.An.Facts.Values[ax.Value].Shape()[ax.Axis]
+		m := maskAxis{axis: ax.Axis, owner: make([]int, n), first: make([]int, n)}
+		for p := range n {
+			m.owner[p] = -1
+		}
+		list = append(list, m)
+		i = len(list) - 1
+	}
+	m := &list[i]
+	m.dims = append(m.dims, d)
+	m.sizes = append(m.sizes, len(s.Space.Dims[d].Choices))
+	for k, p := range ax.Own {
+		m.owner[p], m.first[p] = len(m.dims)-1, ax.First[k]
+	}
+	s.masks[ax.Value] = list
+}
+
+// Masked reports whether a weight carries coefficients.
+func (s *Supernet) Masked(weight string) bool { return len(s.masks[weight]) > 0 }
+
+// Coefficients declares one program input per dim, named "coef/<dim>", of type
+// float [choices].
+func (s *Supernet) Coefficients(b *prim.Builder, float prim.DType) []prim.ID {
+	out := make([]prim.ID, len(s.Space.Dims))
+	for i, d := range s.Space.Dims {
+		out[i] = b.Input("coef/"+d.Name, prim.Type{DType: float, Shape: []int{len(d.Choices)}})
+	}
+	return out
+}
+
+// Weight returns w ⊙ M for the weight of that name and coefficients from
+// Coefficients. M is the outer product over dims of their staircases; a dim that
+// owns several axes alone (a square residual weight, a kernel) counts once, by
+// the larger of its axes' first choices, which is the literal sum of padded blocks.
+func (s *Supernet) Weight(b *prim.Builder, name string, w prim.ID, coefs []prim.ID) prim.ID {
+	list := s.masks[name]
+	if len(list) == 0 {
+		return w
+	}
+	rank := len(b.Shape(w))
+	float := b.Type(w).DType
+	operands := []prim.ID{w}
+	e := prim.A(0)
+	operand := func(v prim.ID) *prim.X {
+		operands = append(operands, v)
+		return prim.A(len(operands) - 1)
+	}
+	spread := func(v prim.ID, axis int) prim.ID {
+		shape := slices.Repeat([]int{1}, rank)
+		shape[axis] = prim.Prod(b.Shape(v))
+		return b.Reshape(v, shape...)
+	}
+	done := make([]bool, len(list))
+	for i, m := range list {
+		if done[i] {
+			continue
+		}
+		factor := operand(spread(s.staircase(b, m, float, coefs), m.axis))
+		if len(m.dims) == 1 {
+			first := s.firsts(b, m, float)
+			fx := (*prim.X)(nil)
+			for j := i + 1; j < len(list); j++ {
+				o := list[j]
+				if done[j] || len(o.dims) != 1 || o.dims[0] != m.dims[0] {
+					continue
+				}
+				done[j] = true
+				if fx == nil {
+					fx = operand(spread(first, m.axis))
+				}
+				ofx := operand(spread(s.firsts(b, o, float), o.axis))
+				other := operand(spread(s.staircase(b, o, float, coefs), o.axis))
+				later := prim.Op(prim.Le, ofx, fx)
+				factor = prim.Op(prim.Select, later, factor, other)
+				fx = prim.Op(prim.Select, later, fx, ofx)
+			}
+		}
+		e = prim.Op(prim.Mul, e, factor)
+	}
+	return b.Map(e, operands...)
+}
+
+// staircase returns, per position of an axis, the sum of the coefficients of the
+// choices that keep it; 1 where no dim owns it. Shape [1, n].
+func (s *Supernet) staircase(b *prim.Builder, m maskAxis, float prim.DType, coefs []prim.ID) prim.ID {
+	n := len(m.owner)
+	var sum prim.ID = prim.Invalid
+	for k, d := range m.dims {
+		ind := make([]float64, m.sizes[k]*n)
+		for p, o := range m.owner {
+			if o != k {
+				continue
+			}
+			for c := m.first[p]; c < m.sizes[k]; c++ {
+				ind[c*n+p] = 1
+			}
+		}
+		part := b.MatMul(b.Reshape(coefs[d], 1, m.sizes[k]), b.Const(prim.F64Tensor(ind, m.sizes[k], n).Cast(float)), false, false)
+		if sum == prim.Invalid {
+			sum = part
+		} else {
+			sum = b.Plus(sum, part)
+		}
+	}
+	if slices.Contains(m.owner, -1) {
+		fixed := make([]float64, n)
+		for p, o := range m.owner {
+			if o < 0 {
+				fixed[p] = 1
+			}
+		}
+		sum = b.Plus(sum, b.Const(prim.F64Tensor(fixed, 1, n).Cast(float)))
+	}
+	return sum
+}
+
+// firsts returns the first keeping choice of each position, -1 where no dim owns it.
+func (s *Supernet) firsts(b *prim.Builder, m maskAxis, float prim.DType) prim.ID {
+	v := make([]float64, len(m.owner))
+	for p, o := range m.owner {
+		if v[p] = float64(m.first[p]); o < 0 {
+			v[p] = -1
+		}
+	}
+	return b.Const(prim.F64Tensor(v, 1, len(v)).Cast(float))
+}
+
+// Gated scales a value by the coefficient of staying when it is a residual branch
+// that a depth dim may skip; any other value is returned as it is.
+func (s *Supernet) Gated(b *prim.Builder, value string, v prim.ID, coefs []prim.ID) prim.ID {
+	d, ok := s.gates[value]
+	if !ok {
+		return v
+	}
+	keep := b.Add(prim.Slice{Start: []int{1}, Size: []int{1}, Step: []int{1}}, coefs[d])
+	return b.Times(v, keep)
+}
+
+// Hooks returns the lowering hooks of the supernet: param gives the program value
+// of a trained weight.
+func (s *Supernet) Hooks(h ops.Hooks, coefs []prim.ID) ops.Hooks {
+	init, output := h.Init, h.Output
+	h.Init = func(b *prim.Builder, t *ir.Tensor) prim.ID {
+		return s.Weight(b, t.Name, init(b, t), coefs)
+	}
+	h.Output = func(b *prim.Builder, n *ir.Node, k int, v prim.ID) prim.ID {
+		if output != nil {
+			v = output(b, n, k, v)
+		}
+		return s.Gated(b, n.Outputs[k], v, coefs)
+	}
+	return h
+}
+
+// OneHot returns coefficient vectors that select a choice per dim.
+func (s *Space) OneHot(choice []int) [][]float64 {
+	out := make([][]float64, len(s.Dims))
+	for i, d := range s.Dims {
+		out[i] = make([]float64, len(d.Choices))
+		out[i][choice[i]] = 1
+	}
+	return out
+}
+
+// Cut returns which positions stay on every value when a choice is taken, and
+// the gates that are closed.
+func (s *Supernet) Cut(choice []int) (keep map[string]ops.Positions, closed []*Gate, err error) {
+	if err := s.Space.CheckChoice(choice); err != nil {
+		return nil, nil, err
+	}
+	cut := map[string][][]bool{}
+	for d, e := range s.Effects {
+		if e.Gate != nil {
+			if choice[d] == 0 {
+				closed = append(closed, e.Gate)
+			}
+			continue
+		}
+		for _, ax := range e.Axes {
+			shape := s.An.Facts.Values[ax.Value].Shape()
+			if cut[ax.Value] == nil {
+				cut[ax.Value] = make([][]bool, len(shape))
+			}
+			if cut[ax.Value][ax.Axis] == nil {
+				cut[ax.Value][ax.Axis] = make([]bool, shape[ax.Axis])
+			}
+			for k, p := range ax.Own {
+				if ax.First[k] > choice[d] {
+					cut[ax.Value][ax.Axis][p] = true
+				}
+			}
+		}
+	}
+	return Positions(cut), closed, nil
+}
