@@ -1,0 +1,198 @@
+package exporter
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// Subject is one side of a verification: a model on a runtime.
+type Subject struct {
+	Source  runtimes.Source
+	Runtime runtimes.Runtime
+}
+
+// Tolerance is the largest difference that counts as equal: elements a and b
+// are equal when |a−b| ≤ Abs + Rel·|a|, a being the reference's.
+type Tolerance struct {
+	Abs float64 `json:"abs"`
+	Rel float64 `json:"rel"`
+}
+
+// DefaultTolerance is what float32 models on two runtimes are held to.
+var DefaultTolerance = Tolerance{Abs: 1e-4, Rel: 1e-4}
+
+// VerifyOptions say what Verify runs and what it demands. The zero value
+// compares one batch of one random sample at DefaultTolerance without timing.
+type VerifyOptions struct {
+	// Inputs are the batches to run, input name to tensor. Nil: Cases random ones.
+	Inputs []map[string]*ir.Tensor
+	// Cases, Batch, Dims and Seed shape random inputs, see RandomInputs. Cases and
+	// Batch count as 1 when 0.
+	Cases int
+	Batch int
+	Dims  map[string]int
+	Seed  uint64
+	// Tolerance, DefaultTolerance when zero.
+	Tolerance Tolerance
+	// Informative reports differences without demanding that they are small: the
+	// two models are meant to differ.
+	Informative bool
+	// MinAgreement is the smallest top-1 agreement that passes, 0…1.
+	MinAgreement float64
+	// Latency is measured when Latency.Runs > 0.
+	Latency LatencyOptions
+}
+
+// Verification is the outcome of Verify.
+type Verification struct {
+	Reference Side           `json:"reference"`
+	Candidate Side           `json:"candidate"`
+	Batches   int            `json:"batches"`
+	Samples   int            `json:"samples"` // positions along the first axis of the first input, over all batches
+	Random    bool           `json:"random"`  // inputs were drawn, not given
+	Outputs   []OutputReport `json:"outputs"`
+	Tolerance Tolerance      `json:"tolerance"`
+	Latency   *LatencyReport `json:"latency,omitempty"`
+	Pass      bool           `json:"pass"`
+	Failures  []string       `json:"failures,omitempty"`
+}
+
+// Side names one side.
+type Side struct {
+	Model   string        `json:"model"`
+	Runtime runtimes.Info `json:"runtime"`
+}
+
+// MismatchError says that a verification failed; Result holds the figures.
+type MismatchError struct {
+	Result *Verification
+}
+
+// Error lists what failed, with both sides named.
+func (e *MismatchError) Error() string {
+	r := e.Result
+	return fmt.Sprintf("verify: %s on %s against %s on %s: %s", r.Candidate.Model, r.Candidate.Runtime.Name, r.Reference.Model, r.Reference.Runtime.Name, strings.Join(r.Failures, "; "))
+}
+
+// Verify runs both subjects on the same inputs and compares every output by
+// name. A difference beyond the options gives the full result together with a
+// *MismatchError; any other error means that a side could not run.
+//
+// Both models must have the same input names and output names.
+func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) (*Verification, error) {
+	if o.Tolerance == (Tolerance{}) {
+		o.Tolerance = DefaultTolerance
+	}
+	if err := sameNames(reference.Source.Model.Graph, candidate.Source.Model.Graph); err != nil {
+		return nil, err
+	}
+	inputs := o.Inputs
+	if inputs == nil {
+		var err error
+		if inputs, err = RandomInputs(reference.Source.Model.Graph, o); err != nil {
+			return nil, err
+		}
+	}
+	if len(inputs) == 0 {
+		return nil, fmt.Errorf("verify: inputs: want at least one batch, got none")
+	}
+	v := &Verification{Batches: len(inputs), Random: o.Inputs == nil, Tolerance: o.Tolerance}
+	var sessions [2]runtimes.Session
+	for i, s := range []Subject{reference, candidate} {
+		side := []*Side{&v.Reference, &v.Candidate}[i]
+		info, err := s.Runtime.Describe()
+		if err != nil {
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+		*side = Side{Model: s.Source.Label(), Runtime: info}
+		ses, err := s.Runtime.Open(s.Source)
+		if err != nil {
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+		defer ses.Close()
+		sessions[i] = ses
+	}
+	cmp := newComparison(reference.Source.Model.Graph, o.Tolerance)
+	first := runtimes.FeedNames(reference.Source.Model.Graph)[0]
+	for _, in := range inputs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var outs [2]map[string]*ir.Tensor
+		for i, s := range sessions {
+			out, err := s.Run(in)
+			if err != nil {
+				return nil, fmt.Errorf("verify: %w", err)
+			}
+			outs[i] = out
+		}
+		if t := in[first]; t != nil && len(t.Dims) > 0 {
+			v.Samples += t.Dims[0]
+		}
+		if err := cmp.add(outs[0], outs[1]); err != nil {
+			return nil, err
+		}
+	}
+	v.Outputs = cmp.outputs
+	v.judge(o)
+	if o.Latency.Runs > 0 {
+		var err error
+		if v.Latency, err = latency(ctx, sessions, inputs[0], first, o.Latency); err != nil {
+			return nil, err
+		}
+	}
+	if !v.Pass {
+		return v, &MismatchError{v}
+	}
+	return v, nil
+}
+
+func (v *Verification) judge(o VerifyOptions) {
+	for _, out := range v.Outputs {
+		if out.Exceeding > 0 && !o.Informative {
+			v.Failures = append(v.Failures, fmt.Sprintf("output %q: want |a−b| ≤ %g + %g·|a|, got %d of %d elements beyond it, the largest difference %.3g", out.Name, o.Tolerance.Abs, o.Tolerance.Rel, out.Exceeding, out.Elements, out.MaxAbs))
+		}
+		if out.Top1 != nil && out.Top1.Agreement < o.MinAgreement {
+			v.Failures = append(v.Failures, fmt.Sprintf("output %q: want a top-1 agreement of %g or more, got %.4f", out.Name, o.MinAgreement, out.Top1.Agreement))
+		}
+	}
+	v.Pass = len(v.Failures) == 0
+}
+
+func sameNames(a, b *ir.Graph) error {
+	want, got := runtimes.FeedNames(a), runtimes.FeedNames(b)
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) {
+		return fmt.Errorf("verify: inputs: want %q, got %q", want, got)
+	}
+	if len(want) == 0 {
+		return fmt.Errorf("verify: inputs: want a model with at least one, got none")
+	}
+	names := func(g *ir.Graph) (s []string) {
+		for _, v := range g.Outputs {
+			s = append(s, v.Name)
+		}
+		slices.Sort(s)
+		return s
+	}
+	if want, got := names(a), names(b); !slices.Equal(want, got) {
+		return fmt.Errorf("verify: outputs: want %q, got %q", want, got)
+	}
+	return nil
+}
+
+// String returns the result as indented JSON.
+func (v *Verification) String() string {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		panic("BUG: verify: " + err.Error())
+	}
+	return string(b)
+}

@@ -1,0 +1,125 @@
+package exporter
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// OutputReport compares one output over all batches.
+type OutputReport struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"` // of the first batch
+	Elements int    `json:"elements"`
+	// MaxAbs is the largest |a−b|; MaxRel the largest |a−b| / max(|a|, |b|), 0 where
+	// both are 0; Peak the largest |a|. Elements that are not finite on either side
+	// count in NonFinite instead when they differ, and nowhere when they are equal.
+	MaxAbs    float64 `json:"max_abs"`
+	MaxRel    float64 `json:"max_rel"`
+	Peak      float64 `json:"peak"`
+	NonFinite int     `json:"non_finite"`
+	Exceeding int     `json:"exceeding"` // elements beyond the tolerance, differing non-finite ones included
+	Top1      *Top1   `json:"top1,omitempty"`
+}
+
+// Top1 counts the rows in which both sides have their largest element at the
+// same place. Rows are the last axis of outputs of rank 2 with two or more columns.
+type Top1 struct {
+	Rows      int     `json:"rows"`
+	Equal     int     `json:"equal"`
+	Agreement float64 `json:"agreement"`
+}
+
+type comparison struct {
+	tol     Tolerance
+	outputs []OutputReport
+}
+
+func newComparison(g *ir.Graph, tol Tolerance) *comparison {
+	c := &comparison{tol: tol}
+	for _, v := range g.Outputs {
+		c.outputs = append(c.outputs, OutputReport{Name: v.Name})
+	}
+	return c
+}
+
+func (c *comparison) add(a, b map[string]*ir.Tensor) error {
+	for i := range c.outputs {
+		r := &c.outputs[i]
+		ta, tb := a[r.Name], b[r.Name]
+		if ta == nil || tb == nil {
+			return fmt.Errorf("verify: output %q: want a tensor from both sides, got none from one", r.Name)
+		}
+		if ta.DType != tb.DType || !slices.Equal(ta.Dims, tb.Dims) {
+			return fmt.Errorf("verify: output %q: want %s, got %s", r.Name, ta.Type(), tb.Type())
+		}
+		va, err := ta.Float64s()
+		if err != nil {
+			return fmt.Errorf("verify: output %q: %w", r.Name, err)
+		}
+		vb, err := tb.Float64s()
+		if err != nil {
+			return fmt.Errorf("verify: output %q: %w", r.Name, err)
+		}
+		if r.Type == "" {
+			r.Type = ta.Type().String()
+		}
+		r.add(va, vb, c.tol)
+		if len(ta.Dims) == 2 && ta.Dims[1] > 1 && ta.DType.IsFloat() {
+			r.rows(va, vb, ta.Dims[1])
+		}
+	}
+	return nil
+}
+
+func (r *OutputReport) add(a, b []float64, tol Tolerance) {
+	r.Elements += len(a)
+	for i, x := range a {
+		y := b[i]
+		if !finite(x) || !finite(y) {
+			if x != y && !(math.IsNaN(x) && math.IsNaN(y)) {
+				r.NonFinite++
+				r.Exceeding++
+			}
+			continue
+		}
+		d := math.Abs(x - y)
+		if d > tol.Abs+tol.Rel*math.Abs(x) {
+			r.Exceeding++
+		}
+		r.MaxAbs = max(r.MaxAbs, d)
+		r.Peak = max(r.Peak, math.Abs(x))
+		if d > 0 {
+			r.MaxRel = max(r.MaxRel, d/max(math.Abs(x), math.Abs(y)))
+		}
+	}
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+func (r *OutputReport) rows(a, b []float64, width int) {
+	if r.Top1 == nil {
+		r.Top1 = &Top1{}
+	}
+	for i := 0; i+width <= len(a); i += width {
+		r.Top1.Rows++
+		if argmax(a[i:i+width]) == argmax(b[i:i+width]) {
+			r.Top1.Equal++
+		}
+	}
+	if r.Top1.Rows > 0 {
+		r.Top1.Agreement = float64(r.Top1.Equal) / float64(r.Top1.Rows)
+	}
+}
+
+func argmax(v []float64) int {
+	best := 0
+	for i, x := range v {
+		if x > v[best] {
+			best = i
+		}
+	}
+	return best
+}

@@ -1,0 +1,76 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// LatencyOptions say how latency is measured.
+type LatencyOptions struct {
+	Warmup int // runs of each side that are not counted
+	Runs   int // counted runs of each side; 0: no measurement
+}
+
+// LatencyReport holds the times of both sides, measured turn by turn in one
+// process, so that what disturbs the machine disturbs both.
+type LatencyReport struct {
+	Batch     int     `json:"batch"`
+	Warmup    int     `json:"warmup"`
+	Runs      int     `json:"runs"`
+	Reference Latency `json:"reference"`
+	Candidate Latency `json:"candidate"`
+	Speedup   float64 `json:"speedup"` // median of the reference / median of the candidate
+}
+
+// Latency is the distribution of one side's run times, in milliseconds per batch.
+type Latency struct {
+	Median float64 `json:"median_ms"`
+	P10    float64 `json:"p10_ms"`
+	P90    float64 `json:"p90_ms"`
+	Min    float64 `json:"min_ms"`
+}
+
+func latency(ctx context.Context, s [2]runtimes.Session, in map[string]*ir.Tensor, first string, o LatencyOptions) (*LatencyReport, error) {
+	r := &LatencyReport{Batch: 1, Warmup: o.Warmup, Runs: o.Runs}
+	if t := in[first]; t != nil && len(t.Dims) > 0 {
+		r.Batch = t.Dims[0]
+	}
+	var times [2][]time.Duration
+	for i := range o.Warmup + o.Runs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		for k := range s {
+			side := (i + k) % 2 // neither side always runs on the other's warm caches
+			start := time.Now()
+			if _, err := s[side].Run(in); err != nil {
+				return nil, fmt.Errorf("verify: latency: %w", err)
+			}
+			if d := time.Since(start); i >= o.Warmup {
+				times[side] = append(times[side], d)
+			}
+		}
+	}
+	r.Reference, r.Candidate = summary(times[0]), summary(times[1])
+	if r.Candidate.Median > 0 {
+		r.Speedup = r.Reference.Median / r.Candidate.Median
+	}
+	return r, nil
+}
+
+func summary(d []time.Duration) Latency {
+	slices.Sort(d)
+	at := func(q float64) float64 {
+		return float64(d[min(int(q*float64(len(d))), len(d)-1)]) / 1e6
+	}
+	l := Latency{Median: at(0.5), P10: at(0.1), P90: at(0.9), Min: at(0)}
+	if n := len(d); n%2 == 0 {
+		l.Median = float64(d[n/2-1]+d[n/2]) / 2e6
+	}
+	return l
+}
