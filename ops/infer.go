@@ -30,7 +30,7 @@ func InferModel(m *ir.Model, bind map[string]int) (*Facts, error) {
 	in := inference{
 		model:    m,
 		declared: map[string]ir.Type{},
-		facts:    &Facts{Values: map[string]Fact{}, Sites: map[*ir.Node]*Site{}},
+		facts:    &Facts{Values: map[string]Fact{}, Sites: map[*ir.Node]*Site{}, Bind: bind},
 	}
 	g := m.Graph
 	for _, list := range [][]ir.Value{g.Info, g.Outputs} {

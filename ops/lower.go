@@ -12,6 +12,7 @@ func Lookup(domain, name string) *Op { return lookup(ir.NormalDomain(domain) + "
 type Facts struct {
 	Values map[string]Fact
 	Sites  map[*ir.Node]*Site // one per node, in and out facts filled
+	Bind   map[string]int     // the binding they were inferred with
 }
 
 // Hooks lets a caller change how a graph becomes a program. Nil functions do the plain thing.

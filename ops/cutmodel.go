@@ -1,0 +1,177 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// CutModel returns a copy of a normal model in which every value keeps only the
+// given positions (values without an entry keep all): initialisers are sliced,
+// attributes and shape constants follow by the operators' Cut rules. The result
+// is inferred again, and any value whose shape is not the expected one is an error.
+func CutModel(m *ir.Model, f *Facts, keep map[string]Positions) (*ir.Model, error) {
+	out := m.Clone()
+	g := out.Graph
+	for i, t := range g.Inits {
+		if !keep[t.Name].Changed() {
+			continue
+		}
+		cut, err := Take(t, keep[t.Name])
+		if err != nil {
+			return nil, fmt.Errorf("cut: initialiser %q: %w", t.Name, err)
+		}
+		g.Inits[i] = cut
+	}
+	for _, list := range [][]ir.Value{g.Info, g.Outputs, g.Inputs} {
+		for i := range list {
+			for a, k := range keep[list[i].Name] {
+				if k != nil && a < len(list[i].Type.Shape) && list[i].Type.Shape[a].Known() {
+					list[i].Type.Shape[a].Size = len(k)
+				}
+			}
+		}
+	}
+	taken := map[string]bool{}
+	for _, t := range g.Inits {
+		taken[t.Name] = true
+	}
+	for name := range f.Values {
+		taken[name] = true
+	}
+	var errs []error
+	for i, n := range g.Nodes {
+		old := f.Sites[m.Graph.Nodes[i]]
+		if old == nil {
+			continue
+		}
+		errs = append(errs, cutNode(g, n, old, keep, taken))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	dropUnread(g, m.Graph)
+	return out, checkCut(out, f, keep)
+}
+
+func cutNode(g *ir.Graph, n *ir.Node, old *Site, keep map[string]Positions, taken map[string]bool) error {
+	changed := false
+	c := &Cut{Site: &Site{Node: n, Opset: old.Opset, In: old.In, Out: old.Out}}
+	for _, v := range n.Inputs {
+		c.Keep = append(c.Keep, keep[v])
+		changed = changed || keep[v].Changed()
+	}
+	for _, v := range n.Outputs {
+		c.KeepO = append(c.KeepO, keep[v])
+		changed = changed || keep[v].Changed()
+	}
+	op := usable(n, old.Opset)
+	if !changed || op == nil || op.Cut == nil {
+		return nil
+	}
+	c.SetConst = func(i int, t *ir.Tensor) {
+		name := n.Inputs[i] + ".cut"
+		for k := 2; taken[name]; k++ {
+			name = fmt.Sprintf("%s.cut%d", n.Inputs[i], k)
+		}
+		taken[name] = true
+		t.Name = name
+		g.Inits = append(g.Inits, t)
+		n.Inputs[i] = name
+	}
+	return op.Cut(c)
+}
+
+// dropUnread removes initialisers that some node of the source read and that no
+// node reads any more (shape constants that a Cut rule replaced).
+func dropUnread(g, source *ir.Graph) {
+	read := func(g *ir.Graph) map[string]bool {
+		r := map[string]bool{}
+		for _, n := range g.Nodes {
+			markReads(n, r)
+		}
+		for _, v := range g.Outputs {
+			r[v.Name] = true
+		}
+		return r
+	}
+	before, after := read(source), read(g)
+	g.Inits = slices.DeleteFunc(g.Inits, func(t *ir.Tensor) bool { return before[t.Name] && !after[t.Name] })
+}
+
+func markReads(n *ir.Node, r map[string]bool) {
+	for _, v := range n.Inputs {
+		r[v] = true
+	}
+	for _, a := range n.Attrs {
+		for _, sub := range append(slices.Clone(a.Graphs), a.G) {
+			if sub == nil {
+				continue
+			}
+			for _, x := range sub.Nodes {
+				markReads(x, r)
+			}
+			for _, v := range sub.Outputs {
+				r[v.Name] = true
+			}
+		}
+	}
+}
+
+func checkCut(cut *ir.Model, f *Facts, keep map[string]Positions) error {
+	facts, err := InferModel(cut, f.Bind)
+	if err != nil {
+		return fmt.Errorf("cut: the smaller model does not infer: %w", err)
+	}
+	for _, n := range cut.Graph.Nodes {
+		for _, v := range n.Outputs {
+			old, ok := f.Values[v]
+			if !ok || !old.Type.Static() || v == "" {
+				continue
+			}
+			want := keep[v].Shape(old.Shape())
+			if got := facts.Values[v].Shape(); !slices.Equal(got, want) {
+				return fmt.Errorf("cut: node %q (%s): output %q: want shape %v, got %v", n.Label(), n.OpType, v, want, got)
+			}
+		}
+	}
+	return nil
+}
+
+// Take returns the tensor with only the kept positions along each axis.
+func Take(t *ir.Tensor, keep Positions) (*ir.Tensor, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	if t.DType.Bits()%8 != 0 || t.DType == ir.String {
+		return nil, fmt.Errorf("dtype %s: want elements of whole bytes", t.DType)
+	}
+	out := *t
+	size := t.DType.Bits() / 8
+	for axis, k := range keep {
+		if k == nil {
+			continue
+		}
+		if axis >= len(out.Dims) {
+			return nil, fmt.Errorf("axis %d: want an axis of %v", axis, out.Dims)
+		}
+		n, inner := out.Dims[axis], size*ir.Prod(out.Dims[axis+1:])
+		outer := ir.Prod(out.Dims[:axis])
+		raw := make([]byte, 0, outer*len(k)*inner)
+		for o := range outer {
+			for _, p := range k {
+				if p < 0 || p >= n {
+					return nil, fmt.Errorf("axis %d: position %d: want one below %d", axis, p, n)
+				}
+				at := (o*n + p) * inner
+				raw = append(raw, out.Raw[at:at+inner]...)
+			}
+		}
+		out.Dims = slices.Clone(out.Dims)
+		out.Dims[axis] = len(k)
+		out.Raw = raw
+	}
+	return &out, nil
+}

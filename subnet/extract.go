@@ -1,0 +1,155 @@
+package subnet
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Extract applies a recipe to the analysed source model. Weights replaces
+// initialisers of the source by name (same dtype and dims) before they are
+// sliced; nil keeps the source's own.
+func Extract(an *space.Analysis, r *Recipe, weights map[string]*ir.Tensor) (*ir.Model, error) {
+	if fp := space.Fingerprint(an.Model); r.Source != fp {
+		return nil, fmt.Errorf("subnet: recipe is for a model with fingerprint %.16s…, this one has %.16s…", r.Source, fp)
+	}
+	s, choice, err := r.Space()
+	if err != nil {
+		return nil, err
+	}
+	net, err := space.Entangle(an, s, space.Every)
+	if err != nil {
+		return nil, err
+	}
+	return Cut(net, choice, weights)
+}
+
+// Cut extracts the subnet of a choice (indices per dim) from a supernet.
+func Cut(net *space.Supernet, choice []int, weights map[string]*ir.Tensor) (*ir.Model, error) {
+	keep, closed, err := net.Cut(choice)
+	if err != nil {
+		return nil, err
+	}
+	m := net.An.Model.Clone()
+	for i, t := range m.Graph.Inits {
+		w := weights[t.Name]
+		if w == nil {
+			continue
+		}
+		if w.DType != t.DType || !slices.Equal(w.Dims, t.Dims) {
+			return nil, fmt.Errorf("subnet: weight %q: want %s%v, got %s%v", t.Name, t.DType, t.Dims, w.DType, w.Dims)
+		}
+		c := *w
+		c.Name, c.Doc, c.Meta = t.Name, t.Doc, t.Meta
+		m.Graph.Inits[i] = &c
+	}
+	// Later nodes first: an outer branch takes inner ones with it, and a shortcut
+	// still bears its own name when its reader is skipped.
+	at := map[string]int{}
+	for i, n := range m.Graph.Nodes {
+		at[n.Label()] = i
+	}
+	slices.SortFunc(closed, func(x, y *space.Gate) int { return at[y.Node] - at[x.Node] })
+	for _, gate := range closed {
+		skip(m, gate)
+	}
+	facts := net.An.Facts
+	if facts, err = ops.InferModel(m, facts.Bind); err != nil {
+		return nil, fmt.Errorf("subnet: %w", err)
+	}
+	small, err := ops.CutModel(m, facts, keep)
+	if err != nil {
+		return nil, fmt.Errorf("subnet: %w", err)
+	}
+	return small, ir.Verify(small)
+}
+
+// skip takes a residual node and its branch out: its readers read the shortcut.
+// A node that an outer branch took along is gone already.
+func skip(m *ir.Model, gate *space.Gate) {
+	g := m.Graph
+	at := slices.IndexFunc(g.Nodes, func(n *ir.Node) bool { return n.Label() == gate.Node })
+	if at < 0 {
+		return
+	}
+	add := g.Nodes[at]
+	gone := map[string]bool{}
+	for _, v := range gate.Nodes {
+		gone[v] = true
+	}
+	out, short := add.Output(0), gate.Shortcut
+	if slices.ContainsFunc(g.Outputs, func(v ir.Value) bool { return v.Name == out }) {
+		g.Nodes[at] = &ir.Node{Name: add.Name, OpType: "Identity", Inputs: []string{short}, Outputs: []string{out}}
+	} else {
+		g.Nodes = slices.Delete(g.Nodes, at, at+1)
+		rename(g, out, short)
+	}
+	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *ir.Node) bool { return gone[n.Output(0)] })
+	read := map[string]bool{}
+	for _, n := range g.Nodes {
+		for _, v := range n.Inputs {
+			read[v] = true
+		}
+	}
+	for _, v := range g.Outputs {
+		read[v.Name] = true
+	}
+	made := map[string]bool{}
+	for _, n := range g.Nodes {
+		for _, v := range n.Outputs {
+			made[v] = true
+		}
+	}
+	for _, v := range g.Inputs {
+		made[v.Name] = true
+	}
+	used := map[string]bool{}
+	for _, n := range m.Graph.Nodes {
+		for _, a := range n.Attrs {
+			collect(a, used)
+		}
+	}
+	g.Inits = slices.DeleteFunc(g.Inits, func(t *ir.Tensor) bool { return !read[t.Name] && !used[t.Name] })
+	g.Info = slices.DeleteFunc(g.Info, func(v ir.Value) bool { return !made[v.Name] })
+}
+
+// collect marks the names that subgraphs of an attribute read.
+func collect(a ir.Attr, used map[string]bool) {
+	for _, sub := range append(slices.Clone(a.Graphs), a.G) {
+		if sub == nil {
+			continue
+		}
+		for _, n := range sub.Nodes {
+			for _, v := range n.Inputs {
+				used[v] = true
+			}
+			for _, in := range n.Attrs {
+				collect(in, used)
+			}
+		}
+		for _, v := range sub.Outputs {
+			used[v.Name] = true
+		}
+	}
+}
+
+// rename makes every reader of old read new, subgraphs included.
+func rename(g *ir.Graph, old, new string) {
+	for _, n := range g.Nodes {
+		for i, v := range n.Inputs {
+			if v == old {
+				n.Inputs[i] = new
+			}
+		}
+		for i := range n.Attrs {
+			for _, sub := range append(slices.Clone(n.Attrs[i].Graphs), n.Attrs[i].G) {
+				if sub != nil {
+					rename(sub, old, new)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package subnet
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/entangle-nas/entangle/space"
+)
+
+// RecipeVersion is the format version of recipe.json.
+const RecipeVersion = 1
+
+// Recipe is the outcome of a search.
+type Recipe struct {
+	Version int                `json:"version"`
+	Source  string             `json:"source"` // space.Fingerprint of the normal model
+	Seed    uint64             `json:"seed"`
+	Method  string             `json:"method,omitempty"` // how the choices were made
+	Dims    []Decision         `json:"dimensions"`
+	Cost    map[string]float64 `json:"cost"` // macs, params, bytes of the subnet
+	From    map[string]float64 `json:"source_cost"`
+}
+
+// Decision is one dimension's choice. Order is carried so that the recipe alone
+// says which units stay.
+type Decision struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Node    string `json:"node"`
+	Choice  int    `json:"choice"` // the value, not its index
+	Choices []int  `json:"choices"`
+	Order   []int  `json:"order,omitempty"`
+}
+
+// NewRecipe records a choice (indices per dim of the supernet's space).
+func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*Recipe, error) {
+	if err := net.Space.CheckChoice(choice); err != nil {
+		return nil, err
+	}
+	r := &Recipe{Version: RecipeVersion, Source: net.Space.Source, Seed: seed, Method: method, Cost: map[string]float64{}, From: map[string]float64{}}
+	for i, d := range net.Space.Dims {
+		r.Dims = append(r.Dims, Decision{Name: d.Name, Kind: d.Kind, Node: d.Node, Choice: d.Choices[choice[i]], Choices: d.Choices, Order: d.Order})
+	}
+	for _, m := range space.Metrics {
+		c, err := net.Cost(m)
+		if err != nil {
+			return nil, err
+		}
+		r.Cost[string(m)], r.From[string(m)] = c.At(choice), c.At(net.Space.Largest())
+	}
+	return r, nil
+}
+
+// Space rebuilds the space and choice indices that the recipe decides.
+func (r *Recipe) Space() (*space.Space, []int, error) {
+	s := &space.Space{Source: r.Source}
+	var choice []int
+	for _, d := range r.Dims {
+		i := slices.Index(d.Choices, d.Choice)
+		if i < 0 {
+			return nil, nil, fmt.Errorf("subnet: recipe: dimension %q: choice %d: want one of %v", d.Name, d.Choice, d.Choices)
+		}
+		s.Dims = append(s.Dims, space.Dim{Name: d.Name, Kind: d.Kind, Node: d.Node, Choices: d.Choices, Order: d.Order})
+		choice = append(choice, i)
+	}
+	return s, choice, nil
+}
+
+// Marshal writes recipe.json: keys in a fixed order, one line per dimension.
+func (r *Recipe) Marshal() ([]byte, error) {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("subnet: recipe: %w", err)
+	}
+	return append(b, '\n'), nil
+}
+
+// UnmarshalRecipe reads recipe.json; unknown keys are errors.
+func UnmarshalRecipe(data []byte) (*Recipe, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	r := &Recipe{}
+	if err := dec.Decode(r); err != nil {
+		return nil, fmt.Errorf("subnet: recipe: at byte %d: %w", dec.InputOffset(), err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fmt.Errorf("subnet: recipe: at byte %d: want the end of the file", dec.InputOffset())
+	}
+	if r.Version != RecipeVersion {
+		return nil, fmt.Errorf("subnet: recipe: version: want %d, got %d", RecipeVersion, r.Version)
+	}
+	return r, nil
+}
