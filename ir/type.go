@@ -141,3 +141,44 @@ func (t Type) inner() string {
 	}
 	return t.Inner.String()
 }
+
+// Accepts reports in what way got contradicts t; nil when got may stand where t
+// is stated. What either side leaves open agrees with anything.
+func (t Type) Accepts(got Type) error {
+	conflict := func(what string) error { return fmt.Errorf("%s: want %s, got %s", what, t, got) }
+	if t.Kind == KindNone || got.Kind == KindNone {
+		return nil
+	}
+	if t.Kind != got.Kind {
+		return conflict("kind")
+	}
+	switch t.Kind {
+	case KindTensor, KindSparse:
+		if t.Elem != got.Elem && t.Elem != Undefined && got.Elem != Undefined {
+			return conflict("dtype")
+		}
+		if !t.Ranked || !got.Ranked {
+			return nil
+		}
+		if len(t.Shape) != len(got.Shape) {
+			return conflict("rank")
+		}
+		for i, d := range t.Shape {
+			if g := got.Shape[i]; d.Known() && g.Known() && d.Size != g.Size {
+				return conflict("shape")
+			}
+		}
+	case KindMap:
+		if t.Key != got.Key {
+			return conflict("key")
+		}
+	case KindOpaque:
+		if t.Domain != got.Domain || t.Name != got.Name {
+			return conflict("name")
+		}
+	}
+	if t.Inner != nil && got.Inner != nil {
+		return t.Inner.Accepts(*got.Inner)
+	}
+	return nil
+}
