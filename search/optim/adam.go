@@ -47,12 +47,13 @@ func adamState(Hyper) []Slot {
 }
 
 func adamStep(b *prim.Builder, h Hyper, a Args, decoupled bool) Result {
-	g := prim.A(1)
-	if !decoupled {
-		g = decayed(h, prim.A(2), g)
+	l2 := h
+	if decoupled {
+		l2.WeightDecay = 0
 	}
-	m := b.Map(toward(1-h.Beta1, prim.A(0), g), a.State[0], a.Grad, a.Param)
-	v := b.Map(toward(1-h.Beta2, prim.A(0), prim.Op(prim.Mul, g, g)), a.State[1], a.Grad, a.Param)
+	g := decayed(l2, prim.A(2), prim.A(1))
+	m := b.Map(toward(1-h.Beta1, prim.A(0), g), decayOperands(l2, a.Param, a.State[0], a.Grad)...)
+	v := b.Map(toward(1-h.Beta2, prim.A(0), prim.Op(prim.Mul, g, g)), decayOperands(l2, a.Param, a.State[1], a.Grad)...)
 	c1 := b.Map(toward(1-h.Beta1, prim.A(0), prim.L(1)), a.State[2])
 	c2 := b.Map(toward(1-h.Beta2, prim.A(0), prim.L(1)), a.State[3])
 

@@ -22,21 +22,15 @@ var sgd = Method{
 }
 
 func sgdStep(b *prim.Builder, h Hyper, a Args) Result {
-	// operands: param, grad, lr, velocity
-	g := decayed(h, prim.A(0), prim.A(1))
 	if h.Momentum == 0 {
-		return Result{Param: b.Map(descend(prim.A(0), prim.A(2), g), a.Param, a.Grad, a.LR)}
+		return Result{Param: b.Map(descend(prim.A(0), prim.A(2), decayed(h, prim.A(0), prim.A(1))), a.Param, a.Grad, a.LR)}
 	}
-	v := b.Map(prim.Op(prim.Add, times(h.Momentum, prim.A(2)), g), a.Param, a.Grad, a.State[0])
-	dir := prim.A(3)
-	if h.Nesterov {
-		dir = prim.Op(prim.Add, g, times(h.Momentum, dir))
-	}
-	p := b.Map(descend(prim.A(0), prim.A(2), dir), a.Param, a.Grad, a.LR, v)
+	v := b.Map(prim.Op(prim.Add, times(h.Momentum, prim.A(0)), decayed(h, prim.A(2), prim.A(1))), decayOperands(h, a.Param, a.State[0], a.Grad)...)
 	if !h.Nesterov {
-		p = b.Map(descend(prim.A(0), prim.A(1), prim.A(2)), a.Param, a.LR, v)
+		return Result{Param: b.Map(descend(prim.A(0), prim.A(1), prim.A(2)), a.Param, a.LR, v), State: []prim.ID{v}}
 	}
-	return Result{Param: p, State: []prim.ID{v}}
+	dir := prim.Op(prim.Add, decayed(h, prim.A(0), prim.A(3)), times(h.Momentum, prim.A(2)))
+	return Result{Param: b.Map(descend(prim.A(0), prim.A(1), dir), a.Param, a.LR, v, a.Grad), State: []prim.ID{v}}
 }
 
 func sgdHost(h Hyper, lr float64, param, grad []float64, state [][]float64) {
@@ -63,6 +57,14 @@ func decayed(h Hyper, p, g *prim.X) *prim.X {
 		return g
 	}
 	return prim.Op(prim.Add, g, times(h.WeightDecay, p))
+}
+
+// decayOperands appends the parameter to in when decayed reads it.
+func decayOperands(h Hyper, param prim.ID, in ...prim.ID) []prim.ID {
+	if h.WeightDecay == 0 {
+		return in
+	}
+	return append(in, param)
 }
 
 // descend returns p − lr·dir.

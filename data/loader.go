@@ -1,0 +1,228 @@
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/internal/rng"
+)
+
+// Batch is one group of samples, ready for a program. It belongs to the caller.
+type Batch struct {
+	// Inputs holds one tensor per Set.Fields entry: [batch, sample shape…], images
+	// in the set's layout.
+	Inputs []*prim.Tensor
+	// Labels is i64[batch], or nil when the part has none. Under mixup it is the
+	// class of the sample itself.
+	Labels *prim.Tensor
+	// Soft is f32[batch, classes], the target distribution after mixing, when asked
+	// for and there are labels.
+	Soft *prim.Tensor
+	// Partner and Lambda describe mixing: sample i is Lambda[i]·own +
+	// (1−Lambda[i])·the sample at position Partner[i] of the batch. Nil without.
+	Partner []int
+	Lambda  []float32
+	// Index holds the positions of the samples in the part.
+	Index []int
+	// Valid counts the samples; those beyond it, in a padded last batch, repeat the
+	// first ones and must not count.
+	Valid int
+	// Epoch and Step say which batch this is; Last that it ends its epoch.
+	Epoch, Step int
+	Last        bool
+}
+
+// LoaderOptions say how a view is turned into batches.
+type LoaderOptions struct {
+	Batch int
+	// Shuffle reorders the samples every epoch.
+	Shuffle bool
+	// DropLast leaves out the samples that do not fill a batch; otherwise the last
+	// batch is padded.
+	DropLast bool
+	Augment  []Step
+	// Soft asks for Batch.Soft.
+	Soft bool
+	Seed uint64
+	// Name names the random streams; loaders that share it and the seed draw alike.
+	Name string
+	// Prefetch is how many batches are assembled ahead; 0 stands for 2.
+	Prefetch int
+}
+
+// State is the position of a loader: the next batch. Key identifies the samples
+// and options it belongs to.
+type State struct {
+	Epoch int    `json:"epoch"`
+	Step  int    `json:"step"`
+	Key   string `json:"key"`
+}
+
+// Loader hands out batches, epoch after epoch without end. It is not safe for
+// concurrent use.
+type Loader struct {
+	view View
+	o    LoaderOptions
+	key  string
+	next State
+
+	ahead chan result
+	stop  chan struct{}
+	wait  sync.WaitGroup
+}
+
+type result struct {
+	batch *Batch
+	err   error
+}
+
+// Loader returns a loader at the start of epoch 0.
+func (v View) Loader(o LoaderOptions) (*Loader, error) {
+	if o.Batch < 1 {
+		return nil, fmt.Errorf("data: loader %q: batch: want at least 1, got %d", o.Name, o.Batch)
+	}
+	if o.DropLast && v.Len() < o.Batch {
+		return nil, fmt.Errorf("data: loader %q: want at least one batch of %d samples, got %d samples", o.Name, o.Batch, v.Len())
+	}
+	if v.Len() == 0 {
+		return nil, fmt.Errorf("data: loader %q: want samples, got none", o.Name)
+	}
+	if err := checkSteps(o.Augment); err != nil {
+		return nil, err
+	}
+	if o.Prefetch <= 0 {
+		o.Prefetch = 2
+	}
+	l := &Loader{view: v, o: o}
+	l.key = l.fingerprint()
+	l.next.Key = l.key
+	return l, nil
+}
+
+// Batches returns the number of batches in an epoch.
+func (l *Loader) Batches() int {
+	if l.o.DropLast {
+		return l.view.Len() / l.o.Batch
+	}
+	return (l.view.Len() + l.o.Batch - 1) / l.o.Batch
+}
+
+// View returns the samples that l serves.
+func (l *Loader) View() View { return l.view }
+
+// State returns the position of the next batch.
+func (l *Loader) State() State { return l.next }
+
+// Restore moves to a position that a loader of the same samples and options returned.
+func (l *Loader) Restore(s State) error {
+	if s.Key != l.key {
+		return fmt.Errorf("data: loader %q: the position belongs to other data or options: want key %s, got %s", l.o.Name, l.key, s.Key)
+	}
+	if s.Epoch < 0 || s.Step < 0 || s.Step >= l.Batches() {
+		return fmt.Errorf("data: loader %q: position: want a step from 0 to %d, got epoch %d, step %d", l.o.Name, l.Batches()-1, s.Epoch, s.Step)
+	}
+	l.Close()
+	l.next = s
+	return nil
+}
+
+// Next returns the next batch. Errors come from sources that decode on demand.
+func (l *Loader) Next() (*Batch, error) {
+	if l.ahead == nil {
+		l.start()
+	}
+	r := <-l.ahead
+	if r.err != nil {
+		l.Close()
+		return nil, r.err
+	}
+	l.next.Epoch, l.next.Step = l.advance(l.next.Epoch, l.next.Step)
+	return r.batch, nil
+}
+
+// Each calls f with every batch up to the end of the current epoch.
+func (l *Loader) Each(f func(*Batch) error) error {
+	for {
+		b, err := l.Next()
+		if err != nil {
+			return err
+		}
+		if err := f(b); err != nil {
+			return err
+		}
+		if b.Last {
+			return nil
+		}
+	}
+}
+
+// Close stops the background work. The loader may be used again and goes on where it was.
+func (l *Loader) Close() {
+	if l.ahead == nil {
+		return
+	}
+	close(l.stop)
+	l.wait.Wait()
+	l.ahead = nil
+}
+
+func (l *Loader) advance(epoch, step int) (int, int) {
+	if step+1 < l.Batches() {
+		return epoch, step + 1
+	}
+	return epoch + 1, 0
+}
+
+func (l *Loader) start() {
+	ahead, stop := make(chan result, l.o.Prefetch), make(chan struct{})
+	l.ahead, l.stop = ahead, stop
+	epoch, step := l.next.Epoch, l.next.Step
+	l.wait.Go(func() {
+		order, of := l.order(epoch), epoch
+		for {
+			if of != epoch {
+				order, of = l.order(epoch), epoch
+			}
+			b, err := l.assemble(order, epoch, step)
+			select {
+			case ahead <- result{b, err}:
+			case <-stop:
+				return
+			}
+			if err != nil {
+				return
+			}
+			epoch, step = l.advance(epoch, step)
+		}
+	})
+}
+
+// order returns the sequence of one epoch.
+func (l *Loader) order(epoch int) []int {
+	order := make([]int, l.view.Len())
+	copy(order, l.view.Index)
+	if l.o.Shuffle {
+		r := rng.New(l.o.Seed, fmt.Sprintf("data/%s/shuffle/%d", l.o.Name, epoch))
+		r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	}
+	return order
+}
+
+// fingerprint hashes what decides the batches.
+func (l *Loader) fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s|%d|%t|%t|%t|%d|%s|%d", l.view.part.Name, l.o.Batch, l.o.Shuffle, l.o.DropLast, l.o.Soft, l.o.Seed, l.o.Name, l.view.part.n)
+	for _, s := range l.o.Augment {
+		fmt.Fprintf(h, "|%s:%v", s.Name, s.Amount)
+	}
+	buf := make([]byte, 0, 8*len(l.view.Index))
+	for _, i := range l.view.Index {
+		buf = binary.LittleEndian.AppendUint64(buf, uint64(i))
+	}
+	h.Write(buf)
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}

@@ -1,0 +1,159 @@
+package data
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// ReadNPZ reads every array of a NumPy .npz file, in the order of the file.
+func ReadNPZ(path string) ([]Array, error) {
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer z.Close()
+	var out []Array
+	seen := map[string]bool{}
+	for _, f := range z.File {
+		name, ok := strings.CutSuffix(f.Name, ".npy")
+		if !ok {
+			continue
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("%s: array %q: stands twice in the file", path, name)
+		}
+		seen[name] = true
+		r, err := f.Open()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", path, f.Name, err)
+		}
+		a, err := ReadNPY(r, path+": "+f.Name)
+		r.Close()
+		if err != nil {
+			return nil, err
+		}
+		a.Name = name
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// WriteNPZ writes arrays as a NumPy .npz file; equal arrays give equal bytes.
+func WriteNPZ(w io.Writer, arrays []Array) error {
+	z := zip.NewWriter(w)
+	for _, a := range arrays {
+		f, err := z.CreateHeader(&zip.FileHeader{Name: a.Name + ".npy", Method: zip.Deflate})
+		if err != nil {
+			return err
+		}
+		if err := WriteNPY(f, a); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}
+
+// labelsKey is the array that holds one class per sample.
+const labelsKey = "labels"
+
+// readNPZSet reads FILE as the part "train", or DIR/train.npz and DIR/test.npz
+// (and val.npz) as parts. The first axis of every array counts the samples.
+func readNPZSet(path string, _ Options) (*Set, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	set := &Set{}
+	if !info.IsDir() {
+		if err := set.addNPZ("train", path); err != nil {
+			return nil, err
+		}
+	} else {
+		for _, name := range partNames {
+			file := filepath.Join(path, name+".npz")
+			if err := set.addNPZ(name, file); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return nil, err
+			}
+		}
+		if len(set.Parts) == 0 {
+			return nil, errors.New("want train.npz or test.npz in the folder, found neither")
+		}
+	}
+	classes := int64(0)
+	for _, p := range set.Parts {
+		for _, l := range p.Labels {
+			classes = max(classes, l+1)
+		}
+	}
+	if classes > 1<<20 {
+		return nil, fmt.Errorf("array %q: want class numbers below %d, got %d", labelsKey, 1<<20, classes-1)
+	}
+	for i := range classes {
+		set.Classes = append(set.Classes, strconv.FormatInt(i, 10))
+	}
+	return set, nil
+}
+
+// partNames are the parts a source may have, in the order of Set.Parts.
+var partNames = []string{"train", "val", "test"}
+
+func (s *Set) addNPZ(name, path string) error {
+	arrays, err := ReadNPZ(path)
+	if err != nil {
+		return err
+	}
+	p := &Part{Name: name}
+	var fields []Field
+	for _, a := range arrays {
+		if a.Name == labelsKey {
+			if p.Labels = a.Ints(); p.Labels == nil || len(a.Shape) != 1 {
+				return fmt.Errorf("%s: array %q: want integers of rank 1, got %T of shape %v", path, a.Name, a.Data, a.Shape)
+			}
+			continue
+		}
+		f, c, err := npzField(a)
+		if err != nil {
+			return fmt.Errorf("%s: array %q: %w", path, a.Name, err)
+		}
+		fields = append(fields, f)
+		p.columns = append(p.columns, c)
+	}
+	if len(fields) == 0 {
+		return fmt.Errorf("%s: want an array for each model input, got none beside %q", path, labelsKey)
+	}
+	if len(s.Parts) == 0 {
+		s.Fields = fields
+	} else if !slices.EqualFunc(s.Fields, fields, func(a, b Field) bool {
+		return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) && a.DType == b.DType && a.Bytes == b.Bytes
+	}) {
+		return fmt.Errorf("%s: want the arrays of the first part, %v, got %v", path, s.Fields, fields)
+	}
+	s.Parts = append(s.Parts, p)
+	return nil
+}
+
+func npzField(a Array) (Field, column, error) {
+	if len(a.Shape) == 0 || a.Len() == 0 {
+		return Field{}, nil, fmt.Errorf("want samples along the first axis, got shape %v", a.Shape)
+	}
+	f := Field{Name: a.Name, Shape: a.Shape[1:], DType: prim.F32, Image: len(a.Shape) == 4}
+	size := prim.Prod(f.Shape)
+	switch d := a.Data.(type) {
+	case []uint8:
+		f.Bytes = true
+		return f, byteColumn{d, size}, nil
+	case []int64:
+		f.DType, f.Image = prim.I64, false
+		return f, intColumn{d, size}, nil
+	}
+	return f, floatColumn{a.floats(), size}, nil
+}

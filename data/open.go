@@ -1,0 +1,61 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Source is one kind of data set that Open can read.
+type Source struct {
+	Name string // what stands before the colon
+	Doc  string
+	read func(path string, o Options) (*Set, error)
+}
+
+// Sources lists the kinds of data set.
+func Sources() []Source {
+	return []Source{
+		{"idx", "folder with MNIST-style IDX files (train-*, t10k-*), plain or .gz", readIDX},
+		{"cifar10", "folder with CIFAR-10 in its binary layout (data_batch_*.bin, test_batch.bin)", readCIFAR},
+		{"folder", "folder with one sub-folder of PNG or JPEG files per class, or train/, val/, test/ above them", readFolder},
+		{"npz", "NumPy .npz file with one array per model input and, optionally, \"labels\"; or a folder with train.npz and test.npz", readNPZSet},
+	}
+}
+
+// Open reads the data set named by spec, KIND:PATH with a KIND of Sources.
+func Open(spec string, o Options) (*Set, error) {
+	kind, path, ok := strings.Cut(spec, ":")
+	var names []string
+	for _, s := range Sources() {
+		if ok && path != "" && s.Name == kind {
+			set, err := s.read(path, o)
+			if err == nil {
+				set.Spec, set.opts = spec, o
+				err = set.finish()
+			}
+			if err != nil {
+				return nil, fmt.Errorf("data: %s: %w", spec, err)
+			}
+			return set, nil
+		}
+		names = append(names, s.Name+":PATH")
+	}
+	return nil, fmt.Errorf("data: want one of %s, got %q", strings.Join(names, ", "), spec)
+}
+
+// ValidateSources reports every source that is incomplete or listed twice.
+func ValidateSources(list []Source) error {
+	var errs []error
+	seen := map[string]bool{}
+	for i, s := range list {
+		if s.Name == "" || s.Doc == "" || s.read == nil {
+			errs = append(errs, fmt.Errorf("data source %d (%q): want Name, Doc and read", i, s.Name))
+		}
+		if seen[s.Name] {
+			errs = append(errs, fmt.Errorf("data source %q: listed twice", s.Name))
+		}
+		seen[s.Name] = true
+	}
+	return errors.Join(errs...)
+}

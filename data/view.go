@@ -1,0 +1,112 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/internal/rng"
+)
+
+// View is an ordered choice of samples of one part.
+type View struct {
+	Name  string
+	Index []int // positions in the part
+
+	part *Part
+}
+
+// Share is one piece of a split.
+type Share struct {
+	Name     string
+	Fraction float64
+}
+
+// Len returns the number of samples.
+func (v View) Len() int { return len(v.Index) }
+
+// Set returns the data set.
+func (v View) Set() *Set { return v.part.set }
+
+// Part returns the part that v chooses from.
+func (v View) Part() *Part { return v.part }
+
+// Label returns the class of sample i of the view; ok is false without labels.
+func (v View) Label(i int) (label int64, ok bool) {
+	if v.part.Labels == nil {
+		return 0, false
+	}
+	return v.part.Labels[v.Index[i]], true
+}
+
+// Head returns the view of the first n samples, or v itself when it has no more.
+func (v View) Head(n int) View {
+	if n < len(v.Index) {
+		v.Index = slices.Clone(v.Index[:n])
+	}
+	return v
+}
+
+// Split deals the samples of v into disjoint views, class by class, so that each
+// has the class mix of v as nearly as whole samples allow. Fractions are above 0
+// and sum to at most 1; what is over is in no view. The result depends on the
+// samples, the seed, and the shares with their order.
+func (v View) Split(seed uint64, shares ...Share) ([]View, error) {
+	var errs []error
+	var total float64
+	names := map[string]bool{}
+	for _, s := range shares {
+		if !(s.Fraction > 0) {
+			errs = append(errs, fmt.Errorf("data: split %q: want a fraction above 0, got %v", s.Name, s.Fraction))
+		}
+		if s.Name == "" || names[s.Name] {
+			errs = append(errs, fmt.Errorf("data: split: want distinct names, got %q twice or empty", s.Name))
+		}
+		names[s.Name] = true
+		total += s.Fraction
+	}
+	if total > 1+1e-9 {
+		errs = append(errs, fmt.Errorf("data: split: want fractions that sum to at most 1, got %v", total))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	out := make([]View, len(shares))
+	for i, s := range shares {
+		out[i] = View{Name: s.Name, part: v.part}
+	}
+	r := rng.New(seed, "data/split/"+v.part.Name)
+	// Cumulative bounds over all classes, so that rounding evens out between them.
+	done, seen := make([]int, len(shares)), 0
+	for _, g := range classGroups(v.part, v.Index) {
+		r.Shuffle(len(g), func(i, j int) { g[i], g[j] = g[j], g[i] })
+		seen += len(g)
+		at := 0
+		for i, s := range shares {
+			n := int(s.Fraction*float64(seen)+0.5) - done[i]
+			n = max(min(n, len(g)-at), 0)
+			out[i].Index = append(out[i].Index, g[at:at+n]...)
+			done[i] += n
+			at += n
+		}
+	}
+	for i := range out {
+		slices.Sort(out[i].Index)
+		if len(out[i].Index) == 0 {
+			return nil, fmt.Errorf("data: split %q: fraction %v of %d samples is none", out[i].Name, shares[i].Fraction, v.Len())
+		}
+	}
+	return out, nil
+}
+
+// classGroups returns the samples of index by class, in class order; one group without labels.
+func classGroups(p *Part, index []int) [][]int {
+	if p.Labels == nil {
+		return [][]int{slices.Clone(index)}
+	}
+	groups := make([][]int, len(p.set.Classes))
+	for _, i := range index {
+		groups[p.Labels[i]] = append(groups[p.Labels[i]], i)
+	}
+	return groups
+}
