@@ -1,0 +1,7 @@
+// Package pass drives passes over a model. A pass looks for one thing to change
+// and returns it as a patch; the driver applies it, verifies the model, asks
+// again, and numbers the patches, so that a bug can be found by bisection
+// (Options.MaxPatches).
+//
+//	steps, err := pass.Run(m, []pass.Pass{…}, pass.Options{Verify: true})
+package pass
