@@ -1,10 +1,22 @@
 package ops
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // All lists every operator, grouped as in docs/ops.md.
 func All() []*Op {
-	return []*Op{}
+	return slices.Concat(
+		[]*Op{
+			opConv(), opConvTranspose(), opMatMul(), opGemm(),
+			opMaxPool(), opAveragePool(), opLpPool(),
+			opBatchNormalization(), opInstanceNormalization(), opGroupNormalization(), opLayerNormalization(), opRMSNormalization(),
+			opLpNormalization(), opMeanVarianceNormalization(), opLRN(),
+			opPRelu(), opClip(), opWhere(), opCast(), opCastLike(), opDropout(), opQuantizeLinear(), opDequantizeLinear(),
+		},
+		globalPools(), activations(), softmaxes(), unaryMath(), binaryMath(), reductions(), argReductions(),
+	)
 }
 
 var (
