@@ -1,0 +1,145 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// kernel is a chosen way to run one node. run may use the workers of x; it sees
+// operands and result as views, and must not keep them.
+type kernel struct {
+	name  string
+	run   func(x *executable, out view, in []view) error
+	flops float64
+	reuse []int // operand positions whose storage the result may overwrite, best first
+}
+
+// step is a node to run.
+type step struct {
+	node int
+	in   []int
+	kernel
+	bytes float64
+}
+
+// Compile checks p, picks kernels and plans storage.
+func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
+	if err := p.Validate(); err != nil {
+		return nil, fmt.Errorf("cpu: compile: %w", err)
+	}
+	x := &executable{b: b, k: b.kernels, team: newTeam(b.opt.Threads)}
+	kernels := make([]kernel, len(p.Nodes))
+	for i, n := range p.Nodes {
+		if n.Prim == nil || isAlias(n.Prim) {
+			continue
+		}
+		if _, ok := n.Prim.(prim.Const); ok {
+			continue
+		}
+		in := make([]prim.Type, len(n.In))
+		for k, id := range n.In {
+			in[k] = p.Nodes[id].Type
+		}
+		kernels[i] = choose(n.Prim, in, n.Type)
+	}
+	pl := planStorage(p, func(i int) []int { return reusable(p, kernels[i], i) })
+	x.plan = pl
+	x.donate = make([]bool, len(p.Inputs))
+	for k, in := range p.Inputs {
+		x.inputs = append(x.inputs, p.Nodes[in.ID].Type)
+		x.names = append(x.names, in.Name)
+		x.donate[k] = in.Donate
+	}
+	for _, o := range p.Outputs {
+		x.outputs = append(x.outputs, p.Nodes[o.ID].Type)
+		x.results = append(x.results, int(o.ID))
+	}
+	for i, n := range p.Nodes {
+		x.types = append(x.types, n.Type)
+		c, constant := n.Prim.(prim.Const)
+		switch {
+		case !pl.live[i] || n.Prim == nil || isAlias(n.Prim):
+		case constant:
+			v := newView(n.Type)
+			v.copyFrom(c.Value)
+			x.consts = append(x.consts, v)
+		default:
+			s := step{node: i, kernel: kernels[i], bytes: float64(n.Type.Bytes())}
+			for _, id := range n.In {
+				s.in = append(s.in, int(id))
+				s.bytes += float64(p.Nodes[id].Type.Bytes())
+			}
+			x.steps = append(x.steps, s)
+		}
+	}
+	x.arena = allocate(pl.arena)
+	return x, nil
+}
+
+// reusable lists the roots of node i's operands that k may overwrite: no operand
+// that k must not overwrite reads the same storage.
+func reusable(p *prim.Program, k kernel, i int) []int {
+	root := func(id prim.ID) int {
+		for p.Nodes[id].Prim != nil && isAlias(p.Nodes[id].Prim) {
+			id = p.Nodes[id].In[0]
+		}
+		return int(id)
+	}
+	var out []int
+next:
+	for _, pos := range k.reuse {
+		r := root(p.Nodes[i].In[pos])
+		for other, id := range p.Nodes[i].In {
+			if root(id) == r && !slices.Contains(k.reuse, other) {
+				continue next
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// choose picks the kernel of a primitive for its operand and result types.
+func choose(p prim.Prim, in []prim.Type, out prim.Type) kernel {
+	for _, try := range choosers {
+		if k, ok := try(p, in, out); ok {
+			return k
+		}
+	}
+	return fallback(p)
+}
+
+// choosers are asked in order; the first that takes a primitive wins.
+var choosers = []func(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool){
+	chooseConv,
+}
+
+// fallback runs the plain kernel of p in float64.
+func fallback(p prim.Prim) kernel {
+	return kernel{name: "plain " + p.Name(), run: func(x *executable, out view, in []view) error {
+		args := make([]*prim.Tensor, len(in))
+		for i, v := range in {
+			t := v.tensor()
+			if t.DType == prim.F32 {
+				t = t.Cast(prim.F64)
+			}
+			args[i] = t
+		}
+		want := out.typ
+		if want.DType == prim.F32 {
+			want.DType = prim.F64
+		}
+		res, err := p.Eval(args, want)
+		if err != nil {
+			return err
+		}
+		if res.DType != out.typ.DType {
+			res = res.Cast(out.typ.DType)
+		}
+		out.copyFrom(res)
+		return nil
+	}}
+}

@@ -1,0 +1,116 @@
+package cpu
+
+import (
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// chooseConv takes the float32 convolutions of one or two spatial axes.
+func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
+	if out.DType != prim.F32 || len(out.Shape) > 4 || out.Len() == 0 {
+		return kernel{}, false
+	}
+	switch p := p.(type) {
+	case prim.Conv:
+		c := forwardConv(p, in[0].Shape, in[1].Shape, out.Shape)
+		return kernel{name: "conv", flops: c.flops(), run: func(x *executable, out view, in []view) error {
+			c := c
+			c.cut(len(x.team.workers))
+			panel := x.scratch(c.panelLen())
+			c.packWeights(panel, in[1].f32())
+			c.run(x, out.f32(), in[0].f32(), panel)
+			return nil
+		}}, true
+	case prim.ConvInputGrad:
+		parts := inputGradConvs(p, out.Shape, in[1].Shape, in[0].Shape)
+		flops := 0.0
+		for i := range parts {
+			flops += parts[i].flops()
+		}
+		return kernel{name: "conv_input_grad", flops: flops, run: func(x *executable, out view, in []view) error {
+			for _, c := range parts {
+				c.cut(len(x.team.workers))
+				panel := x.scratch(c.panelLen())
+				c.packWeights(panel, in[1].f32())
+				c.run(x, out.f32(), in[0].f32(), panel)
+			}
+			return nil
+		}}, true
+	case prim.ConvWeightGrad:
+		c := forwardConv(p.Conv, in[0].Shape, out.Shape, in[1].Shape)
+		return kernel{name: "conv_weight_grad", flops: c.flops(), run: func(x *executable, out view, in []view) error {
+			c := c
+			c.cut(len(x.team.workers))
+			c.weightGrad(x, out.f32(), in[0].f32(), in[1].f32())
+			return nil
+		}}, true
+	}
+	return kernel{}, false
+}
+
+// plane is the geometry of a convolution with one spatial axis promoted to two.
+type plane struct {
+	strideY, strideX, dilY, dilX, padY, padX int
+	h, w, kh, kw, oh, ow                     int
+}
+
+func planeOf(p prim.Window, x, w, o []int) plane {
+	if len(x) == 3 {
+		return plane{1, p.Strides[0], 1, p.Dilations[0], 0, p.PadLo[0], 1, x[2], 1, w[2], 1, o[2]}
+	}
+	return plane{p.Strides[0], p.Strides[1], p.Dilations[0], p.Dilations[1], p.PadLo[0], p.PadLo[1], x[2], x[3], w[2], w[3], o[2], o[3]}
+}
+
+// forwardConv is the convolution of x with w giving o.
+func forwardConv(p prim.Conv, x, w, o []int) windowConv {
+	g := planeOf(p.Window, x, w, o)
+	win := window{h: g.h, w: g.w, rows: g.oh, cols: g.ow, sy: g.strideY, sx: g.strideX}
+	for y := range g.kh {
+		for x := range g.kw {
+			win.taps = append(win.taps, tap{y*g.dilY - g.padY, x*g.dilX - g.padX})
+		}
+	}
+	if len(win.taps) == 1 && win.taps[0] == (tap{}) && win.sy == 1 && win.sx == 1 {
+		win.h, win.w, win.rows, win.cols = 1, win.h*win.w, 1, win.rows*win.cols
+	}
+	m, c, taps := w[0]/p.Groups, w[1], g.kh*g.kw
+	return windowConv{
+		window: win.prepared(), images: x[0], groups: p.Groups, channels: c, filters: m,
+		weight:   func(g, i, j, t int) int { return ((g*m+i)*c+j)*taps + t },
+		outPlane: g.oh * g.ow, outRow: win.cols, outCol: 1,
+	}
+}
+
+// inputGradConvs returns the adjoint of a convolution in x, one convolution of the
+// gradient per residue of the positions modulo the strides.
+func inputGradConvs(p prim.ConvInputGrad, x, w, o []int) []windowConv {
+	g := planeOf(p.Window, x, w, o)
+	m, c, taps := w[0]/p.Groups, w[1], g.kh*g.kw
+	var out []windowConv
+	for a := range min(g.strideY, g.h) {
+		for b := range min(g.strideX, g.w) {
+			win := window{h: g.oh, w: g.ow, sy: 1, sx: 1, rows: (g.h - a + g.strideY - 1) / g.strideY, cols: (g.w - b + g.strideX - 1) / g.strideX}
+			var index []int
+			for y := range g.kh {
+				for x := range g.kw {
+					dy, dx := a+g.padY-y*g.dilY, b+g.padX-x*g.dilX
+					if dy%g.strideY == 0 && dx%g.strideX == 0 {
+						win.taps = append(win.taps, tap{dy / g.strideY, dx / g.strideX})
+						index = append(index, y*g.kw+x)
+					}
+				}
+			}
+			v := windowConv{
+				images: x[0], groups: p.Groups, channels: m, filters: c,
+				weight:   func(g, i, j, t int) int { return ((g*m+j)*c+i)*taps + index[t] },
+				outPlane: g.h * g.w, outBase: a*g.w + b, outRow: g.strideY * g.w, outCol: g.strideX,
+			}
+			if len(win.taps) == 1 && win.taps[0] == (tap{}) && g.strideY == 1 && g.strideX == 1 && g.h == g.oh && g.w == g.ow {
+				win.h, win.w, win.rows, win.cols = 1, g.h*g.w, 1, g.h*g.w
+				v.outRow = win.cols
+			}
+			v.window = win.prepared()
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -1,0 +1,263 @@
+package cpu
+
+// windowConv computes out[n, m, y, x] = Σ_{c, t} w[m, c, t] · src[n, c, window(y, x, t)]
+// for every group, where output position (y, x) of plane (n, m) is stored at
+// outBase + y·outRow + x·outCol.
+type windowConv struct {
+	window
+	images, groups           int
+	channels, filters        int                          // per group
+	weight                   func(group, m, c, t int) int // index into the weights
+	outPlane                 int                          // elements of an output plane
+	outBase, outRow, outCol  int
+	unitImages, unitRows     int // of one piece
+	bands, batches, sections int // pieces along rows, images and filters
+}
+
+const (
+	unitBytes   = 192 << 10 // copied source per piece
+	unitVectors = 96        // vectors of positions below which a piece takes more images
+)
+
+// cut chooses the pieces for a number of threads.
+func (c *windowConv) cut(threads int) {
+	c.unitRows, c.unitImages = c.rows, 1
+	for c.unitRows > 1 && 4*c.channels*c.groups*c.channel(c.unitRows) > unitBytes {
+		c.unitRows = (c.unitRows + 1) / 2
+	}
+	c.bands = (c.rows + c.unitRows - 1) / c.unitRows
+	if c.bands == 1 {
+		one := 4 * c.channels * c.groups * c.channel(c.rows)
+		per := c.rows * c.vectors
+		for c.unitImages < c.images && (c.unitImages+1)*one <= unitBytes && c.unitImages*per < unitVectors &&
+			(c.images+c.unitImages)/(c.unitImages+1) >= 2*threads {
+			c.unitImages++
+		}
+	}
+	c.batches = (c.images + c.unitImages - 1) / c.unitImages
+	c.sections = 1
+	if p := c.bands * c.batches; p < 2*threads && c.filters >= 16 {
+		c.sections = min((2*threads+p-1)/p, c.filters/8)
+	}
+}
+
+func (c *windowConv) flops() float64 {
+	return 2 * float64(c.images*c.groups*c.filters*c.rows*c.cols) * float64(c.channels*len(c.taps))
+}
+
+// packWeights lays weights out as [group][block of 4 filters][channel·tap][4], zero beyond the last filter.
+func (c *windowConv) packWeights(dst, w []float32) {
+	k := c.channels * len(c.taps)
+	blocks := (c.filters + 3) / 4
+	for g := range c.groups {
+		for b := range blocks {
+			p := dst[(g*blocks+b)*4*k:][:4*k]
+			for i := range 4 {
+				m := 4*b + i
+				at := i
+				for ch := range c.channels {
+					for t := range c.taps {
+						v := float32(0)
+						if m < c.filters {
+							v = w[c.weight(g, m, ch, t)]
+						}
+						p[at] = v
+						at += 4
+					}
+				}
+			}
+		}
+	}
+}
+
+func (c *windowConv) panelLen() int {
+	return c.groups * ((c.filters + 3) / 4 * 4) * c.channels * len(c.taps)
+}
+
+// offsets returns the byte offset of every (channel, tap) in a copied image for n rows.
+func (c *windowConv) offsets(n int) []int64 {
+	out := make([]int64, 0, c.channels*len(c.taps)+1)
+	ch := c.channel(n)
+	for i := range c.channels {
+		for _, t := range c.taps {
+			out = append(out, int64(4*(i*ch+c.offset(t))))
+		}
+	}
+	return append(out, 0)
+}
+
+// run computes the convolution with packed weights.
+func (c *windowConv) run(x *executable, out, src, panel []float32) {
+	all := c.groups * c.channels
+	plane := c.h * c.w
+	k := c.channels * len(c.taps)
+	blocks := (c.filters + 3) / 4
+	offs := c.offsets(c.unitRows)
+	x.team.run(c.bands*c.batches*c.sections, func(w *worker, piece int) {
+		section := piece % c.sections
+		unit := piece / c.sections
+		y0 := unit % c.bands * c.unitRows
+		rows := min(c.unitRows, c.rows-y0)
+		n0 := unit / c.bands * c.unitImages
+		images := min(c.unitImages, c.images-n0)
+		ch := c.channel(c.unitRows)
+		img := w.scratch(scratchImage, images*all*ch+8)
+		for i := range images * all {
+			c.fill(img[i*ch:(i+1)*ch], src[(n0*all+i)*plane:][:plane], y0, rows)
+		}
+		b0, b1 := split(blocks, 1, c.sections, section)
+		tile := w.scratch(scratchTile, 24*4*(b1-b0))
+		total := images * rows * c.vectors
+		for g := range c.groups {
+			pa := panel[(g*blocks+b0)*4*k:]
+			full := b1 - b0
+			if b1*4 > c.filters {
+				full--
+			}
+			var p, o [3]*float32
+			var at [3]int
+			for v := 0; v < total; v += 3 {
+				nv := min(3, total-v)
+				direct := c.outCol == 1
+				for j := range nv {
+					r, xv := (v+j)/c.vectors, (v+j)%c.vectors
+					i, y := r/rows, r%rows
+					p[j] = &img[(i*all+g*c.channels)*ch+y*c.rowStride()+8*xv]
+					at[j] = ((n0+i)*c.groups+g)*c.filters*c.outPlane + 4*b0*c.outPlane + c.outBase + (y0+y)*c.outRow + 8*xv*c.outCol
+					direct = direct && 8*xv+8 <= c.cols
+				}
+				rest := b1 - b0
+				done := 0
+				if direct && full > 0 {
+					for j := range nv {
+						o[j] = &out[at[j]]
+					}
+					x.k.conv[nv](k, &offs[0], first(pa), &p, &o, 4*c.outPlane, full)
+					rest -= full
+					done = full
+				}
+				if rest == 0 {
+					continue
+				}
+				for j := range nv {
+					o[j] = &tile[8*j]
+				}
+				x.k.conv[nv](k, &offs[0], first(pa[4*k*done:]), &p, &o, 96, rest)
+				for j := range nv {
+					xv := (v + j) % c.vectors
+					n := min(8, c.cols-8*xv)
+					for m := 4 * done; m < min(4*(b1-b0), c.filters-4*b0); m++ {
+						from := tile[24*(m-4*done)+8*j:][:n]
+						to := out[at[j]+m*c.outPlane:]
+						if c.outCol == 1 {
+							copy(to[:n], from)
+							continue
+						}
+						for t, s := range from {
+							to[t*c.outCol] = s
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// first returns the address of the first element, nil for none.
+func first(s []float32) *float32 {
+	if len(s) == 0 {
+		return nil
+	}
+	return &s[0]
+}
+
+// weightGrad sets out[m, c, t] = Σ_{n, y, x} grad[n, m, y, x] · src[n, c, window(y, x, t)],
+// in the order of groups, filters, channels and taps.
+func (c *windowConv) weightGrad(x *executable, out, src, grad []float32) {
+	all := c.groups * c.channels
+	plane := c.h * c.w
+	k := c.channels * len(c.taps)
+	m4 := (c.filters + 3) / 4 * 4
+	size := c.groups * m4 * k
+	positions := c.rows * c.cols
+	taps := c.offsets(c.unitRows)
+	pieces := min(c.batches*c.bands, 2*len(x.team.workers))
+	parts := x.scratch(pieces * size)
+	clear(parts)
+	ch := c.channel(c.unitRows)
+	maxVec := c.unitImages * c.unitRows * c.vectors
+	gs := 8*maxVec + 16
+	x.team.run(pieces, func(w *worker, piece int) {
+		part := parts[piece*size : (piece+1)*size]
+		u0, u1 := split(c.batches*c.bands, 1, pieces, piece)
+		img := w.scratch(scratchImage, c.unitImages*all*ch+8)
+		gp := w.scratch(scratchPanelB, m4*gs)
+		offs := w.offsets(maxVec)
+		var sums [12]float32
+		for unit := u0; unit < u1; unit++ {
+			y0 := unit % c.bands * c.unitRows
+			rows := min(c.unitRows, c.rows-y0)
+			n0 := unit / c.bands * c.unitImages
+			images := min(c.unitImages, c.images-n0)
+			for i := range images * all {
+				c.fill(img[i*ch:(i+1)*ch], src[(n0*all+i)*plane:][:plane], y0, rows)
+			}
+			total := images * rows * c.vectors
+			for v := range total {
+				r, xv := v/c.vectors, v%c.vectors
+				offs[v] = int64(4 * (r/rows*all*ch + r%rows*c.rowStride() + 8*xv))
+			}
+			for g := range c.groups {
+				for m := range m4 {
+					row := gp[m*gs : m*gs+8*total]
+					if m >= c.filters {
+						clear(row)
+						continue
+					}
+					for i := range images {
+						from := grad[(((n0+i)*c.groups+g)*c.filters+m)*positions+y0*c.cols:][:rows*c.cols]
+						if c.cols == 8*c.vectors {
+							copy(row[i*len(from):], from)
+							continue
+						}
+						for y := range rows {
+							to := row[8*c.vectors*(i*rows+y):][:8*c.vectors]
+							copy(to, from[y*c.cols:(y+1)*c.cols])
+							clear(to[c.cols:])
+						}
+					}
+				}
+				base := &img[g*c.channels*ch]
+				for m := 0; m < m4; m += 4 {
+					dst := part[(g*m4+m)*k:][:4*k]
+					for t := 0; t < k; t += 3 {
+						nv := min(3, k-t)
+						var p [3]*float32
+						for j := range nv {
+							p[j] = after(base, int(taps[t+j]))
+						}
+						x.k.wgrad[nv](total, &offs[0], &gp[m*gs], 4*gs, &p, &sums)
+						for i := range 4 {
+							d := dst[i*k+t:][:nv]
+							for j := range d {
+								d[j] += sums[i*nv+j]
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+	for g := range c.groups {
+		for m := range c.filters {
+			at := (g*m4 + m) * k
+			o := out[(g*c.filters+m)*k:][:k]
+			copy(o, parts[at:at+k])
+			for p := 1; p < pieces; p++ {
+				for i, v := range parts[p*size+at:][:k] {
+					o[i] += v
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,22 @@
+// Package cpu runs tensor programs on the processor: AVX2 and FMA kernels in
+// assembly where the processor has them, portable Go otherwise.
+//
+//	b := cpu.New(cpu.Options{})
+//	exe, err := b.Compile(program)
+//	x, err := b.Upload(tensor)
+//	out, err := exe.Run([]engine.Buffer{x})
+//
+// Compile picks one kernel per node and plans storage: values live in one arena
+// that is reused as they die, elementwise results replace an operand that dies,
+// and outputs take the storage of donated inputs. Work is cut into pieces that
+// depend only on shapes and the number of threads, so results are equal to the
+// bit from run to run.
+//
+// Convolutions read a padded copy of a few images through a table of offsets,
+// one per kernel tap, and need no im2col. Elementwise expressions and reductions
+// run instruction by instruction over tiles that stay in the first-level cache.
+//
+// The assembly is generated: go generate runs internal/asmgen, a module of its own.
+package cpu
+
+//go:generate go -C internal/asmgen run . -out ../../kernels_amd64.s -stubs ../../stubs_amd64.go -pkg cpu

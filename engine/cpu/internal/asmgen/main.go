@@ -1,0 +1,20 @@
+// Command asmgen writes the AVX2 and FMA kernels of package cpu.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+)
+
+func main() {
+	ConstraintExpr("amd64,!purego")
+	for mr := 1; mr <= 6; mr++ {
+		gemm(mr)
+	}
+	for nv := 1; nv <= 3; nv++ {
+		convTile(nv)
+		wgradTile(nv)
+	}
+	vectorOps()
+	reductions()
+	Generate()
+}

@@ -1,0 +1,28 @@
+package cpu
+
+import "github.com/entangle-nas/entangle/engine/prim"
+
+// Vector primitives: dst[i] = f(a[i], …) for n elements. Each operand advances
+// by its step in bytes per 8 elements: 32, or 0 to repeat its first 8. Operands
+// are read in whole vectors of 8; dst is written exactly and may be an operand.
+type (
+	op1 = func(n int, dst, a *float32, sa int)
+	op2 = func(n int, dst, a, b *float32, sa, sb int)
+	op3 = func(n int, dst, a, b, c *float32, sa, sb, sc int)
+)
+
+// kernels is the table of inner loops of one kind of processor. The contracts
+// of its members stand with the assembly's declarations.
+type kernels struct {
+	name                string
+	gemm                [7]func(k int, a, b, c *float32, ldc int, acc bool)                                    // by rows, from 1
+	conv                [4]func(k int, offs *int64, a *float32, p, o *[3]*float32, ostride, blocks int)        // by vectors, from 1
+	wgrad               [4]func(v int, offs *int64, g *float32, gstride int, x *[3]*float32, out *[12]float32) // by vectors, from 1
+	unary               map[prim.Code]op1
+	binary              map[prim.Code]op2
+	copy                op1
+	fma, fms, fnma, sel op3
+	// Folds of n ≡ 0 (mod 8) elements.
+	sum, max, min func(n int, a *float32) float32
+	dot           func(n int, a, b *float32) float32
+}

@@ -1,0 +1,32 @@
+//go:build amd64 && !purego
+
+package cpu
+
+import (
+	"golang.org/x/sys/cpu"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// nativeKernels returns the assembly kernels, nil on a processor without AVX2 and FMA.
+func nativeKernels() *kernels {
+	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasOSXSAVE {
+		return nil
+	}
+	k := &kernels{name: "avx2"}
+	k.gemm = [7]func(int, *float32, *float32, *float32, int, bool){nil, gemm1x16, gemm2x16, gemm3x16, gemm4x16, gemm5x16, gemm6x16}
+	k.conv = [4]func(int, *int64, *float32, *[3]*float32, *[3]*float32, int, int){nil, conv4x1, conv4x2, conv4x3}
+	k.wgrad = [4]func(int, *int64, *float32, int, *[3]*float32, *[12]float32){nil, wgrad4x1, wgrad4x2, wgrad4x3}
+	k.unary = map[prim.Code]op1{
+		prim.Neg: vNeg, prim.Abs: vAbs, prim.Sqrt: vSqrt, prim.Rsqrt: vRsqrt, prim.Recip: vRecip,
+		prim.Floor: vFloor, prim.Ceil: vCeil, prim.Round: vRound, prim.Not: vNot,
+		prim.Exp: vExp, prim.Log: vLog, prim.Tanh: vTanh, prim.Sigmoid: vSigmoid, prim.Erf: vErf,
+	}
+	k.binary = map[prim.Code]op2{
+		prim.Add: vAdd, prim.Sub: vSub, prim.Mul: vMul, prim.Div: vDiv, prim.Max: vMax, prim.Min: vMin,
+		prim.Lt: vLt, prim.Le: vLe, prim.Eq: vEq, prim.Ne: vNe, prim.And: vAnd, prim.Or: vOr, prim.Xor: vXor,
+	}
+	k.copy, k.fma, k.fms, k.fnma, k.sel = vCopy, vFma, vFms, vFnma, vSelect
+	k.sum, k.max, k.min, k.dot = rSum, rMax, rMin, rDot
+	return k
+}
