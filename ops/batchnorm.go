@@ -13,7 +13,7 @@ import (
 // through them, and moves the running ones: running·momentum + batch·(1-momentum).
 func opBatchNormalization() *Op {
 	return &Op{
-		Name: "BatchNormalization", Since: 7, Train: true, State: []int{3, 4},
+		Name: "BatchNormalization", Since: 7, Train: true, Params: []int{1, 2}, State: []int{3, 4},
 		Doc:   "batch normalisation over axis 1, inference and training; versions 7, 9, 14, 15",
 		Infer: inferBatchNorm,
 		Axes: func(s *Site, a *Axes) {

@@ -33,6 +33,12 @@ func residual(op *Op) *Op {
 	return op
 }
 
+// scales marks an operator whose constant operand is a parameter behind the first layer.
+func scales(op *Op) *Op {
+	op.Scales, op.Params = true, []int{0, 1}
+	return op
+}
+
 // relation is a binary operator with a Bool result.
 func relation(name string, since int, doc string, f func(x, y *prim.X) *prim.X) *Op {
 	return &Op{
@@ -77,10 +83,10 @@ func variadic(name string, since int, doc string, c prim.Code, finish func(n int
 // binaryMath lists elementwise arithmetic, comparison and logic.
 func binaryMath() []*Op {
 	return []*Op{
-		residual(arithmetic("Add", 7, "y = a + b; versions 7, 13, 14", code(prim.Add))),
-		arithmetic("Sub", 7, "y = a - b; versions 7, 13, 14", code(prim.Sub)),
-		arithmetic("Mul", 7, "y = a · b; versions 7, 13, 14", code(prim.Mul)),
-		arithmetic("Div", 7, "y = a / b, integers toward zero; versions 7, 13, 14", code(prim.Div)),
+		residual(scales(arithmetic("Add", 7, "y = a + b; versions 7, 13, 14", code(prim.Add)))),
+		scales(arithmetic("Sub", 7, "y = a - b; versions 7, 13, 14", code(prim.Sub))),
+		scales(arithmetic("Mul", 7, "y = a · b; versions 7, 13, 14", code(prim.Mul))),
+		scales(arithmetic("Div", 7, "y = a / b, integers toward zero; versions 7, 13, 14", code(prim.Div))),
 		arithmetic("Mod", 10, "y = a mod b, of b's sign, or of a's when fmod=1; versions 10, 13", modulo),
 		opPow(),
 		arithmetic("BitShift", 11, "y = a shifted by b bits, direction LEFT or RIGHT, unsigned; version 11", bitShift),

@@ -11,7 +11,7 @@ import (
 // spatial axes: y = (x-mean)/√(var+epsilon)·scale + bias.
 func opInstanceNormalization() *Op {
 	return &Op{
-		Name: "InstanceNormalization", Since: 7, Doc: "normalisation of each channel of each sample over its spatial axes; versions 6, 22",
+		Name: "InstanceNormalization", Since: 7, Params: []int{1, 2}, Doc: "normalisation of each channel of each sample over its spatial axes; versions 6, 22",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 3, 3); err != nil {
 				return nil, err
@@ -55,7 +55,7 @@ func (s *Site) channelParams(inputs ...int) error {
 // bias have one number per group in version 18, one per channel since 21.
 func opGroupNormalization() *Op {
 	return &Op{
-		Name: "GroupNormalization", Since: 18, Doc: "normalisation of each of num_groups channel groups of each sample; versions 18, 21",
+		Name: "GroupNormalization", Since: 18, Params: []int{1, 2}, Doc: "normalisation of each of num_groups channel groups of each sample; versions 18, 21",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 3, 3); err != nil {
 				return nil, err
@@ -157,7 +157,7 @@ func axesLayerNorm(s *Site, a *Axes) {
 // opLayerNormalization normalises over all axes from axis on; it can also give mean and 1/√(var+epsilon).
 func opLayerNormalization() *Op {
 	return &Op{
-		Name: "LayerNormalization", Since: 17, Doc: "(x-mean)/√(var+epsilon)·scale + bias over all axes from axis on; version 17",
+		Name: "LayerNormalization", Since: 17, Params: []int{1, 2}, Doc: "(x-mean)/√(var+epsilon)·scale + bias over all axes from axis on; version 17",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 2, 3); err != nil {
 				return nil, err
@@ -216,7 +216,7 @@ func scaledInfer(s *Site) ([]Fact, error) {
 // opRMSNormalization divides by the root of the mean square over all axes from axis on.
 func opRMSNormalization() *Op {
 	return &Op{
-		Name: "RMSNormalization", Since: 23, Doc: "x/√(mean(x²)+epsilon)·scale over all axes from axis on; version 23",
+		Name: "RMSNormalization", Since: 23, Params: []int{1}, Doc: "x/√(mean(x²)+epsilon)·scale over all axes from axis on; version 23",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 2, 2); err != nil {
 				return nil, err

@@ -66,17 +66,23 @@ func normaliseAxes(s *Site, a *Axes, axes []int, reason string) {
 	}
 }
 
+// probability marks an operator that turns logits into probabilities.
+func probability(op *Op) *Op {
+	op.Probability = true
+	return op
+}
+
 // softmaxes lists Softmax, LogSoftmax and Hardmax.
 func softmaxes() []*Op {
 	return []*Op{
-		softmaxLike("Softmax", "exp(x-max)/Σexp(x-max) along axis, along all axes from it on before opset 13; versions 1, 11, 13", "softmax over the axis",
+		probability(softmaxLike("Softmax", "exp(x-max)/Σexp(x-max) along axis, along all axes from it on before opset 13; versions 1, 11, 13", "softmax over the axis",
 			func(l *Lowering, axes []int) prim.ID {
 				b, x := l.B, l.In[0]
 				m := b.Add(prim.StopGrad{}, b.Reduce(prim.ReduceMax, axes, prim.A(0), x))
 				e := prim.Op(prim.Exp, prim.Op(prim.Sub, prim.A(0), prim.A(1)))
 				sum := b.Reduce(prim.ReduceSum, axes, e, x, m)
 				return b.Map(prim.Op(prim.Div, e, prim.A(2)), x, m, sum)
-			}),
+			})),
 		softmaxLike("LogSoftmax", "x-max-lnΣexp(x-max) along axis, along all axes from it on before opset 13; versions 1, 11, 13", "softmax over the axis",
 			func(l *Lowering, axes []int) prim.ID {
 				b, x := l.B, l.In[0]

@@ -180,7 +180,7 @@ func shrink(s *Site, x *prim.X) *prim.X {
 // opPRelu is y = x for x ≥ 0, slope·x below; slope broadcasts to x.
 func opPRelu() *Op {
 	return &Op{
-		Name: "PRelu", Since: 7, Doc: "y = x for x ≥ 0, slope·x below; slope broadcasts to x; versions 7, 9, 16",
+		Name: "PRelu", Since: 7, Params: []int{1}, Doc: "y = x for x ≥ 0, slope·x below; slope broadcasts to x; versions 7, 9, 16",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 2, -1); err != nil {
 				return nil, err
