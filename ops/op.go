@@ -30,14 +30,22 @@ type Op struct {
 	// Residual marks operators whose result, when one of two equally shaped inputs
 	// is left out, is the other input (Add).
 	Residual bool
+	// Params lists the inputs that training moves when they are initialisers.
+	Params []int
+	// Scales marks elementwise operators whose constant operand is a parameter only
+	// behind the first layer with weights: before it, it is preprocessing.
+	Scales bool
+	// Probability marks operators that turn logits (input 0) into probabilities.
+	Probability bool
 	// State lists the inputs that are running statistics: kept with the weights,
 	// moved by Lowering.Update, never trained and never masked.
 	State []int
 	// Train marks operators whose lowering depends on Lowering.Training.
 	Train bool
-	// Moves marks operators whose output elements are input elements, moved by
-	// rules that do not look at them: partly known integers pass through them.
-	Moves bool
+	// Moves is the number of leading inputs (-1: all) whose elements become output
+	// elements, moved by rules that do not look at them: partly known integers pass
+	// through. 0 for every other operator.
+	Moves int
 }
 
 // Fact is what is known of a value: its type and, when it can be computed from

@@ -1,0 +1,155 @@
+package search
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// Score is the quality of a classifier on labelled samples.
+type Score struct {
+	Samples  int     `json:"samples"`
+	Correct  int     `json:"correct"`
+	Accuracy float64 `json:"accuracy"` // share of samples whose largest logit is the label
+	Loss     float64 `json:"loss"`     // mean cross-entropy in nats
+}
+
+// evaluator runs the inference program of a network over a view.
+type evaluator struct {
+	net *Network
+	fwd *step
+	be  engine.Backend
+}
+
+func newEvaluator(be engine.Backend, n *Network) (*evaluator, error) {
+	fwd, err := n.forward(be)
+	if err != nil {
+		return nil, err
+	}
+	return &evaluator{n, fwd, be}, nil
+}
+
+// Evaluate scores a network with its model's own weights in inference mode.
+func Evaluate(ctx context.Context, be engine.Backend, n *Network, view data.View) (*Score, error) {
+	ev, err := newEvaluator(be, n)
+	if err != nil {
+		return nil, err
+	}
+	env := Env{}
+	if err := n.load(be, env); err != nil {
+		return nil, err
+	}
+	return ev.score(ctx, env, view)
+}
+
+// score runs over the view once, in order. Env holds weights (and coefficients).
+func (ev *evaluator) score(ctx context.Context, env Env, view data.View) (*Score, error) {
+	if ev.net.Classes == 0 {
+		return nil, fmt.Errorf("search: evaluate: want a first output [batch, classes], %q has type %s", ev.net.Logits, ev.net.Facts.Values[ev.net.Logits].Type)
+	}
+	if view.Part().Labels == nil || view.Len() == 0 {
+		return nil, fmt.Errorf("search: evaluate: %q of %q: want labelled samples, it has %d samples and %d labels", view.Part().Name, view.Set().Spec, view.Len(), len(view.Part().Labels))
+	}
+	f, err := newFeed(ev.be, ev.net, nil, Objective{}, view.Set(), true)
+	if err != nil {
+		return nil, err
+	}
+	l, err := view.Loader(data.LoaderOptions{Batch: ev.net.Batch, Name: "evaluate"})
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	s := &Score{}
+	loss := 0.0
+	err = l.Each(func(b *data.Batch) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		in, err := f.inputs(b)
+		if err != nil {
+			return err
+		}
+		out, err := ev.fwd.run(env, in)
+		if err != nil {
+			return err
+		}
+		z, err := out["@out/"+ev.net.Logits].Read()
+		if err != nil {
+			return err
+		}
+		for i := range b.Valid {
+			row := z.F32[i*ev.net.Classes : (i+1)*ev.net.Classes]
+			s.Samples++
+			label := b.Labels.I64[i]
+			if label < 0 || label >= int64(len(row)) {
+				return fmt.Errorf("search: label %d of sample %d: the model has %d classes", label, b.Index[i], len(row))
+			}
+			best, top := 0, math.Inf(-1)
+			for k, v := range row {
+				if float64(v) > top {
+					best, top = k, float64(v)
+				}
+			}
+			sum := 0.0
+			for _, v := range row {
+				sum += math.Exp(float64(v) - top)
+			}
+			loss += top + math.Log(sum) - float64(row[label])
+			if best == int(label) {
+				s.Correct++
+			}
+		}
+		in.free()
+		out.free()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Accuracy, s.Loss = float64(s.Correct)/float64(s.Samples), loss/float64(s.Samples)
+	return s, nil
+}
+
+// calibrate moves running statistics over batches of the view, weights untouched.
+func (n *Network) calibrate(ctx context.Context, be engine.Backend, env Env, view data.View, batches int, seed uint64) error {
+	st, err := n.calibrateStep(be)
+	if err != nil || st == nil {
+		return err
+	}
+	f, err := newFeed(be, n, nil, Objective{}, view.Set(), false)
+	if err != nil {
+		return err
+	}
+	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: view.Len() >= n.Batch, Seed: seed, Name: "calibrate"})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	for i := range batches {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := l.Next()
+		if err != nil {
+			return err
+		}
+		in, err := f.inputs(b)
+		if err != nil {
+			return err
+		}
+		if in[seedName], err = be.Upload(prim.I64Tensor([]int64{int64(seed), int64(i)}, 2)); err != nil {
+			return err
+		}
+		out, err := st.run(env, in)
+		if err != nil {
+			return err
+		}
+		in.free()
+		out.free()
+	}
+	return nil
+}

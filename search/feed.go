@@ -1,0 +1,165 @@
+package search
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// feed turns batches into buffers under the names that programs expect, the
+// teacher's outputs included.
+type feed struct {
+	be      engine.Backend
+	net     *Network
+	o       Objective
+	fields  []string // graph input per field of the data set
+	teacher *teacher
+	labels  bool
+}
+
+// teacher is the original model, run in inference mode.
+type teacher struct {
+	net *Network
+	fwd *step
+	env Env
+}
+
+func newTeacher(be engine.Backend, n *Network, outputs []string) (*teacher, error) {
+	if len(outputs) == 0 {
+		return nil, nil
+	}
+	fwd, err := n.forward(be, outputs...)
+	if err != nil {
+		return nil, fmt.Errorf("search: teacher: %w", err)
+	}
+	t := &teacher{n, fwd, Env{}}
+	return t, n.load(be, t.env)
+}
+
+// fieldInputs maps the data's fields to graph inputs: by name, or the only one to the only one.
+func fieldInputs(n *Network, set *data.Set) ([]string, error) {
+	if len(set.Fields) == 1 && len(n.Inputs) == 1 {
+		return n.Inputs, nil
+	}
+	var out []string
+	have := map[string]bool{}
+	for _, f := range set.Fields {
+		out = append(out, f.Name)
+		have[f.Name] = true
+	}
+	for _, in := range n.Inputs {
+		if !have[in] {
+			return nil, fmt.Errorf("search: input %q: the data %q has no field of that name (it has %q)", in, set.Spec, out)
+		}
+	}
+	return out, nil
+}
+
+func newFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *data.Set, labels bool) (*feed, error) {
+	fields, err := fieldInputs(n, set)
+	if err != nil {
+		return nil, err
+	}
+	f := &feed{be: be, net: n, o: o, fields: fields, labels: labels && n.Classes > 0}
+	if o.Distill > 0 {
+		if teach == nil {
+			return nil, fmt.Errorf("search: objective: distillation needs the original model as teacher")
+		}
+		if teach.Batch != n.Batch {
+			return nil, fmt.Errorf("search: teacher: want batch %d, got %d", n.Batch, teach.Batch)
+		}
+		if f.teacher, err = newTeacher(be, teach, n.teacherOutputs(o)); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// inputs uploads a batch's input fields only.
+func (f *feed) inputs(b *data.Batch) (Env, error) {
+	env := Env{}
+	for i, t := range b.Inputs {
+		name := f.fields[i]
+		want, ok := f.net.Facts.Values[name]
+		if !ok {
+			continue
+		}
+		if fmt.Sprint(want.Shape()) != fmt.Sprint(t.Shape) {
+			return nil, fmt.Errorf("search: input %q: the model wants %v, the data gives %v", name, want.Shape(), t.Shape)
+		}
+		buf, err := f.be.Upload(t)
+		if err != nil {
+			return nil, err
+		}
+		env[name] = buf
+	}
+	return env, nil
+}
+
+// batch uploads a batch with targets and runs the teacher on it.
+func (f *feed) batch(b *data.Batch) (Env, error) {
+	env, err := f.inputs(b)
+	if err != nil {
+		return nil, err
+	}
+	if f.labels {
+		t, err := target(b, f.net.Classes, f.o.Smoothing)
+		if err != nil {
+			return nil, err
+		}
+		if env[targetName], err = f.be.Upload(t); err != nil {
+			return nil, err
+		}
+	}
+	if f.teacher != nil {
+		out, err := f.teacher.fwd.run(f.teacher.env, env)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range f.net.teacherOutputs(f.o) {
+			env[teacherName(v)] = out["@out/"+v]
+		}
+	}
+	return env, nil
+}
+
+// target returns the label distribution f32[batch, classes].
+func target(b *data.Batch, classes int, smoothing float64) (*prim.Tensor, error) {
+	if b.Labels == nil {
+		return nil, fmt.Errorf("search: the batch has no labels")
+	}
+	n := b.Labels.Len()
+	t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{n, classes}})
+	if b.Soft != nil && b.Soft.Shape[1] == classes {
+		copy(t.F32, b.Soft.F32)
+	} else {
+		for i, l := range b.Labels.I64 {
+			if l < 0 || l >= int64(classes) {
+				return nil, fmt.Errorf("search: label %d of sample %d: the model has %d classes", l, b.Index[i], classes)
+			}
+			if b.Lambda == nil {
+				t.F32[i*classes+int(l)] = 1
+				continue
+			}
+			t.F32[i*classes+int(l)] += b.Lambda[i]
+			if p := b.Labels.I64[b.Partner[i]]; p >= 0 && p < int64(classes) {
+				t.F32[i*classes+int(p)] += 1 - b.Lambda[i]
+			}
+		}
+	}
+	if smoothing > 0 {
+		for i := range t.F32 {
+			t.F32[i] = t.F32[i]*float32(1-smoothing) + float32(smoothing)/float32(classes)
+		}
+	}
+	return t, nil
+}
+
+// free gives a batch's buffers back.
+func (e Env) free() {
+	for _, b := range e {
+		b.Free()
+	}
+}

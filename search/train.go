@@ -1,0 +1,294 @@
+package search
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Weights says how weights are trained.
+type Weights struct {
+	Epochs    float64     `json:"epochs" yaml:"epochs"` // passes over the training view; fractions count steps
+	Optimiser string      `json:"optimiser" yaml:"optimiser"`
+	Hyper     optim.Hyper `json:"hyper" yaml:"hyper"`
+	Rate      float64     `json:"lr" yaml:"lr"`
+	MinRate   float64     `json:"min_lr" yaml:"min_lr"`
+	Warmup    float64     `json:"warmup" yaml:"warmup"` // epochs
+	Schedule  string      `json:"schedule" yaml:"schedule"`
+	Clip      float64     `json:"clip" yaml:"clip"` // of the global gradient norm; 0 is none
+	Augment   string      `json:"augment" yaml:"augment"`
+	Objective Objective   `json:"objective" yaml:"objective"`
+}
+
+// DefaultWeights returns SGD with momentum 0.9, weight decay 5e-4, cosine to zero.
+func DefaultWeights() Weights {
+	return Weights{Epochs: 10, Optimiser: "sgd", Hyper: optim.Hyper{Momentum: 0.9, Nesterov: true, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 5e-4},
+		Rate: 0.05, Schedule: "cosine", Clip: 5, Objective: Objective{Labels: 1, Temperature: 2}}
+}
+
+// Hooks are a run's connections to the outside.
+type Hooks struct {
+	Observe    func(Event) // nil: none
+	Checkpoint string      // file; "" keeps none
+	Every      int         // steps between checkpoints; 0: one per epoch
+	LogEvery   int         // steps between "step" events; 0: 20
+	Stage      string      // name in events and messages
+}
+
+// Result is what training gives.
+type Result struct {
+	Weights map[string]*ir.Tensor
+	Curve   []Event // "eval" events
+}
+
+// Train trains every parameter of a plain network on a view. teach may be nil
+// unless the objective distils; val, when not empty, is scored after every epoch.
+func Train(ctx context.Context, be engine.Backend, n, teach *Network, view, val data.View, c Weights, seed uint64, h Hooks) (*Result, error) {
+	l, err := newLoop(be, n, teach, view, c, seed, h, "weights")
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	if err := l.resume(); err != nil {
+		return nil, err
+	}
+	var ev *evaluator
+	if val.Len() > 0 && l.feed.labels {
+		if ev, err = newEvaluator(be, n); err != nil {
+			return nil, err
+		}
+	}
+	for l.pos.Step < l.total {
+		if err := l.stop(ctx); err != nil {
+			return nil, err
+		}
+		if err := l.weightStep(nil); err != nil {
+			return nil, err
+		}
+		if ev != nil && (l.pos.Step%l.perEpoch == 0 || l.pos.Step == l.total) {
+			if err := l.eval(ctx, ev, l.env, val); err != nil {
+				return nil, err
+			}
+		}
+		if err := l.tick(nil); err != nil {
+			return nil, err
+		}
+	}
+	w, err := n.weights(l.env)
+	return &Result{w, l.pos.Curve}, err
+}
+
+// loop is what training and search share: weight steps, position, events.
+type loop struct {
+	be       engine.Backend
+	net      *Network
+	cfg      Weights
+	hooks    Hooks
+	seed     uint64
+	plan     optim.Plan
+	env      Env
+	feed     *feed
+	loader   *data.Loader
+	step     *step
+	total    int
+	perEpoch int
+	pos      position
+	start    time.Time
+	// since the last event:
+	loss, correct, seen float64
+}
+
+func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, seed uint64, h Hooks, name string) (*loop, error) {
+	if h.LogEvery == 0 {
+		h.LogEvery = 20
+	}
+	if h.Stage == "" {
+		h.Stage = "train"
+	}
+	labelled := view.Part() != nil && view.Part().Labels != nil
+	if view.Len() < n.Batch {
+		return nil, fmt.Errorf("%s: want at least one batch of %d training samples, got %d", h.Stage, n.Batch, view.Len())
+	}
+	if err := c.Objective.Check(n, labelled); err != nil {
+		return nil, err
+	}
+	m, err := optim.ByName(c.Optimiser)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Hyper.Check(); err != nil {
+		return nil, err
+	}
+	aug, err := data.ParseAugments(c.Augment)
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{be: be, net: n, cfg: c, hooks: h, seed: seed, env: Env{}, start: time.Now()}
+	if l.feed, err = newFeed(be, n, teach, c.Objective, view.Set(), labelled); err != nil {
+		return nil, err
+	}
+	if l.loader, err = view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/" + name}); err != nil {
+		return nil, err
+	}
+	l.perEpoch = l.loader.Batches()
+	l.total = int(math.Round(c.Epochs * float64(l.perEpoch)))
+	if l.total < 1 {
+		return nil, fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", h.Stage, n.Batch, c.Epochs, view.Len())
+	}
+	l.plan = optim.Plan{Schedule: c.Schedule, Base: c.Rate, Min: c.MinRate, Warmup: int(c.Warmup * float64(l.perEpoch)), Total: l.total}
+	if err := l.plan.Check(); err != nil {
+		return nil, err
+	}
+	if l.step, err = n.weightStep(be, c.Objective, l.feed.labels, m, c.Hyper, c.Clip); err != nil {
+		return nil, err
+	}
+	if err := n.load(be, l.env); err != nil {
+		return nil, err
+	}
+	if err := n.zeroState(be, m, c.Hyper, l.env); err != nil {
+		return nil, err
+	}
+	l.pos = position{Run: l.fingerprint(view), Loaders: map[string]data.State{}, Streams: map[string][]byte{}}
+	return l, nil
+}
+
+// fingerprint identifies the run for resuming.
+func (l *loop) fingerprint(view data.View, more ...any) string {
+	text, err := json.Marshal([]any{l.cfg, l.seed, l.hooks.Stage, l.net.Batch, view.Index, view.Set().Spec, more})
+	if err != nil {
+		panic("BUG: search: " + err.Error())
+	}
+	h := sha256.Sum256(append(text, space.Fingerprint(l.net.Model)...))
+	return hex.EncodeToString(h[:])
+}
+
+func (l *loop) resume() error {
+	if l.hooks.Checkpoint == "" {
+		return nil
+	}
+	pos, found, err := loadCheckpoint(l.be, l.hooks.Checkpoint, l.pos.Run, l.env)
+	if err != nil || !found {
+		return err
+	}
+	l.pos = pos
+	return l.loader.Restore(pos.Loaders["weights"])
+}
+
+// weightStep takes one batch and moves the weights; extra holds coefficients.
+func (l *loop) weightStep(extra Env) error {
+	b, err := l.loader.Next()
+	if err != nil {
+		return err
+	}
+	in, err := l.feed.batch(b)
+	if err != nil {
+		return err
+	}
+	for k, v := range extra {
+		in[k] = v
+	}
+	if in[rateName], err = l.be.Upload(prim.F32Tensor([]float32{float32(l.plan.At(l.pos.Step))})); err != nil {
+		return err
+	}
+	if in[seedName], err = l.be.Upload(prim.I64Tensor([]int64{int64(l.seed), int64(l.pos.Step)}, 2)); err != nil {
+		return err
+	}
+	out, err := l.step.run(l.env, in)
+	if err != nil {
+		return err
+	}
+	loss, err := out.scalar(lossName)
+	if err != nil {
+		return err
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("%s: step %d: %w (%g): lower the learning rate or clip gradients", l.hooks.Stage, l.pos.Step, ErrDiverged, loss)
+	}
+	l.loss += loss * float64(b.Valid)
+	l.seen += float64(b.Valid)
+	if out[correctName] != nil {
+		c, err := out.scalar(correctName)
+		if err != nil {
+			return err
+		}
+		l.correct += c
+	}
+	in.free()
+	out.free()
+	l.pos.Step++
+	return nil
+}
+
+// tick logs and checkpoints after a step.
+func (l *loop) tick(fill func(*Event)) error {
+	s := l.pos.Step
+	if l.hooks.Observe != nil && (s%l.hooks.LogEvery == 0 || s == l.total) && l.seen > 0 {
+		e := l.event("step")
+		e.Loss, e.Accuracy, e.Rate = l.loss/l.seen, l.correct/l.seen, l.plan.At(s-1)
+		if fill != nil {
+			fill(&e)
+		}
+		l.hooks.Observe(e)
+		l.loss, l.correct, l.seen = 0, 0, 0
+	}
+	every := l.hooks.Every
+	if every == 0 {
+		every = l.perEpoch
+	}
+	if l.hooks.Checkpoint != "" && s%every == 0 && s < l.total {
+		return l.save()
+	}
+	return nil
+}
+
+func (l *loop) event(kind string) Event {
+	return Event{Stage: l.hooks.Stage, Kind: kind, Step: l.pos.Step, Total: l.total, Epoch: float64(l.pos.Step) / float64(l.perEpoch), Seconds: time.Since(l.start).Seconds()}
+}
+
+func (l *loop) save() error {
+	l.pos.Loaders["weights"] = l.loader.State()
+	return saveCheckpoint(l.hooks.Checkpoint, l.pos, l.env)
+}
+
+// stop checkpoints and returns *Interrupted when the context is done.
+func (l *loop) stop(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	if l.hooks.Checkpoint != "" {
+		if err := l.save(); err != nil {
+			return err
+		}
+	}
+	return &Interrupted{l.hooks.Stage, l.pos.Step, l.hooks.Checkpoint}
+}
+
+func (l *loop) eval(ctx context.Context, ev *evaluator, env Env, val data.View) error {
+	s, err := ev.score(ctx, env, val)
+	if err != nil {
+		if ctx.Err() != nil {
+			return l.stop(ctx)
+		}
+		return err
+	}
+	e := l.event("eval")
+	e.Loss, e.Accuracy = s.Loss, s.Accuracy
+	l.pos.Curve = append(l.pos.Curve, e)
+	if l.hooks.Observe != nil {
+		l.hooks.Observe(e)
+	}
+	return nil
+}
+
+func (l *loop) close() { l.loader.Close() }
