@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -27,11 +28,14 @@ type Tolerance struct {
 // DefaultTolerance is what float32 models on two runtimes are held to.
 var DefaultTolerance = Tolerance{Abs: 1e-4, Rel: 1e-4}
 
+// Feed holds one tensor per model input, by name.
+type Feed = map[string]*ir.Tensor
+
 // VerifyOptions say what Verify runs and what it demands. The zero value
 // compares one batch of one random sample at DefaultTolerance without timing.
 type VerifyOptions struct {
-	// Inputs are the batches to run, input name to tensor. Nil: Cases random ones.
-	Inputs []map[string]*ir.Tensor
+	// Inputs gives the batches to run. Nil: Cases random ones.
+	Inputs iter.Seq2[Feed, error]
 	// Cases, Batch, Dims and Seed shape random inputs, see RandomInputs. Cases and
 	// Batch count as 1 when 0.
 	Cases int
@@ -94,15 +98,13 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 	}
 	inputs := o.Inputs
 	if inputs == nil {
-		var err error
-		if inputs, err = RandomInputs(reference.Source.Model.Graph, o); err != nil {
+		random, err := RandomInputs(reference.Source.Model.Graph, o)
+		if err != nil {
 			return nil, err
 		}
+		inputs = each(random)
 	}
-	if len(inputs) == 0 {
-		return nil, fmt.Errorf("verify: inputs: want at least one batch, got none")
-	}
-	v := &Verification{Batches: len(inputs), Random: o.Inputs == nil, Tolerance: o.Tolerance}
+	v := &Verification{Random: o.Inputs == nil, Tolerance: o.Tolerance}
 	var sessions [2]runtimes.Session
 	for i, s := range []Subject{reference, candidate} {
 		side := []*Side{&v.Reference, &v.Candidate}[i]
@@ -120,10 +122,14 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 	}
 	cmp := newComparison(reference.Source.Model.Graph, o.Tolerance)
 	first := runtimes.FeedNames(reference.Source.Model.Graph)[0]
-	for _, in := range inputs {
+	for in, err := range inputs {
+		if err != nil {
+			return nil, err
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		v.Batches++
 		var outs [2]map[string]*ir.Tensor
 		for i, s := range sessions {
 			out, err := s.Run(in)
@@ -139,11 +145,17 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 			return nil, err
 		}
 	}
+	if v.Batches == 0 {
+		return nil, fmt.Errorf("verify: inputs: want at least one batch, got none")
+	}
 	v.Outputs = cmp.outputs
 	v.judge(o)
 	if o.Latency.Runs > 0 {
-		var err error
-		if v.Latency, err = latency(ctx, sessions, inputs[0], first, o.Latency); err != nil {
+		timed, err := RandomInputs(reference.Source.Model.Graph, VerifyOptions{Batch: o.Latency.Batch, Dims: o.Dims, Seed: o.Seed})
+		if err != nil {
+			return nil, err
+		}
+		if v.Latency, err = latency(ctx, sessions, timed[0], first, o.Latency); err != nil {
 			return nil, err
 		}
 	}
@@ -163,6 +175,16 @@ func (v *Verification) judge(o VerifyOptions) {
 		}
 	}
 	v.Pass = len(v.Failures) == 0
+}
+
+func each(feeds []Feed) iter.Seq2[Feed, error] {
+	return func(yield func(Feed, error) bool) {
+		for _, f := range feeds {
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
 }
 
 func sameNames(a, b *ir.Graph) error {

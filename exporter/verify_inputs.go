@@ -15,15 +15,15 @@ const maxInputBytes = 1 << 31
 // "verify/inputs" under o.Seed: floats standard normal, integers 0 or 1, bools
 // fair. A first axis of unknown size takes o.Batch; other unknown axes take
 // o.Dims by their name, or by "input:axis" when they have none.
-func RandomInputs(g *ir.Graph, o VerifyOptions) ([]map[string]*ir.Tensor, error) {
+func RandomInputs(g *ir.Graph, o VerifyOptions) ([]Feed, error) {
 	stream := rng.New(o.Seed, "verify/inputs")
 	feed := map[string]bool{}
 	for _, name := range runtimes.FeedNames(g) {
 		feed[name] = true
 	}
-	var cases []map[string]*ir.Tensor
+	var cases []Feed
 	for range max(o.Cases, 1) {
-		in := map[string]*ir.Tensor{}
+		in := Feed{}
 		for _, v := range g.Inputs {
 			if !feed[v.Name] {
 				continue

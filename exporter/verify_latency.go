@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
-	"github.com/entangle-nas/entangle/ir"
 )
 
 // LatencyOptions say how latency is measured.
 type LatencyOptions struct {
+	Batch  int // samples per run, drawn at random; 0 counts as 1
 	Warmup int // runs of each side that are not counted
 	Runs   int // counted runs of each side; 0: no measurement
 }
@@ -35,7 +35,7 @@ type Latency struct {
 	Min    float64 `json:"min_ms"`
 }
 
-func latency(ctx context.Context, s [2]runtimes.Session, in map[string]*ir.Tensor, first string, o LatencyOptions) (*LatencyReport, error) {
+func latency(ctx context.Context, s [2]runtimes.Session, in Feed, first string, o LatencyOptions) (*LatencyReport, error) {
 	r := &LatencyReport{Batch: 1, Warmup: o.Warmup, Runs: o.Runs}
 	if t := in[first]; t != nil && len(t.Dims) > 0 {
 		r.Batch = t.Dims[0]

@@ -113,9 +113,19 @@ func TestVerifyGivenInputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: []map[string]*ir.Tensor{{"x": x}, {"x": x}}})
+	v, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: each([]Feed{{"x": x}, {"x": x}})})
 	if err != nil || v.Random || v.Batches != 2 || v.Samples != 6 {
 		t.Fatalf("want 2 given batches of 3, got %v %v", v, err)
+	}
+}
+
+func TestVerifyNoInputs(t *testing.T) {
+	if _, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: each(nil)}); err == nil {
+		t.Fatal("want an error without a single batch")
+	}
+	broken := func(yield func(Feed, error) bool) { yield(nil, errors.New("disk")) }
+	if _, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: broken}); err == nil || err.Error() != "disk" {
+		t.Fatalf("want the feed's own error, got %v", err)
 	}
 }
 
@@ -134,7 +144,7 @@ func TestVerifyNames(t *testing.T) {
 
 func TestVerifyLatency(t *testing.T) {
 	a, b := &affine{scale: 1}, &affine{scale: 1}
-	v, err := Verify(context.Background(), subject(a), subject(b), VerifyOptions{Batch: 5, Latency: LatencyOptions{Warmup: 2, Runs: 4}})
+	v, err := Verify(context.Background(), subject(a), subject(b), VerifyOptions{Latency: LatencyOptions{Batch: 5, Warmup: 2, Runs: 4}})
 	if err != nil {
 		t.Fatal(err)
 	}

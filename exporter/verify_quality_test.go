@@ -1,0 +1,63 @@
+package exporter
+
+import (
+	"context"
+	"iter"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/entangle-nas/entangle/ir"
+)
+
+func labelled(t *testing.T, rows []float64, labels ...int64) iter.Seq2[Labelled, error] {
+	t.Helper()
+	x, err := ir.NewFloats("x", ir.Float64, []int{len(rows) / 4, 4}, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(yield func(Labelled, error) bool) { yield(Labelled{Feed{"x": x}, labels}, nil) }
+}
+
+func TestMeasureQuality(t *testing.T) {
+	rows := []float64{0, 3, 0, 0 /**/, 0, 3, 0, 0 /**/, 9, 9, 9, 9}
+	q, err := MeasureQuality(context.Background(), subject(&affine{scale: 1}), labelled(t, rows, 1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lse := math.Log(math.Exp(3) + 3)
+	if want := (2*lse - 3) / 2; math.Abs(q.CrossEntropy-want) > 1e-12 {
+		t.Errorf("cross-entropy: want %v, got %v", want, q.CrossEntropy)
+	}
+	if q.Samples != 2 || q.Classes != 4 || q.Top1 != 0.5 || q.Top5 != 1 {
+		t.Errorf("want 2 samples of 4 classes, top-1 0.5, top-5 1, got %+v", q)
+	}
+}
+
+func TestMeasureQualityTies(t *testing.T) {
+	q, err := MeasureQuality(context.Background(), subject(&affine{scale: 0}), labelled(t, make([]float64, 8), 0, 1))
+	if err != nil || q.Top1 != 0.5 {
+		t.Fatalf("want a constant output to name class 0 only, got %+v %v", q, err)
+	}
+}
+
+func TestMeasureQualityErrors(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		scale      float64
+		rows       []float64
+		labels     []int64
+	}{
+		{"label out of range", "has 4 classes: want a label below that, got 4", 1, make([]float64, 4), []int64{4}},
+		{"no labels", "at least one labelled sample", 1, make([]float64, 4), nil},
+		{"more labels than rows", "one row of classes for each of 2", 1, make([]float64, 4), []int64{0, 0}},
+		{"not finite", "NaN or infinity", math.Inf(1), []float64{1, 1, 1, 1}, []int64{0}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := MeasureQuality(context.Background(), subject(&affine{scale: c.scale}), labelled(t, c.rows, c.labels...))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("want %q, got %v", c.want, err)
+			}
+		})
+	}
+}
