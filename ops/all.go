@@ -15,6 +15,12 @@ func All() []*Op {
 			opLpNormalization(), opMeanVarianceNormalization(), opLRN(),
 			opPRelu(), opClip(), opWhere(), opCast(), opCastLike(), opDropout(), opQuantizeLinear(), opDequantizeLinear(),
 		},
+		[]*Op{
+			opConcat(), opSplit(), opSlice(), opPad(), opReshape(), opFlatten(), opSqueeze(), opUnsqueeze(), opTranspose(), opExpand(), opTile(),
+			opDepthToSpace(), opSpaceToDepth(), opResize(), opUpsample(),
+			opGather(), opGatherElements(), opGatherND(), opOneHot(), opTrilu(), opCumSum(), opNonZero(),
+			opConstant(), opIdentity(), opShape(), opSize(), opRange(), opConstantOfShape(), opEyeLike(),
+		},
 		globalPools(), activations(), softmaxes(), unaryMath(), binaryMath(), reductions(), argReductions(),
 	)
 }

@@ -24,7 +24,7 @@ func fold(op *Op, s *Site) error {
 		f := s.In[i]
 		switch {
 		case name == "" || f.Const != nil && foldable(f.Type, maxFoldInts):
-		case f.Partial != nil && op.Moves:
+		case f.Partial != nil && (op.Moves < 0 || i < op.Moves):
 			sym.used = true
 		default:
 			return nil
@@ -35,7 +35,7 @@ func fold(op *Op, s *Site) error {
 		if !s.Out[k].Type.Elem.IsFloat() {
 			limit = maxFoldInts
 		}
-		if name != "" && !foldable(s.Out[k].Type, limit) {
+		if name != "" && (!foldable(s.Out[k].Type, limit) || sym.used && !s.Out[k].Type.Elem.IsInt()) {
 			return nil
 		}
 	}
