@@ -1,0 +1,65 @@
+package depcheck
+
+// Module is the module's path; packages below are relative to it, "." is the root.
+const Module = "github.com/entangle-nas/entangle"
+
+// Anything in a rule's list lifts the restriction.
+const Anything = "*"
+
+// Allowed lists, per package, the packages of this module that its non-test
+// files may import. A package without a line is an error.
+var Allowed = map[string][]string{
+	// Leaves.
+	"internal/rng":        {},
+	"internal/onnxpb":     {},
+	"internal/atomicfile": {},
+	"internal/depcheck":   {},
+	"ir":                  {},
+	"ir/pass":             {"ir"},
+	"engine/prim":         {},
+
+	// The graph and the operators: no engine but its primitives, no space, no search.
+	"ops":      {"ir", "engine/prim"},
+	"importer": {"ir", "ir/pass", "internal/onnxpb"},
+	"models":   {"ir", "internal/rng"},
+
+	// The engine knows nothing of ONNX.
+	"engine":            {"engine/prim"},
+	"engine/ref":        {"engine", "engine/prim"},
+	"engine/cpu":        {"engine", "engine/prim"},
+	"engine/enginetest": {"engine", "engine/prim", "internal/rng"},
+
+	// Data.
+	"data": {"engine/prim", "internal/rng"},
+
+	// The space and what is chosen in it.
+	"space":        {"ir", "ops", "engine/prim", "internal/rng"},
+	"subnet":       {"ir", "ops", "space"},
+	"search/relax": {"internal/rng"},
+	"search/optim": {"engine/prim"},
+	"search":       {"ir", "ops", "engine", "engine/prim", "data", "space", "subnet", "search/relax", "search/optim", "internal/rng", "internal/atomicfile"},
+
+	// The door out.
+	"exporter":                   {"ir", "internal/onnxpb", "internal/rng", "internal/atomicfile", "exporter/runtimes"},
+	"exporter/runtimes":          {"ir"},
+	"exporter/runtimes/ort":      {"ir", "exporter/runtimes"},
+	"exporter/runtimes/gorgonnx": {"ir", "exporter/runtimes"},
+	"exporter/runtimes/native":   {"ir", "ops", "engine", "engine/prim", "exporter/runtimes"},
+
+	"report": {},
+
+	// Those who put it together.
+	".":            {Anything},
+	"cmd/entangle": {Anything},
+}
+
+// Guarded lists outside modules that only the named packages may import.
+var Guarded = map[string][]string{
+	"google.golang.org/protobuf":      {"internal/onnxpb", "importer", "exporter"},
+	"github.com/yalue/onnxruntime_go": {"exporter/runtimes/ort"},
+	"github.com/owulveryck/onnx-go":   {"exporter/runtimes/gorgonnx"},
+	"gorgonia.org":                    {"exporter/runtimes/gorgonnx"},
+	"github.com/urfave/cli":           {"cmd/entangle"},
+	"github.com/rogpeppe/go-internal": {},
+	"testing":                         {"engine/enginetest"},
+}
