@@ -85,6 +85,9 @@ func Train(ctx context.Context, be engine.Backend, n, teach *Network, view, val 
 			return nil, err
 		}
 	}
+	if err := l.finish(); err != nil {
+		return nil, err
+	}
 	w, err := n.weights(l.env)
 	return &Result{w, l.pos.Curve}, err
 }
@@ -259,6 +262,14 @@ func (l *loop) event(kind string) Event {
 func (l *loop) save() error {
 	l.pos.Loaders["weights"] = l.loader.State()
 	return saveCheckpoint(l.hooks.Checkpoint, l.pos, l.env)
+}
+
+// finish checkpoints the end of a run, so that running it again gives its result.
+func (l *loop) finish() error {
+	if l.hooks.Checkpoint == "" {
+		return nil
+	}
+	return l.save()
 }
 
 // stop checkpoints and returns *Interrupted when the context is done.

@@ -1,0 +1,192 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/entangle-nas/entangle/space"
+)
+
+// TargetError says that no choice meets a budget.
+type TargetError struct {
+	Metric          space.Metric
+	Limit           float64
+	Smallest, Whole float64
+}
+
+// Error gives the limit, and the smallest and the original cost.
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("search: target %s ≤ %.6g (%.3g of the original): no choice meets it, the smallest subnet has %.6g (%.3g)",
+		e.Metric, e.Limit, e.Limit/e.Whole, e.Smallest, e.Smallest/e.Whole)
+}
+
+// CheckBudget returns a *TargetError when even the smallest subnet costs more than
+// the limit.
+func CheckBudget(s *space.Space, c *space.CostModel, b Budget) error {
+	if math.IsNaN(b.Limit) || b.Limit <= 0 {
+		return fmt.Errorf("search: target %s: want a positive limit, got %g", b.Metric, b.Limit)
+	}
+	if low := c.At(s.Smallest()); low > b.Limit {
+		return &TargetError{b.Metric, b.Limit, low, c.At(s.Largest())}
+	}
+	return nil
+}
+
+// Choose returns the choice (indices per dim) of the largest total log-probability
+// that costs at most the budget's limit; score holds log-probabilities per dim. It
+// starts from the most probable choice, trades the least log-probability per unit
+// of cost saved until the limit holds, then takes every improvement by one or two
+// dims that keeps it. Without a budget it is the most probable choice.
+func Choose(s *space.Space, c *space.CostModel, b *Budget, score [][]float64) ([]int, error) {
+	choice := make([]int, len(s.Dims))
+	for d, row := range score {
+		for k, v := range row {
+			if v > row[choice[d]] {
+				choice[d] = k
+			}
+		}
+	}
+	if b == nil {
+		return choice, nil
+	}
+	if err := CheckBudget(s, c, *b); err != nil {
+		return nil, err
+	}
+	at := func(d, k int) float64 {
+		old := choice[d]
+		choice[d] = k
+		v := c.At(choice)
+		choice[d] = old
+		return v
+	}
+	for cost := c.At(choice); cost > b.Limit; cost = c.At(choice) {
+		best, bd, bk := math.Inf(1), -1, -1
+		for d := range choice {
+			for k := range choice[d] {
+				saved := min(cost-at(d, k), cost-b.Limit)
+				if saved <= 0 {
+					continue
+				}
+				if price := (score[d][choice[d]] - score[d][k]) / saved; price < best {
+					best, bd, bk = price, d, k
+				}
+			}
+		}
+		if bd < 0 {
+			copy(choice, s.Smallest())
+			break
+		}
+		choice[bd] = bk
+	}
+	for improve(choice, score, c, b.Limit, at) {
+	}
+	return choice, nil
+}
+
+// improve makes the best change of one dim, or of a pair of dims, that raises the
+// score within the limit.
+func improve(choice []int, score [][]float64, c *space.CostModel, limit float64, at func(d, k int) float64) bool {
+	best, bd, bk, ed, ek := 1e-12, -1, 0, -1, 0
+	for d := range choice {
+		for k := range score[d] {
+			if gain := score[d][k] - score[d][choice[d]]; gain > best && at(d, k) <= limit {
+				best, bd, bk, ed = gain, d, k, -1
+			}
+		}
+	}
+	if bd < 0 {
+		for d := range choice {
+			for k := choice[d] + 1; k < len(score[d]); k++ {
+				up := score[d][k] - score[d][choice[d]]
+				if up <= best {
+					continue
+				}
+				old := choice[d]
+				choice[d] = k
+				for e := range choice {
+					for j := range choice[e] {
+						if gain := up + score[e][j] - score[e][choice[e]]; e != d && gain > best && at(e, j) <= limit {
+							best, bd, bk, ed, ek = gain, d, k, e, j
+						}
+					}
+				}
+				choice[d] = old
+			}
+		}
+	}
+	if bd < 0 {
+		return false
+	}
+	choice[bd] = bk
+	if ed >= 0 {
+		choice[ed] = ek
+	}
+	return true
+}
+
+// Uniform returns the choice nearest to one width ratio everywhere (kernels and
+// depth whole) whose cost is at most the limit: the baseline of uniform scaling.
+func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
+	if err := CheckBudget(s, c, b); err != nil {
+		return nil, err
+	}
+	best := s.Smallest()
+	for i := range 1001 {
+		ratio := float64(i) / 1000
+		choice := s.Largest()
+		for d, dim := range s.Dims {
+			if dim.Kind != "width" {
+				continue
+			}
+			full := float64(dim.Choices[len(dim.Choices)-1])
+			choice[d] = 0
+			for k, v := range dim.Choices {
+				if float64(v) <= ratio*full+1e-9 {
+					choice[d] = k
+				}
+			}
+		}
+		if c.At(choice) <= b.Limit {
+			best = choice
+		}
+	}
+	return best, nil
+}
+
+// RandomChoice draws uniform choices until one costs at most the limit and at
+// least a share low of it; after 10,000 draws it returns the largest affordable
+// one seen.
+func RandomChoice(s *space.Space, c *space.CostModel, b Budget, low float64, r *rand.Rand) ([]int, error) {
+	if err := CheckBudget(s, c, b); err != nil {
+		return nil, err
+	}
+	best, most := s.Smallest(), c.At(s.Smallest())
+	for range 10000 {
+		choice := make([]int, len(s.Dims))
+		for d, dim := range s.Dims {
+			choice[d] = r.IntN(len(dim.Choices))
+		}
+		v := c.At(choice)
+		if v > b.Limit || v <= most {
+			continue
+		}
+		best, most = choice, v
+		if v >= low*b.Limit {
+			break
+		}
+	}
+	return best, nil
+}
+
+// LogProb returns the logarithms of probabilities, bounded below.
+func LogProb(p [][]float64) [][]float64 {
+	out := make([][]float64, len(p))
+	for d, row := range p {
+		out[d] = make([]float64, len(row))
+		for k, v := range row {
+			out[d][k] = math.Log(max(v, 1e-12))
+		}
+	}
+	return out
+}

@@ -1,0 +1,395 @@
+package search
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"time"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
+	"github.com/entangle-nas/entangle/subnet"
+)
+
+// Job is everything that compressing one model needs, beside model and data.
+type Job struct {
+	Space     space.Options
+	Given     *space.Space // edited space.yaml; nil: New with Space
+	Batch     int
+	Seed      uint64
+	Splits    Splits
+	Order     string // of Importance
+	Super     space.Superposition
+	Search    Config
+	Target    Target
+	Calibrate int // batches of recalibration after the cut
+	Tune      Weights
+	Baselines bool   // also tune the uniform and a random choice of equal cost
+	Dir       string // checkpoints; "" keeps none
+	Every     int    // steps between checkpoints; 0: one per epoch
+	Observe   func(Event)
+}
+
+// Target is a budget as a share of the original's cost (Share) or absolute (Limit).
+type Target struct {
+	Metric space.Metric
+	Share  float64
+	Limit  float64
+}
+
+// Splits are the shares of the training samples for weight steps, architecture
+// steps and validation. Fine-tuning uses the first two together.
+type Splits struct {
+	Weights, Alpha, Val float64
+}
+
+// Check reports shares that are not a division of the samples.
+func (s Splits) Check() error {
+	if s.Weights <= 0 || s.Alpha <= 0 || s.Val < 0 || s.Weights+s.Alpha+s.Val > 1+1e-9 {
+		return fmt.Errorf("search: splits: want weights and alpha above 0, val ≥ 0, in all at most 1, got %g, %g, %g", s.Weights, s.Alpha, s.Val)
+	}
+	return nil
+}
+
+// Views are the splits of a data set's training part, and its test part when it has one.
+type Views struct {
+	Weights, Alpha, Both, Val, Test data.View
+}
+
+// View deals the training part.
+func (s Splits) View(set *data.Set, seed uint64) (*Views, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	train := set.Part("train")
+	if train == nil {
+		return nil, fmt.Errorf("search: data %q: want a part named \"train\"", set.Spec)
+	}
+	shares := []data.Share{{Name: "weights", Fraction: s.Weights}, {Name: "alpha", Fraction: s.Alpha}}
+	if s.Val > 0 {
+		shares = append(shares, data.Share{Name: "val", Fraction: s.Val})
+	}
+	parts, err := train.All().Split(seed, shares...)
+	if err != nil {
+		return nil, err
+	}
+	v := &Views{Weights: parts[0], Alpha: parts[1], Both: parts[0].Join("train", parts[1])}
+	if s.Val > 0 {
+		v.Val = parts[2]
+	}
+	if t := set.Part("test"); t != nil {
+		v.Test = t.All()
+	}
+	return v, nil
+}
+
+// Plan is a job that has been checked against model and data and costs nothing yet.
+type Plan struct {
+	Job    Job
+	Model  *ir.Model
+	Set    *data.Set
+	Views  *Views
+	An     *space.Analysis
+	Space  *space.Space
+	Cost   map[space.Metric]*space.CostModel
+	Budget Budget
+}
+
+// Profile is the cost of the reference subnets by metric.
+type Profile struct {
+	Name string                   `json:"name"`
+	Cost map[space.Metric]float64 `json:"cost"`
+}
+
+// Prepare analyses the model, builds or checks the space, and refuses a target
+// that no choice meets with a *TargetError.
+func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
+	views, err := j.Splits.View(set, j.Seed)
+	if err != nil {
+		return nil, err
+	}
+	m = OpenBatch(m)
+	bind, err := Binding(m, 2, set.Shape())
+	if err != nil {
+		return nil, err
+	}
+	facts, err := ops.InferModel(m, bind)
+	if err != nil {
+		return nil, err
+	}
+	an, err := space.Analyse(m, facts)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Job: j, Model: m, Set: set, Views: views, An: an, Space: j.Given, Cost: map[space.Metric]*space.CostModel{}}
+	if p.Space == nil {
+		if p.Space, err = space.New(an, j.Space); err != nil {
+			return nil, err
+		}
+	} else if p.Space.Source != "" && p.Space.Source != space.Fingerprint(m) {
+		return nil, fmt.Errorf("search: the space is for a model with fingerprint %.16s…, this one has %.16s…", p.Space.Source, space.Fingerprint(m))
+	}
+	net, err := space.Entangle(an, p.Space, j.Super)
+	if err != nil {
+		return nil, err
+	}
+	for _, metric := range space.Metrics {
+		if p.Cost[metric], err = net.Cost(metric); err != nil {
+			return nil, err
+		}
+	}
+	c := p.Cost[j.Target.Metric]
+	if c == nil {
+		return nil, fmt.Errorf("search: target: metric %q: want one of %v", j.Target.Metric, space.Metrics)
+	}
+	limit := j.Target.Limit
+	if limit == 0 {
+		limit = j.Target.Share * c.At(p.Space.Largest())
+	}
+	p.Budget = Budget{Metric: j.Target.Metric, Limit: limit}
+	return p, CheckBudget(p.Space, c, p.Budget)
+}
+
+// Profiles prices the original, the middle and the smallest subnet.
+func (p *Plan) Profiles() []Profile {
+	middle := p.Space.Largest()
+	for i := range middle {
+		middle[i] /= 2
+	}
+	var out []Profile
+	for _, x := range []struct {
+		name   string
+		choice []int
+	}{{"original (largest)", p.Space.Largest()}, {"middle", middle}, {"smallest", p.Space.Smallest()}} {
+		out = append(out, Profile{x.name, p.price(x.choice)})
+	}
+	return out
+}
+
+func (p *Plan) price(choice []int) map[space.Metric]float64 {
+	out := map[space.Metric]float64{}
+	for m, c := range p.Cost {
+		out[m] = c.At(choice)
+	}
+	return out
+}
+
+// Quality is a subnet's score at the three points of its life, on one split.
+type Quality struct {
+	Inherited    *Score `json:"inherited,omitempty"`
+	Recalibrated *Score `json:"recalibrated,omitempty"`
+	Tuned        *Score `json:"tuned,omitempty"`
+}
+
+// Candidate is one choice with its quality.
+type Candidate struct {
+	Name    string                   `json:"name"` // "search", "uniform", "random"
+	Choice  map[string]int           `json:"choice"`
+	Cost    map[space.Metric]float64 `json:"cost"`
+	Val     Quality                  `json:"val"`
+	Test    Quality                  `json:"test"`
+	Seconds float64                  `json:"seconds"`
+	Model   *ir.Model                `json:"-"`
+	Recipe  *subnet.Recipe           `json:"-"`
+}
+
+// Outcome is what Compress gives.
+type Outcome struct {
+	Seed     uint64                   `json:"seed"`
+	Budget   Budget                   `json:"budget"`
+	Cost     map[space.Metric]float64 `json:"original_cost"`
+	Original struct {
+		Val  *Score `json:"val,omitempty"`
+		Test *Score `json:"test,omitempty"`
+	} `json:"original"`
+	Profiles   []Profile   `json:"profile"`
+	SearchTime float64     `json:"search_seconds"`
+	Candidates []Candidate `json:"candidates"`
+}
+
+// Compress searches, cuts, recalibrates and fine-tunes. The first candidate is
+// the search's. Choices are made on training samples only; test is scored, never read.
+func (p *Plan) Compress(ctx context.Context, be engine.Backend) (*Outcome, error) {
+	j := p.Job
+	out := &Outcome{Seed: j.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles()}
+	plain, err := NewNetwork(p.Model, j.Batch, p.Set.Shape(), nil)
+	if err != nil {
+		return nil, err
+	}
+	labelled := p.Views.Weights.Part().Labels != nil && plain.Classes > 0
+	if labelled {
+		if out.Original.Val, out.Original.Test, err = p.scores(ctx, be, plain); err != nil {
+			return nil, err
+		}
+	}
+	start := time.Now()
+	if err := p.order(ctx, be, plain); err != nil {
+		return nil, err
+	}
+	super, err := space.Entangle(p.An, p.Space, j.Super)
+	if err != nil {
+		return nil, err
+	}
+	choice, weights, err := p.decide(ctx, be, plain, super)
+	if err != nil {
+		return nil, err
+	}
+	out.SearchTime = time.Since(start).Seconds()
+	first, err := p.candidate(ctx, be, plain, super, "search", choice, weights)
+	if err != nil {
+		return nil, err
+	}
+	out.Candidates = append(out.Candidates, *first)
+	if !j.Baselines {
+		return out, nil
+	}
+	cost := p.Cost[p.Budget.Metric]
+	uniform, err := Uniform(p.Space, cost, p.Budget)
+	if err != nil {
+		return nil, err
+	}
+	random, err := RandomChoice(p.Space, cost, p.Budget, 0.97, rng.New(j.Seed, "baseline/random").Rand)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range []struct {
+		name   string
+		choice []int
+	}{{"uniform", uniform}, {"random", random}} {
+		c, err := p.candidate(ctx, be, plain, super, b.name, b.choice, nil)
+		if err != nil {
+			return nil, err
+		}
+		out.Candidates = append(out.Candidates, *c)
+	}
+	return out, nil
+}
+
+// order ranks units unless the given space already does.
+func (p *Plan) order(ctx context.Context, be engine.Backend, plain *Network) error {
+	for _, d := range p.Space.Dims {
+		if d.Order != nil {
+			return nil
+		}
+	}
+	return Order(ctx, be, plain, plain, p.An, p.Space, p.Job.Order, p.Views.Weights, p.Job.Search.Weights.Objective, 16, p.Job.Seed)
+}
+
+func (p *Plan) hooks(stage string) Hooks {
+	h := Hooks{Observe: p.Job.Observe, Stage: stage, Every: p.Job.Every}
+	if p.Job.Dir != "" {
+		h.Checkpoint = filepath.Join(p.Job.Dir, stage+".checkpoint")
+	}
+	return h
+}
+
+// decide runs the search and picks a choice within the budget.
+func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet) ([]int, map[string]*ir.Tensor, error) {
+	cfg := p.Job.Search
+	cfg.Budget = &p.Budget
+	net, err := NewNetwork(p.Model, p.Job.Batch, p.Set.Shape(), super)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, p.Job.Seed, p.hooks("search"))
+	if err != nil {
+		return nil, nil, err
+	}
+	choice, err := Choose(p.Space, p.Cost[p.Budget.Metric], &p.Budget, LogProb(d.Mean))
+	return choice, d.Weights, err
+}
+
+// candidate cuts a choice, recalibrates and fine-tunes it. Weights nil are the original's.
+func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet, name string, choice []int, weights map[string]*ir.Tensor) (*Candidate, error) {
+	j := p.Job
+	start := time.Now()
+	c := &Candidate{Name: name, Choice: map[string]int{}, Cost: p.price(choice)}
+	for i, d := range p.Space.Dims {
+		c.Choice[d.Name] = d.Choices[choice[i]]
+	}
+	var err error
+	if c.Recipe, err = subnet.NewRecipe(super, choice, j.Seed, name); err != nil {
+		return nil, err
+	}
+	if c.Model, err = subnet.Cut(super, choice, weights); err != nil {
+		return nil, err
+	}
+	labelled := p.Views.Weights.Part().Labels != nil && plain.Classes > 0
+	n, err := NewNetwork(c.Model, j.Batch, p.Set.Shape(), nil)
+	if err != nil {
+		return nil, err
+	}
+	score := func(val, test **Score) error {
+		if !labelled {
+			return nil
+		}
+		*val, *test, err = p.scores(ctx, be, n)
+		return err
+	}
+	if err := score(&c.Val.Inherited, &c.Test.Inherited); err != nil {
+		return nil, err
+	}
+	if j.Calibrate > 0 && len(n.Stats) > 0 {
+		env := Env{}
+		if err := n.load(be, env); err != nil {
+			return nil, err
+		}
+		if err := n.calibrate(ctx, be, env, p.Views.Both, j.Calibrate, j.Seed); err != nil {
+			return nil, err
+		}
+		w, err := n.weights(env)
+		if err != nil {
+			return nil, err
+		}
+		if c.Model, n, err = p.replace(c.Model, w); err != nil {
+			return nil, err
+		}
+		if err := score(&c.Val.Recalibrated, &c.Test.Recalibrated); err != nil {
+			return nil, err
+		}
+	}
+	if j.Tune.Epochs > 0 {
+		r, err := Train(ctx, be, n, plain, p.Views.Both, p.Views.Val, j.Tune, j.Seed, p.hooks("finetune-"+name))
+		if err != nil {
+			return nil, err
+		}
+		if c.Model, n, err = p.replace(c.Model, r.Weights); err != nil {
+			return nil, err
+		}
+		if err := score(&c.Val.Tuned, &c.Test.Tuned); err != nil {
+			return nil, err
+		}
+	}
+	c.Seconds = time.Since(start).Seconds()
+	return c, nil
+}
+
+func (p *Plan) replace(m *ir.Model, w map[string]*ir.Tensor) (*ir.Model, *Network, error) {
+	m = WithWeights(m, w)
+	n, err := NewNetwork(m, p.Job.Batch, p.Set.Shape(), nil)
+	return m, n, err
+}
+
+// scores evaluates on validation and test, each nil when there is none.
+func (p *Plan) scores(ctx context.Context, be engine.Backend, n *Network) (val, test *Score, err error) {
+	for _, x := range []struct {
+		view data.View
+		to   **Score
+	}{{p.Views.Val, &val}, {p.Views.Test, &test}} {
+		if x.view.Len() == 0 || x.view.Part().Labels == nil {
+			continue
+		}
+		if *x.to, err = Evaluate(ctx, be, n, x.view); err != nil {
+			return nil, nil, err
+		}
+		if math.IsNaN((*x.to).Loss) {
+			return nil, nil, fmt.Errorf("search: evaluate: the model's outputs are not numbers on %q", x.view.Name)
+		}
+	}
+	return val, test, nil
+}

@@ -1,0 +1,410 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/search/relax"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Config says how a search runs.
+type Config struct {
+	Weights    Weights     `json:"weights" yaml:"weights"`
+	Relaxation string      `json:"relaxation" yaml:"relaxation"`
+	AlphaRate  float64     `json:"alpha_lr" yaml:"alpha_lr"`
+	AlphaHyper optim.Hyper `json:"alpha_hyper" yaml:"alpha_hyper"` // of Adam, L2 inside the moments
+	AlphaClip  float64     `json:"alpha_clip" yaml:"alpha_clip"`   // of the global norm; 0 is none
+	AlphaFrom  float64     `json:"alpha_from" yaml:"alpha_from"`   // epochs of weight steps before the first architecture step
+	KL         float64     `json:"kl" yaml:"kl"`                   // weight of the relaxation's own regulariser; 0 is none
+	// Sandwich makes every fourth weight step train the largest subnet and every
+	// fourth the smallest.
+	Sandwich bool `json:"sandwich" yaml:"sandwich"`
+	// FreezeWeights takes architecture steps only.
+	FreezeWeights bool    `json:"freeze_weights" yaml:"freeze_weights"`
+	Budget        *Budget `json:"budget" yaml:"budget"`
+}
+
+// Budget is the most a subnet may cost.
+type Budget struct {
+	Metric space.Metric `json:"metric" yaml:"metric"`
+	// Limit is the largest cost in the metric's unit.
+	Limit float64 `json:"limit" yaml:"limit"`
+}
+
+// DefaultConfig returns DrNAS with the paper's constants for α beside its learning
+// rate, which is for short searches from pretrained weights (the paper's 3e-4
+// needs its 100 epochs).
+func DefaultConfig() Config {
+	w := DefaultWeights()
+	w.Epochs = 4
+	w.Rate = 0.02
+	return Config{Weights: w, Relaxation: relax.Default, AlphaRate: 0.02, AlphaHyper: optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
+}
+
+// Decision is what a search found.
+type Decision struct {
+	Result
+	Alpha [][]float64 // per dim
+	Mean  [][]float64 // mean coefficients per dim
+}
+
+// multiplier steps: relative excess of the expected cost moves the logarithm.
+const (
+	multiplierStart = 0.3
+	multiplierGain  = 0.08
+	multiplierMax   = 1e4
+)
+
+type searcher struct {
+	*loop
+	cfg    Config
+	rx     relax.Relaxation
+	alphas *step
+	host   *optim.Host
+	aload  *data.Loader
+	afeed  *feed
+	draw   *rng.Stream
+	cost   *space.CostModel
+	full   float64
+	aloss  float64
+	asteps float64
+	ratio  float64
+}
+
+// Run searches the supernet net.Super: architecture steps on alpha, weight steps
+// on weights, which must be disjoint views of one part. Val, when not empty, is
+// scored every epoch at the mean coefficients.
+func Run(ctx context.Context, be engine.Backend, n, teach *Network, weights, alpha, val data.View, c Config, seed uint64, h Hooks) (*Decision, error) {
+	if h.Stage == "" {
+		h.Stage = "search"
+	}
+	s, err := newSearcher(be, n, teach, weights, alpha, c, seed, h)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	var ev *evaluator
+	if val.Len() > 0 && s.feed.labels {
+		if ev, err = newEvaluator(be, n); err != nil {
+			return nil, err
+		}
+	}
+	for s.pos.Step < s.total {
+		if err := s.stop(ctx); err != nil {
+			return nil, err
+		}
+		if err := s.advance(); err != nil {
+			return nil, err
+		}
+		if ev != nil && (s.pos.Step%s.perEpoch == 0 || s.pos.Step == s.total) {
+			if err := s.evalMean(ctx, ev, val); err != nil {
+				return nil, err
+			}
+		}
+		s.keepStreams()
+		if err := s.tick(s.describe); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.finish(); err != nil {
+		return nil, err
+	}
+	w, err := n.weights(s.env)
+	if err != nil {
+		return nil, err
+	}
+	return &Decision{Result{w, s.pos.Curve}, s.pos.Alpha, s.means()}, nil
+}
+
+func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View, c Config, seed uint64, h Hooks) (*searcher, error) {
+	if n.Super == nil {
+		return nil, fmt.Errorf("search: want a supernet, got a plain network")
+	}
+	rx, err := relax.ByName(c.Relaxation)
+	if err != nil {
+		return nil, err
+	}
+	if err := disjoint(weights, alpha); err != nil {
+		return nil, err
+	}
+	l, err := newLoop(be, n, teach, weights, c.Weights, seed, h, "weights")
+	if err != nil {
+		return nil, err
+	}
+	s := &searcher{loop: l, cfg: c, rx: rx, draw: rng.New(seed, "search/relax"), afeed: l.feed}
+	if alpha.Len() < n.Batch {
+		return nil, fmt.Errorf("search: want at least one batch of %d architecture samples, got %d", n.Batch, alpha.Len())
+	}
+	aug, err := data.ParseAugments(c.Weights.Augment)
+	if err != nil {
+		return nil, err
+	}
+	if s.aload, err = alpha.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
+		return nil, err
+	}
+	if s.alphas, err = n.alphaStep(be, c.Weights.Objective, l.feed.labels); err != nil {
+		return nil, err
+	}
+	adam, err := optim.ByName("adam")
+	if err != nil {
+		return nil, err
+	}
+	init := rng.New(seed, "search/alpha")
+	var sizes []int
+	for _, d := range n.Super.Space.Dims {
+		sizes = append(sizes, len(d.Choices))
+		s.pos.Alpha = append(s.pos.Alpha, relax.Init(len(d.Choices), init))
+	}
+	if s.host, err = optim.NewHost(adam, c.AlphaHyper, sizes...); err != nil {
+		return nil, err
+	}
+	s.pos.Lambda = multiplierStart
+	if c.Budget != nil {
+		if s.cost, err = n.Super.Cost(c.Budget.Metric); err != nil {
+			return nil, err
+		}
+		if err := CheckBudget(n.Super.Space, s.cost, *c.Budget); err != nil {
+			return nil, err
+		}
+		s.full = s.cost.At(n.Super.Space.Largest())
+	}
+	space, err := json.Marshal(n.Super.Space)
+	if err != nil {
+		return nil, err
+	}
+	s.pos.Run = l.fingerprint(weights, c, alpha.Index, string(space))
+	return s, s.restore()
+}
+
+func disjoint(a, b data.View) error {
+	if a.Part() != b.Part() {
+		return nil
+	}
+	in := make(map[int]bool, len(a.Index))
+	for _, i := range a.Index {
+		in[i] = true
+	}
+	for _, i := range b.Index {
+		if in[i] {
+			return fmt.Errorf("search: weight and architecture splits share sample %d: want disjoint splits", i)
+		}
+	}
+	return nil
+}
+
+func (s *searcher) restore() error {
+	if s.hooks.Checkpoint == "" {
+		return nil
+	}
+	if err := s.resume(); err != nil || s.pos.Step == 0 {
+		return err
+	}
+	if err := s.host.Restore(s.pos.Slots); err != nil {
+		return err
+	}
+	if err := s.draw.Restore(s.pos.Streams["relax"]); err != nil {
+		return fmt.Errorf("search: checkpoint: stream: %w", err)
+	}
+	return s.aload.Restore(s.pos.Loaders["alpha"])
+}
+
+// keepStreams records what a checkpoint needs beside the loop's own state.
+func (s *searcher) keepStreams() {
+	s.pos.Slots = s.host.Slots
+	s.pos.Streams["relax"] = s.draw.State()
+	s.pos.Loaders["alpha"] = s.aload.State()
+}
+
+func (s *searcher) progress() float64 { return float64(s.pos.Step) / float64(max(s.total-1, 1)) }
+
+// sample draws coefficients for every dim.
+func (s *searcher) sample() (coef [][]float64, back []relax.Backward) {
+	for _, a := range s.pos.Alpha {
+		c, b := s.rx.Sample(a, s.draw, s.progress())
+		coef, back = append(coef, c), append(back, b)
+	}
+	return coef, back
+}
+
+func (s *searcher) means() [][]float64 {
+	out := make([][]float64, len(s.pos.Alpha))
+	for i, a := range s.pos.Alpha {
+		out[i] = s.rx.Mean(a)
+	}
+	return out
+}
+
+func (s *searcher) upload(coef [][]float64) (Env, error) {
+	return uploadCoef(s.be, s.net.Super.Space, coef)
+}
+
+func uploadCoef(be engine.Backend, sp *space.Space, coef [][]float64) (Env, error) {
+	env := Env{}
+	for i, d := range sp.Dims {
+		v := make([]float32, len(coef[i]))
+		for k, x := range coef[i] {
+			v[k] = float32(x)
+		}
+		buf, err := be.Upload(prim.F32Tensor(v, len(v)))
+		if err != nil {
+			return nil, err
+		}
+		env[coefName(d.Name)] = buf
+	}
+	return env, nil
+}
+
+// advance takes one architecture step (when its time has come) and one weight step.
+func (s *searcher) advance() error {
+	if float64(s.pos.Step) >= s.cfg.AlphaFrom*float64(s.perEpoch) {
+		if err := s.alphaStep(); err != nil {
+			return err
+		}
+	}
+	if s.cfg.FreezeWeights {
+		s.pos.Step++
+		return nil
+	}
+	coef, _ := s.sample()
+	if s.cfg.Sandwich {
+		switch sp := s.net.Super.Space; s.pos.Step % 4 {
+		case 1:
+			coef = sp.OneHot(sp.Largest())
+		case 3:
+			coef = sp.OneHot(sp.Smallest())
+		}
+	}
+	env, err := s.upload(coef)
+	if err != nil {
+		return err
+	}
+	return s.weightStep(env)
+}
+
+// alphaStep moves α by the loss on an architecture batch and the cost term.
+func (s *searcher) alphaStep() error {
+	b, err := s.aload.Next()
+	if err != nil {
+		return err
+	}
+	in, err := s.afeed.batch(b)
+	if err != nil {
+		return err
+	}
+	coef, back := s.sample()
+	env, err := s.upload(coef)
+	if err != nil {
+		return err
+	}
+	for k, v := range env {
+		in[k] = v
+	}
+	if in[seedName], err = s.be.Upload(prim.I64Tensor([]int64{int64(s.seed), -1 - int64(s.pos.Step)}, 2)); err != nil {
+		return err
+	}
+	out, err := s.alphas.run(s.env, in)
+	if err != nil {
+		return err
+	}
+	loss, err := out.scalar(lossName)
+	if err != nil {
+		return err
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("%s: architecture step %d: %w (%g)", s.hooks.Stage, s.pos.Step, ErrDiverged, loss)
+	}
+	s.aloss += loss
+	s.asteps++
+	grads := make([][]float64, len(coef))
+	for i, d := range s.net.Super.Space.Dims {
+		t, err := out[gradName(d.Name)].Read()
+		if err != nil {
+			return err
+		}
+		g := make([]float64, len(coef[i]))
+		for k := range g {
+			g[k] = float64(t.F32[k])
+		}
+		grads[i] = back[i](g)
+	}
+	in.free()
+	out.free()
+	s.addCost(grads)
+	if s.cfg.KL > 0 && s.rx.Regulariser != nil {
+		for i, a := range s.pos.Alpha {
+			_, g := s.rx.Regulariser(a)
+			for k := range g {
+				grads[i][k] += s.cfg.KL * g[k]
+			}
+		}
+	}
+	optim.ClipHost(grads, s.cfg.AlphaClip)
+	s.host.Update(s.cfg.AlphaRate, s.pos.Alpha, grads)
+	return nil
+}
+
+// addCost adds the gradient of λ·max(0, E[cost]/limit − 1) to the architecture
+// gradients; E is the exact expectation at the mean coefficients. λ grows while
+// the budget is exceeded and shrinks while it is met.
+func (s *searcher) addCost(grads [][]float64) {
+	if s.cost == nil {
+		return
+	}
+	value, dcoef := s.cost.Expect(s.means())
+	s.ratio = value / s.full
+	excess := value/s.cfg.Budget.Limit - 1
+	s.pos.Lambda = min(s.pos.Lambda*math.Exp(multiplierGain*max(min(excess, 1), -1)), multiplierMax)
+	for i := range grads {
+		for k := range dcoef[i] {
+			dcoef[i][k] *= s.pos.Lambda / s.cfg.Budget.Limit
+		}
+		for k, g := range s.rx.MeanBackward(s.pos.Alpha[i], dcoef[i]) {
+			grads[i][k] += g
+		}
+	}
+}
+
+func (s *searcher) describe(e *Event) {
+	if s.asteps > 0 {
+		e.AlphaLoss = s.aloss / s.asteps
+	}
+	s.aloss, s.asteps = 0, 0
+	e.Cost, e.Multiplier = s.ratio, s.pos.Lambda
+	e.Coef = map[string][]float64{}
+	for i, m := range s.means() {
+		e.Coef[s.net.Super.Space.Dims[i].Name] = m
+		h := 0.0
+		for _, p := range m {
+			if p > 0 {
+				h -= p * math.Log(p)
+			}
+		}
+		if len(m) > 1 {
+			e.Entropy += h / math.Log(float64(len(m))) / float64(len(s.pos.Alpha))
+		}
+	}
+}
+
+func (s *searcher) evalMean(ctx context.Context, ev *evaluator, val data.View) error {
+	env, err := s.upload(s.means())
+	if err != nil {
+		return err
+	}
+	for k, v := range s.env {
+		env[k] = v
+	}
+	return s.eval(ctx, ev, env, val)
+}
+
+func (s *searcher) close() {
+	s.loop.close()
+	s.aload.Close()
+}
