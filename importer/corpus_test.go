@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/ir"
 )
 
 const backendData = "/usr/share/libonnx-testdata"
@@ -44,4 +45,37 @@ func TestReadCorpus(t *testing.T) {
 		n++
 	}
 	t.Logf("%d models read", n)
+}
+
+// Every model has a normal form that keeps its inputs (but for initialisers) and outputs.
+func TestNormalCorpus(t *testing.T) {
+	n := 0
+	for _, f := range corpus(t) {
+		raw, err := importer.Read(f)
+		if err != nil {
+			continue
+		}
+		before := raw.Clone()
+		m, err := importer.Normal(raw)
+		if err != nil {
+			t.Errorf("%s: %v", f, err)
+			continue
+		}
+		if d := ir.Diff(before, raw); d != "" {
+			t.Errorf("%s: Normal changed the raw model: %s", f, d)
+		}
+		if len(m.Graph.Outputs) != len(raw.Graph.Outputs) {
+			t.Errorf("%s: outputs: want %d, got %d", f, len(raw.Graph.Outputs), len(m.Graph.Outputs))
+		}
+		for i, o := range m.Graph.Outputs {
+			if o.Name != raw.Graph.Outputs[i].Name {
+				t.Errorf("%s: output %d: want %q, got %q", f, i, raw.Graph.Outputs[i].Name, o.Name)
+			}
+		}
+		if len(m.Functions) > 0 {
+			t.Errorf("%s: %d functions are left", f, len(m.Functions))
+		}
+		n++
+	}
+	t.Logf("%d models normalised", n)
 }
