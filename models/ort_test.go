@@ -144,7 +144,7 @@ type fixtureCase struct {
 	Input       string
 	Shape       []int
 	Output      string
-	OutputShape []int `json:"output_shape"`
+	OutputShape []int   `json:"output_shape"`
 	Tolerance   float64 // of a runtime that computes in the file's own types
 	Values      []float32
 }
@@ -201,4 +201,3 @@ func TestFixturesOnORT(t *testing.T) {
 		}
 	})
 }
-
