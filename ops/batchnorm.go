@@ -89,8 +89,9 @@ func lowerBatchNorm(l *Lowering) ([]prim.ID, error) {
 			axes = append(axes, i)
 		}
 	}
-	m, v := moments(b, x, axes)
-	y := b.Map(affine(eps), x, m, v, scale, bias)
+	stats := standardise(b, x, axes, eps)
+	m, v := stats.mean, stats.variance
+	y := stats.affine(b, x, scale, bias)
 	momentum := l.Node.Float("momentum", 0.9)
 	move := func(old, now prim.ID) prim.ID {
 		e := prim.Op(prim.Add, prim.Op(prim.Mul, prim.A(0), prim.L(momentum)), prim.Op(prim.Mul, prim.A(1), prim.L(1-momentum)))
@@ -122,23 +123,33 @@ func rsqrt(x *prim.X, eps float64) *prim.X {
 	return prim.Op(prim.Rsqrt, prim.Op(prim.Add, x, prim.L(eps)))
 }
 
-// affine is (a0-a1)/√(a2+eps)·a3 + a4.
-func affine(eps float64) *prim.X {
-	return prim.Op(prim.Add, prim.Op(prim.Mul, standard(eps), prim.A(3)), prim.A(4))
+// statistics describes x over some axes, which keep size 1 in every part:
+// (x-centre)·rate - drift is x normalised. The centre is the mean without
+// gradient; drift is zero and carries the mean's gradient, so that the reverse
+// pass needs two reductions and no more.
+type statistics struct {
+	mean, variance, centre, rate, drift prim.ID
 }
 
-// standard is (a0-a1)/√(a2+eps).
-func standard(eps float64) *prim.X {
-	return prim.Op(prim.Mul, prim.Op(prim.Sub, prim.A(0), prim.A(1)), rsqrt(prim.A(2), eps))
-}
-
-// moments returns mean and population variance of x over axes, which keep size 1.
-func moments(b *prim.Builder, x prim.ID, axes []int) (m, v prim.ID) {
+// standardise measures x over axes; the variance is the population's.
+func standardise(b *prim.Builder, x prim.ID, axes []int, eps float64) statistics {
+	var s statistics
 	n := float64(max(extent(b.Shape(x), axes), 1))
-	m = mean(b, x, axes)
+	s.mean = mean(b, x, axes)
+	s.centre = b.Add(prim.StopGrad{}, s.mean)
 	d := prim.Op(prim.Sub, prim.A(0), prim.A(1))
-	v = b.Reduce(prim.ReduceSum, axes, prim.Op(prim.Mul, d, d), x, m)
-	return m, b.Map(prim.Op(prim.Div, prim.A(0), prim.L(n)), v)
+	s.variance = b.Map(prim.Op(prim.Div, prim.A(0), prim.L(n)), b.Reduce(prim.ReduceSum, axes, prim.Op(prim.Mul, d, d), x, s.centre))
+	s.rate = b.Map(rsqrt(prim.A(0), eps), s.variance)
+	s.drift = b.Map(prim.Op(prim.Mul, d, prim.A(2)), s.mean, s.centre, s.rate)
+	return s
+}
+
+// affine returns x normalised, times scale plus bias.
+func (s statistics) affine(b *prim.Builder, x, scale, bias prim.ID) prim.ID {
+	k := b.Times(s.rate, scale)
+	shift := b.Map(prim.Op(prim.Sub, prim.A(0), prim.Op(prim.Mul, prim.A(1), prim.A(2))), bias, s.drift, scale)
+	e := prim.Op(prim.Add, prim.Op(prim.Mul, prim.Op(prim.Sub, prim.A(0), prim.A(1)), prim.A(2)), prim.A(3))
+	return b.Map(e, x, s.centre, k, shift)
 }
 
 // dropDims returns dims without the given axes.

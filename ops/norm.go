@@ -29,9 +29,8 @@ func opInstanceNormalization() *Op {
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			b, x := l.B, l.In[0]
 			rank := len(b.Shape(x))
-			m, v := moments(b, x, axesFrom(2, rank))
-			eps := l.Node.Float("epsilon", 1e-5)
-			return one(b.Map(affine(eps), x, m, v, channelwise(b, l.In[1], rank), channelwise(b, l.In[2], rank))), nil
+			stats := standardise(b, x, axesFrom(2, rank), l.Node.Float("epsilon", 1e-5))
+			return one(stats.affine(b, x, channelwise(b, l.In[1], rank), channelwise(b, l.In[2], rank))), nil
 		},
 	}
 }
@@ -117,15 +116,14 @@ func lowerGroupNorm(l *Lowering) ([]prim.ID, error) {
 	per := shape[1] / g
 	split := []int{shape[0], g, per, prim.Prod(shape[2:])}
 	x = b.Reshape(x, split...)
-	m, v := moments(b, x, []int{2, 3})
+	stats := standardise(b, x, []int{2, 3}, l.Node.Float("epsilon", 1e-5))
 	param := func(p prim.ID) prim.ID {
 		if prim.Prod(b.Shape(p)) == g && l.Opset < 21 {
 			return b.Reshape(p, 1, g, 1, 1)
 		}
 		return b.Reshape(p, 1, g, per, 1)
 	}
-	y := b.Map(affine(l.Node.Float("epsilon", 1e-5)), x, m, v, param(l.In[1]), param(l.In[2]))
-	return one(b.Reshape(y, shape...)), nil
+	return one(b.Reshape(stats.affine(b, x, param(l.In[1]), param(l.In[2])), shape...)), nil
 }
 
 // lastAxes returns axis, rank-1 inclusive, for an "axis" attribute with a default of -1.
@@ -182,18 +180,15 @@ func opLayerNormalization() *Op {
 			if err != nil {
 				return nil, err
 			}
-			b, x, eps := l.B, l.In[0], l.Node.Float("epsilon", 1e-5)
-			m, v := moments(b, x, axes)
-			var y prim.ID
+			b, x := l.B, l.In[0]
+			stats := standardise(b, x, axes, l.Node.Float("epsilon", 1e-5))
+			e := prim.Op(prim.Sub, prim.Op(prim.Mul, prim.Op(prim.Sub, prim.A(0), prim.A(1)), prim.A(2)), prim.A(3))
+			e = prim.Op(prim.Mul, e, prim.A(4))
+			in := []prim.ID{x, stats.centre, stats.rate, stats.drift, l.In[1]}
 			if l.Input(2).Present() {
-				y = b.Map(affine(eps), x, m, v, l.In[1], l.In[2])
-			} else {
-				y = b.Map(prim.Op(prim.Mul, standard(eps), prim.A(3)), x, m, v, l.In[1])
+				e, in = prim.Op(prim.Add, e, prim.A(5)), append(in, l.In[2])
 			}
-			if len(l.Node.Outputs) < 2 {
-				return one(y), nil
-			}
-			return l.padOutputs(y, m, b.Map(rsqrt(prim.A(0), eps), v)), nil
+			return l.padOutputs(b.Map(e, in...), stats.mean, stats.rate), nil
 		},
 	}
 }
@@ -235,8 +230,8 @@ func opRMSNormalization() *Op {
 			b, x := l.B, l.In[0]
 			n := float64(max(extent(b.Shape(x), axes), 1))
 			sum := b.Reduce(prim.ReduceSum, axes, prim.Op(prim.Mul, prim.A(0), prim.A(0)), x)
-			scale := rsqrt(prim.Op(prim.Div, prim.A(1), prim.L(n)), l.Node.Float("epsilon", 1e-5))
-			return one(b.Map(prim.Op(prim.Mul, prim.Op(prim.Mul, prim.A(0), scale), prim.A(2)), x, sum, l.In[1])), nil
+			rate := b.Map(rsqrt(prim.Op(prim.Div, prim.A(0), prim.L(n)), l.Node.Float("epsilon", 1e-5)), sum)
+			return one(b.Map(prim.Op(prim.Mul, prim.Op(prim.Mul, prim.A(0), prim.A(1)), prim.A(2)), x, rate, l.In[1])), nil
 		},
 	}
 }
@@ -316,9 +311,9 @@ func opMeanVarianceNormalization() *Op {
 			if err != nil {
 				return nil, err
 			}
-			m, v := moments(l.B, l.In[0], axes)
+			stats := standardise(l.B, l.In[0], axes, 0)
 			spread := prim.Op(prim.Add, prim.Op(prim.Sqrt, prim.A(2)), prim.L(1e-9))
-			return one(l.B.Map(prim.Op(prim.Div, prim.Op(prim.Sub, prim.A(0), prim.A(1)), spread), l.In[0], m, v)), nil
+			return one(l.B.Map(prim.Op(prim.Div, prim.Op(prim.Sub, prim.A(0), prim.A(1)), spread), l.In[0], stats.mean, stats.variance)), nil
 		},
 	}
 }
