@@ -18,7 +18,7 @@ func All() []*Op {
 		[]*Op{
 			opConcat(), opSplit(), opSlice(), opPad(), opReshape(), opFlatten(), opSqueeze(), opUnsqueeze(), opTranspose(), opExpand(), opTile(),
 			opDepthToSpace(), opSpaceToDepth(), opResize(), opUpsample(),
-			opGather(), opGatherElements(), opGatherND(), opOneHot(), opTrilu(), opCumSum(), opNonZero(),
+			opGather(), opGatherElements(), opGatherND(), opOneHot(), opTrilu(), opCumSum(), opNonZero(), opTopK(), opScatterElements(), opScatter(), opScatterND(),
 			opConstant(), opIdentity(), opShape(), opSize(), opRange(), opConstantOfShape(), opEyeLike(),
 		},
 		globalPools(), activations(), softmaxes(), unaryMath(), binaryMath(), reductions(), argReductions(),

@@ -202,9 +202,15 @@ func opGatherElements() *Op {
 // position with the index put in along axis.
 func flatGather(b *prim.Builder, x, index prim.ID, axis int) prim.ID {
 	shape, out := b.Shape(x), b.Shape(index)
-	flat := b.Map(prim.Op(prim.Add, prim.Op(prim.Mul, prim.A(0), prim.L(float64(prim.Prod(shape[axis+1:])))), prim.A(1)),
-		index, b.Const(offsets(shape, out, axis)))
-	return b.Reshape(b.Add(prim.Gather{Axis: 0}, b.Reshape(x, prim.Prod(shape)), b.Reshape(flat, prim.Prod(out))), out...)
+	flat := b.Reshape(flatIndex(b, shape, index, axis), prim.Prod(out))
+	return b.Reshape(b.Add(prim.Gather{Axis: 0}, b.Reshape(x, prim.Prod(shape)), flat), out...)
+}
+
+// flatIndex returns, for every element of index, the row-major offset in shape of the
+// element's own position with the index put in along axis.
+func flatIndex(b *prim.Builder, shape []int, index prim.ID, axis int) prim.ID {
+	e := prim.Op(prim.Add, prim.Op(prim.Mul, prim.A(0), prim.L(float64(prim.Prod(shape[axis+1:])))), prim.A(1))
+	return b.Map(e, index, b.Const(offsets(shape, b.Shape(index), axis)))
 }
 
 // offsets returns, for every position of out, its row-major offset in shape, the coordinates along skip taken as 0.

@@ -30,14 +30,8 @@ func opGatherND() *Op {
 			lead := ix[:len(ix)-1]
 			rows := prim.Prod(lead)
 			index := b.Reshape(l.In[1], rows, depth)
-			flat := b.Const(prim.NewTensor(prim.Type{DType: prim.I64, Shape: []int{rows, 1}}))
-			stride := 1
-			for k := depth - 1; k >= 0; k-- {
-				n := x[batch+k]
-				col := wrapIndex(b, sliceAxis(b, index, 1, k, 1), n)
-				flat = b.Plus(flat, b.Scale(col, float64(stride)))
-				stride *= n
-			}
+			stride := prim.Prod(x[batch : batch+depth])
+			flat := flatCoordinates(b, index, x[batch:batch+depth])
 			base := prim.NewTensor(prim.Type{DType: prim.I64, Shape: []int{rows, 1}})
 			groups := prim.Prod(x[:batch])
 			for i := range base.I64 {

@@ -1,0 +1,173 @@
+package ops_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+func dims(d ...ir.Dim) ir.Type {
+	return ir.Type{Kind: ir.KindTensor, Elem: ir.Float32, Ranked: true, Shape: d}
+}
+
+func size(n int) ir.Dim      { return ir.Dim{Size: n} }
+func sym(name string) ir.Dim { return ir.Dim{Size: -1, Param: name} }
+
+func node(op string, in []string, out []string, attrs ...ir.Attr) *ir.Node {
+	return &ir.Node{Name: "n_" + out[0], OpType: op, Inputs: in, Outputs: out, Attrs: attrs}
+}
+
+func vec(name string, v ...int64) *ir.Tensor { return ir.NewInt64(name, []int{len(v)}, v) }
+
+// flattenModel is the chain that PyTorch exports for x.view(x.size(0), -1) followed by a view with literal sizes.
+func flattenModel() *ir.Model {
+	return &ir.Model{
+		IRVersion: 8, Opsets: []ir.Opset{{Version: 13}},
+		Graph: &ir.Graph{
+			Inputs:  []ir.Value{{Name: "x", Type: dims(sym("N"), size(4), size(2), size(3))}},
+			Outputs: []ir.Value{{Name: "y", Type: dims(sym("N"), size(24))}},
+			Inits:   []*ir.Tensor{ir.NewInt64("zero", nil, []int64{0}), vec("axes", 0), vec("rest", -1)},
+			Nodes: []*ir.Node{
+				node("Shape", []string{"x"}, []string{"s"}),
+				node("Gather", []string{"s", "zero"}, []string{"n"}, ir.IntAttr("axis", 0)),
+				node("Unsqueeze", []string{"n", "axes"}, []string{"n1"}),
+				node("Concat", []string{"n1", "rest"}, []string{"target"}, ir.IntAttr("axis", 0)),
+				node("Reshape", []string{"x", "target"}, []string{"y"}),
+			},
+		},
+	}
+}
+
+func TestInferCarriesSymbolicSizesThroughShapeArithmetic(t *testing.T) {
+	f, err := ops.InferModel(flattenModel(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Values["y"].Type.String(); got != "float32[N,24]" {
+		t.Errorf("y: want float32[N,24], got %s", got)
+	}
+	if f.Values["target"].Const != nil {
+		t.Error("target: want no constant while N is unbound")
+	}
+}
+
+func TestInferFoldsBoundShapes(t *testing.T) {
+	f, err := ops.InferModel(flattenModel(), map[string]int{"N": 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := f.Values["target"].Const.Int64s()
+	if err != nil || !slices.Equal(v, []int64{5, -1}) {
+		t.Errorf("target: want [5 -1], got %v, %v", v, err)
+	}
+	if f.Values["target"].Const.DType != ir.Int64 {
+		t.Errorf("target: want int64, got %s", f.Values["target"].Const.DType)
+	}
+	if got := f.Values["y"].Shape(); !slices.Equal(got, []int{5, 24}) {
+		t.Errorf("y: want [5 24], got %v", got)
+	}
+}
+
+func TestInferReportsContradictionsWithAddress(t *testing.T) {
+	m := flattenModel()
+	m.Graph.Info = []ir.Value{{Name: "target", Type: ir.TensorType(ir.Int64, 3)}}
+	m.Graph.Outputs[0].Type = dims(sym("N"), size(23))
+	_, err := ops.InferModel(m, nil)
+	if err == nil {
+		t.Fatal("want an error")
+	}
+	for _, want := range []string{
+		`infer: node "n_target" (Concat, opset 13): output 0 "target": type: want int64[3] as declared, got int64[2]`,
+		`infer: node "n_y" (Reshape, opset 13): output 0 "y": type: want float32[N,23] as declared`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q in:\n%v", want, err)
+		}
+	}
+}
+
+func TestInferRefusesBadBindings(t *testing.T) {
+	_, err := ops.InferModel(flattenModel(), map[string]int{"N": 0})
+	if err == nil || !strings.Contains(err.Error(), `dimension "N": want a size ≥ 1, got 0`) {
+		t.Errorf("want the dimension named, got %v", err)
+	}
+}
+
+func TestInferTakesDeclaredTypesOfUnknownOperators(t *testing.T) {
+	m := flattenModel()
+	m.Graph.Nodes[0] = node("Mystery", []string{"x"}, []string{"s"})
+	m.Graph.Info = []ir.Value{{Name: "s", Type: ir.TensorType(ir.Int64, 4)}}
+	f, err := ops.InferModel(m, map[string]int{"N": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Values["s"].Type.String(); got != "int64[4]" {
+		t.Errorf("s: want int64[4], got %s", got)
+	}
+	list := ops.Missing(m)
+	if len(list) != 1 || list[0].Name != "Mystery" || list[0].Count != 1 || !slices.Equal(list[0].Nodes, []string{"n_s"}) {
+		t.Errorf("missing: want Mystery once, got %+v", list)
+	}
+	_, err = ops.Lower(prim.NewBuilder(), m, f, ops.Hooks{Seed: prim.Invalid})
+	var u *ops.UnsupportedError
+	if !errors.As(err, &u) || len(u.Ops) != 1 {
+		t.Errorf("lower: want an UnsupportedError for Mystery, got %v", err)
+	}
+}
+
+func TestLowerSkipsDeadNodesAndMakesKnownValuesConstants(t *testing.T) {
+	m := flattenModel()
+	m.Graph.Nodes = append(m.Graph.Nodes, node("Mystery", []string{"x"}, []string{"dead"}))
+	p, _, err := ops.Program(m, map[string]int{"N": 2}, prim.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range p.Nodes {
+		if n.Prim != nil && n.Prim.Name() != "reshape" && n.Prim.Name() != "const" {
+			t.Errorf("want only a reshape and constants, got %s", n.Prim.Name())
+		}
+	}
+	if p.Input("x") != 0 || p.Output("y") != 0 || !slices.Equal(p.Nodes[p.Outputs[0].ID].Type.Shape, []int{2, 24}) {
+		t.Errorf("want input x and output y [2 24], got %+v, %+v", p.Inputs, p.Outputs)
+	}
+}
+
+func TestLowerAsksForSizes(t *testing.T) {
+	_, _, err := ops.Program(flattenModel(), nil, prim.F32)
+	if err == nil || !strings.Contains(err.Error(), `graph input "x": want sizes that are known, got float32[N,4,2,3]`) {
+		t.Errorf("want the input named, got %v", err)
+	}
+}
+
+func TestLowerKeepsGradientsToWeights(t *testing.T) {
+	m := &ir.Model{
+		Opsets: []ir.Opset{{Version: 13}},
+		Graph: &ir.Graph{
+			Outputs: []ir.Value{{Name: "y", Type: ir.TensorType(ir.Float32, 2, 1)}},
+			Inits:   []*ir.Tensor{ir.NewFloat32("w", []int{1, 2}, []float32{1, 2})},
+			Nodes:   []*ir.Node{node("Transpose", []string{"w"}, []string{"y"})},
+		},
+	}
+	f, err := ops.InferModel(m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Values["y"].Const == nil {
+		t.Error("y: want its elements known")
+	}
+	b := prim.NewBuilder()
+	vals, err := ops.Lower(b, m, f, ops.Hooks{Seed: prim.Invalid, Init: func(b *prim.Builder, t *ir.Tensor) prim.ID {
+		return b.Input(t.Name, prim.Type{DType: prim.F32, Shape: t.Dims})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := b.Node(vals["y"]); n.Prim == nil || n.Prim.Name() != "transpose" {
+		t.Errorf("y: want a transpose of the weight, got %+v", n)
+	}
+}
