@@ -112,9 +112,10 @@ func parseIDX(path string, r io.Reader, rank int) (sizes []int, data []byte, err
 	for i := range rank {
 		n := binary.BigEndian.Uint32(head[4+4*i:])
 		sizes = append(sizes, int(n))
-		if total *= uint64(n); n == 0 || total > 1<<40 {
+		if n == 0 || uint64(n) > maxBytes/total {
 			return nil, nil, fmt.Errorf("%s: offset %d: want sizes from 1 to a total of 2⁴⁰ bytes, got %v", path, 4+4*i, sizes)
 		}
+		total *= uint64(n)
 	}
 	data, err = readExactly(r, int64(total))
 	if err != nil {

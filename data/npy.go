@@ -30,8 +30,8 @@ func (a Array) Len() int {
 	return n
 }
 
-// maxElements bounds a declared array, so that sizes stay far from overflow.
-const maxElements = 1 << 40
+// maxBytes bounds a declared array, so that sizes stay far from overflow.
+const maxBytes = 1 << 40
 
 // ReadNPY reads one array in NumPy's .npy format. name is for errors.
 func ReadNPY(r io.Reader, name string) (Array, error) {
@@ -77,9 +77,10 @@ func ReadNPY(r io.Reader, name string) (Array, error) {
 			total = 0
 			break
 		}
-		if total *= int64(s); total > maxElements {
+		if int64(s) > maxBytes/total {
 			return Array{}, fmt.Errorf("%s: offset %d: want at most 2⁴⁰ bytes, got shape %v", name, at, shape)
 		}
+		total *= int64(s)
 	}
 	raw, err := readExactly(r, total)
 	if err != nil {
