@@ -1,0 +1,88 @@
+# make help lists the targets.
+
+GO    ?= go
+CACHE := .cache
+
+# ONNX Runtime's shared library comes from this npm package; its C interface must
+# be at least as new as the one onnxruntime_go is built against.
+ORT_PACKAGE := onnxruntime-node@1.24.3
+ORT_DIR     := $(CACHE)/onnxruntime
+ORT_ARCH    := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
+# Found by the shell when a recipe runs: make itself would remember that it was not there.
+ORT_FOUND   := ls $(CURDIR)/$(ORT_DIR)/node_modules/onnxruntime-node/bin/napi-v*/linux/$(ORT_ARCH)/libonnxruntime.so.1 2>/dev/null | head -n 1
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Debian packages that tests and the demo read, with a file that shows each is there.
+APT_PACKAGES := libonnx-testdata:/usr/share/libonnx-testdata/data dataset-fashion-mnist:/usr/share/datasets/fashion-mnist
+
+# A library that the user names wins over the one in the cache.
+WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
+
+.DEFAULT_GOAL := help
+
+.PHONY: help build test test-long race check deps golden fuzz bench docs demo-data clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## build ./bin/entangle
+	$(GO) build -o bin/entangle ./cmd/entangle
+
+test: deps ## all tests but the long ones
+	$(WITH_ORT) $(GO) test -timeout 20m ./...
+
+test-long: deps ## all tests, training runs included
+	$(WITH_ORT) ENTANGLE_LONG=1 $(GO) test -timeout 120m ./...
+
+race: deps ## the short tests under the race detector
+	$(WITH_ORT) $(GO) test -short -race -timeout 30m ./...
+
+check: deps ## format, vet, lint, generated files and docs, foreign builds, race tests
+	@files="$$(gofmt -l $$(git ls-files '*.go'))"; test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	CGO_ENABLED=0 $(GO) build ./...
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) build ./...
+	$(MAKE) --no-print-directory docs
+	git diff --exit-code -- docs
+	$(MAKE) --no-print-directory race
+
+golden: deps ## rewrite expected outputs; git shows the change
+	$(WITH_ORT) UPDATE_GOLDEN=1 $(GO) test ./cmd/entangle
+	@git status --short
+
+docs: ## rewrite the generated pages of docs/
+	UPDATE_GOLDEN=1 $(GO) test -run '^TestDocs' ./...
+
+FUZZTIME ?= 30s
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+bench: ## benchmarks of the engine
+	$(GO) test -run '^$$' -bench . -benchmem ./engine/...
+
+deps: ## install what tests and the demo need: Debian packages where there is apt, ONNX Runtime by npm
+	@missing=""; for p in $(APT_PACKAGES); do test -e "$${p#*:}" || missing="$$missing $${p%%:*}"; done; \
+	if [ -n "$$missing" ]; then \
+	  if command -v apt-get >/dev/null; then \
+	    sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	    { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends $$missing; } >&2 \
+	      || echo "deps:$$missing could not be installed; tests that need them are skipped" >&2; \
+	  else echo "deps: no apt-get for$$missing; tests that need them are skipped" >&2; fi; \
+	fi
+	@if [ -z "$${ONNXRUNTIME_LIB:-}" ] && [ -z "$$($(ORT_FOUND))" ]; then \
+	  if command -v npm >/dev/null; then \
+	    mkdir -p $(ORT_DIR) && npm install --prefix $(ORT_DIR) --ignore-scripts --no-audit --no-fund --no-save $(ORT_PACKAGE) >&2 \
+	      || echo "deps: $(ORT_PACKAGE) could not be installed; tests on ONNX Runtime are skipped" >&2; \
+	  else echo "deps: no npm for $(ORT_PACKAGE); tests on ONNX Runtime are skipped" >&2; fi; \
+	fi
+
+demo-data: deps ## print the folder with the Fashion-MNIST data set, fetched if need be
+	@$(GO) run ./internal/fashionmnist -dir $(CACHE)/fashion-mnist
+
+clean: ## remove what make built and fetched
+	rm -rf bin $(CACHE)
