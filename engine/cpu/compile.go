@@ -114,7 +114,10 @@ func choose(p prim.Prim, in []prim.Type, out prim.Type) kernel {
 
 // choosers are asked in order; the first that takes a primitive wins.
 var choosers = []func(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool){
+	chooseMatMul,
 	chooseConv,
+	chooseMap,
+	chooseReduce,
 }
 
 // fallback runs the plain kernel of p in float64.

@@ -20,6 +20,7 @@ type kernels struct {
 	wgrad               [4]func(v int, offs *int64, g *float32, gstride int, x *[3]*float32, out *[12]float32) // by vectors, from 1
 	unary               map[prim.Code]op1
 	binary              map[prim.Code]op2
+	transpose8          func(blocks int, dst *float32, dstride int, src *float32, sstride int)
 	copy                op1
 	fma, fms, fnma, sel op3
 	// Folds of n ≡ 0 (mod 8) elements.

@@ -4411,3 +4411,69 @@ join:
 	MOVSS        X0, ret+16(FP)
 	VZEROUPPER
 	RET
+
+// func transpose8(blocks int, dst *float32, dstride int, src *float32, sstride int)
+// Requires: AVX
+TEXT ·transpose8(SB), NOSPLIT, $0-40
+	MOVQ blocks+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ dstride+16(FP), DX
+	MOVQ src+24(FP), BX
+	MOVQ sstride+32(FP), SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (DX)(DX*2), R8
+	LEAQ (BX)(SI*4), R9
+
+loop:
+	TESTQ      AX, AX
+	JZ         done
+	LEAQ       (CX)(DX*4), R10
+	VMOVUPS    (BX), Y0
+	VMOVUPS    (BX)(SI*1), Y1
+	VMOVUPS    (BX)(SI*2), Y2
+	VMOVUPS    (BX)(DI*1), Y3
+	VMOVUPS    (R9), Y4
+	VMOVUPS    (R9)(SI*1), Y5
+	VMOVUPS    (R9)(SI*2), Y6
+	VMOVUPS    (R9)(DI*1), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPS  Y5, Y4, Y3
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VSHUFPS    $0x44, Y1, Y8, Y7
+	VSHUFPS    $0xee, Y1, Y8, Y1
+	VSHUFPS    $0x44, Y2, Y0, Y8
+	VSHUFPS    $0xee, Y2, Y0, Y0
+	VSHUFPS    $0x44, Y5, Y3, Y2
+	VSHUFPS    $0xee, Y5, Y3, Y3
+	VSHUFPS    $0x44, Y6, Y4, Y5
+	VSHUFPS    $0xee, Y6, Y4, Y4
+	VPERM2F128 $0x20, Y2, Y7, Y6
+	VPERM2F128 $0x31, Y2, Y7, Y2
+	VMOVUPS    Y6, (CX)
+	VMOVUPS    Y2, (R10)
+	VPERM2F128 $0x20, Y3, Y1, Y2
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VMOVUPS    Y2, (CX)(DX*1)
+	VMOVUPS    Y1, (R10)(DX*1)
+	VPERM2F128 $0x20, Y5, Y8, Y1
+	VPERM2F128 $0x31, Y5, Y8, Y2
+	VMOVUPS    Y1, (CX)(DX*2)
+	VMOVUPS    Y2, (R10)(DX*2)
+	VPERM2F128 $0x20, Y4, Y0, Y1
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y1, (CX)(R8*1)
+	VMOVUPS    Y0, (R10)(R8*1)
+	ADDQ       $0x20, BX
+	ADDQ       $0x20, R9
+	LEAQ       (CX)(DX*8), CX
+	DECQ       AX
+	JMP        loop
+
+done:
+	VZEROUPPER
+	RET

@@ -90,6 +90,13 @@ func portableKernels() *kernels {
 		}
 		return m
 	}
+	k.transpose8 = func(blocks int, dst *float32, dstride int, src *float32, sstride int) {
+		for i := range 8 {
+			for j, v := range slice(after(src, i*sstride), 8*blocks) {
+				*after(dst, j*dstride+4*i) = v
+			}
+		}
+	}
 	return k
 }
 

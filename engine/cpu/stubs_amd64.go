@@ -249,3 +249,8 @@ func rMax(n int, a *float32) float32
 //
 //go:noescape
 func rMin(n int, a *float32) float32
+
+// transpose8 transposes blocks of 8×8: dst[8b+j][i] = src[i][8b+j] for i, j < 8, with rows dstride and sstride bytes apart.
+//
+//go:noescape
+func transpose8(blocks int, dst *float32, dstride int, src *float32, sstride int)

@@ -17,6 +17,8 @@ const (
 	scratchTile
 	scratchPanelA
 	scratchPanelB
+	scratchSlot
+	scratchArgs
 	scratchSlots
 )
 

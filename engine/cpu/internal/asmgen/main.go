@@ -16,5 +16,6 @@ func main() {
 	}
 	vectorOps()
 	reductions()
+	transpose()
 	Generate()
 }

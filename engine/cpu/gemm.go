@@ -1,0 +1,123 @@
+package cpu
+
+// Blocking of the matrix product: a panel of 16 columns × blockK stays in the
+// first-level cache, blockM × blockK of the left operand in the second.
+const (
+	blockM = 192
+	blockN = 1536
+	blockK = 256
+	tileM  = 6
+	tileN  = 16
+)
+
+// matrix is a strided view: element (i, j) is at data[i·row + j·col].
+type matrix struct {
+	data     []float32
+	row, col int
+}
+
+func (a matrix) at(i, j int) matrix { return matrix{a.data[i*a.row+j*a.col:], a.row, a.col} }
+
+// product sets c (m × n, rows ldc apart) to a·b on one worker.
+func (k *kernels) product(w *worker, m, n, kk int, a, b matrix, c []float32, ldc int) {
+	if kk == 0 {
+		for i := range m {
+			clear(c[i*ldc:][:n])
+		}
+		return
+	}
+	depth := (kk + (kk+blockK-1)/blockK - 1) / ((kk + blockK - 1) / blockK)
+	pb := w.scratch(scratchPanelB, (min(n, blockN)+tileN-1)/tileN*tileN*depth)
+	pa := w.scratch(scratchPanelA, (min(m, blockM)+tileM-1)/tileM*tileM*depth)
+	tile := w.scratch(scratchTile, tileM*tileN)
+	for j0 := 0; j0 < n; j0 += blockN {
+		jn := min(blockN, n-j0)
+		for k0 := 0; k0 < kk; k0 += depth {
+			kn := min(depth, kk-k0)
+			k.packB(pb, b.at(k0, j0), kn, jn)
+			for i0 := 0; i0 < m; i0 += blockM {
+				in := min(blockM, m-i0)
+				k.packA(pa, a.at(i0, k0), in, kn)
+				for j := 0; j < jn; j += tileN {
+					cols := min(tileN, jn-j)
+					for i := 0; i < in; i += tileM {
+						rows := min(tileM, in-i)
+						ap, bp := &pa[i*kn], &pb[j*kn]
+						to := c[(i0+i)*ldc+j0+j:]
+						if cols == tileN {
+							k.gemm[rows](kn, ap, bp, &to[0], ldc, k0 > 0)
+							continue
+						}
+						k.gemm[rows](kn, ap, bp, &tile[0], tileN, false)
+						for r := range rows {
+							d := to[r*ldc:][:cols]
+							for q, v := range tile[r*tileN:][:cols] {
+								if k0 > 0 {
+									v += d[q]
+								}
+								d[q] = v
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// packB lays k rows and n columns of b out as panels of 16 columns, zero beyond the last.
+func (k *kernels) packB(dst []float32, b matrix, rows, n int) {
+	for j := 0; j < n; j += tileN {
+		p := dst[j*rows:][:tileN*rows]
+		cols := min(tileN, n-j)
+		src := b.data[j*b.col:]
+		done := 0
+		switch {
+		case b.col == 1 && cols == tileN:
+			for r := range rows {
+				*(*[tileN]float32)(p[r*tileN:]) = *(*[tileN]float32)(src[r*b.row:])
+			}
+			continue
+		case b.row == 1 && cols == tileN && rows >= 8:
+			done = rows &^ 7
+			k.transpose8(rows/8, &p[0], 4*tileN, &src[0], 4*b.col)
+			k.transpose8(rows/8, &p[8], 4*tileN, &src[8*b.col], 4*b.col)
+		}
+		for r := done; r < rows; r++ {
+			d := p[r*tileN:][:tileN]
+			for q := range cols {
+				d[q] = src[r*b.row+q*b.col]
+			}
+			clear(d[cols:])
+		}
+	}
+}
+
+// packA lays m rows and n columns of a out as panels of 6 rows; the last panel has the rest.
+func (k *kernels) packA(dst []float32, a matrix, m, n int) {
+	for i := 0; i < m; i += tileM {
+		rows := min(tileM, m-i)
+		p := dst[i*n:][:rows*n]
+		src := a.data[i*a.row:]
+		if rows == tileM && a.col == 1 {
+			r0, r1, r2 := src[:n], src[a.row:][:n], src[2*a.row:][:n]
+			r3, r4, r5 := src[3*a.row:][:n], src[4*a.row:][:n], src[5*a.row:][:n]
+			for q := range n {
+				d := (*[tileM]float32)(p[q*tileM:])
+				d[0], d[1], d[2], d[3], d[4], d[5] = r0[q], r1[q], r2[q], r3[q], r4[q], r5[q]
+			}
+			continue
+		}
+		if rows == tileM && a.row == 1 {
+			for q := range n {
+				*(*[tileM]float32)(p[q*tileM:]) = *(*[tileM]float32)(src[q*a.col:])
+			}
+			continue
+		}
+		for q := range n {
+			for r := range rows {
+				p[q*rows+r] = src[r*a.row+q*a.col]
+			}
+		}
+	}
+}

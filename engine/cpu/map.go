@@ -1,0 +1,207 @@
+package cpu
+
+import (
+	"slices"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+const (
+	shortRow = 96       // rows below it share a tile
+	mapGrain = 16 << 10 // elements of the smallest piece
+)
+
+// chooseMap takes the elementwise expressions that compute in float32.
+func chooseMap(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
+	m, ok := p.(prim.Map)
+	if !ok {
+		return kernel{}, false
+	}
+	identity := len(m.Expr) == 1 && m.Expr[0].Code == prim.Arg
+	if m.Compute != prim.F32 && !(identity && out.DType == prim.F32) {
+		return kernel{}, false
+	}
+	k := kernel{name: "map " + label(m.Expr), flops: float64(len(m.Expr) * out.Len())}
+	if out.DType == prim.F32 && m.Compute == prim.F32 {
+		for i, t := range in {
+			if t.DType == prim.F32 && slices.Equal(t.Shape, out.Shape) {
+				k.reuse = append(k.reuse, i)
+			}
+		}
+	}
+	g := &mapping{axes: collapse(m.Shape, in, nil), expr: m.Expr, args: len(in)}
+	k.run = func(x *executable, out view, in []view) error {
+		if out.typ.Len() > 0 {
+			g.run(x, out, in)
+		}
+		return nil
+	}
+	return k, true
+}
+
+// label names the last operation of an expression and its length.
+func label(e prim.Expr) string {
+	s := e[len(e)-1].Code.String()
+	for i := len(e) - 2; i >= 0 && len(s) < 40; i-- {
+		if e[i].Code > prim.Lit {
+			s += "," + e[i].Code.String()
+		}
+	}
+	return s
+}
+
+// mapping is a Map over collapsed axes.
+type mapping struct {
+	axes []axis
+	expr prim.Expr
+	args int
+	vm   *vm
+	of   *kernels
+}
+
+func (g *mapping) run(x *executable, out view, in []view) {
+	if g.of != x.k {
+		g.vm, g.of = x.k.compileExpr(g.expr), x.k
+	}
+	outer, inner := g.axes[:len(g.axes)-1], g.axes[len(g.axes)-1]
+	rows := count(outer)
+	src := make([]source, len(in))
+	for i, v := range in {
+		src[i] = sourceOf(v)
+		src[i].full = v.typ.DType == prim.F32 && v.typ.Len() == out.typ.Len()
+	}
+	tile := g.vm.tileFor(g.args)
+	perTile := 1
+	if inner.size < shortRow && len(outer) > 0 {
+		perTile = max(1, tile/inner.size)
+		tile = perTile * inner.size
+	} else {
+		tile = min(tile, (inner.size+7)&^7)
+	}
+	perRow := (inner.size + tile - 1) / tile
+	tiles := perRow * ((rows + perTile - 1) / perTile)
+	pieces := x.team.pieces(out.typ.Len(), mapGrain, tiles)
+	x.team.run(pieces, func(w *worker, piece int) {
+		t0, t1 := split(tiles, 1, pieces, piece)
+		g.tiles(x, w, out, src, tile, perTile, perRow, rows, t0, t1)
+	})
+}
+
+// tiles evaluates tiles [t0, t1).
+func (g *mapping) tiles(x *executable, w *worker, out view, src []source, tile, perTile, perRow, rows, t0, t1 int) {
+	outer, inner := g.axes[:len(g.axes)-1], g.axes[len(g.axes)-1]
+	m := g.vm.machine(w, tile, len(src))
+	pad := (tile+7)&^7 + 16
+	buf := w.scratch(scratchArgs, len(src)*pad)
+	off := make([]int, len(src))
+	held := make([]int, len(src)) // offset of the row whose copy buf holds, -1 for none
+	for i := range held {
+		held[i] = -1
+	}
+	var dst []float32
+	if out.typ.DType == prim.F32 {
+		dst = out.f32()
+	}
+	for t := t0; t < t1; t++ {
+		row, from := t/perRow*perTile, t%perRow*tile
+		n := min(tile, inner.size-from)
+		start := row*inner.size + from
+		if perTile > 1 {
+			count := min(perTile, rows-row)
+			n = count * inner.size
+			g.loadRows(m, src, buf, pad, off, held, row, count)
+		} else {
+			walk(outer, row, off)
+			for i := range src {
+				s, b := &src[i], buf[i*pad:]
+				switch {
+				case inner.stride[i] == 0:
+					if held[i] != off[i] {
+						s.load(b, off[i], 0, 8)
+						held[i] = off[i]
+					}
+					m.args[i] = operand{&b[0], 0}
+				case s.f != nil:
+					m.args[i] = operand{&s.f[off[i]+from], 32}
+				default:
+					s.load(b, off[i]+from, 1, n)
+					m.args[i] = operand{&b[0], 32}
+				}
+			}
+		}
+		if dst != nil {
+			m.run(n, &dst[start])
+			continue
+		}
+		m.run(n, m.own())
+		store(out, start, slice(m.own(), n))
+	}
+}
+
+// loadRows points the arguments at rows [row, row+n), copying those that are not
+// consecutive in memory.
+func (g *mapping) loadRows(m *machine, src []source, buf []float32, pad int, off, held []int, row, n int) {
+	outer, inner := g.axes[:len(g.axes)-1], g.axes[len(g.axes)-1]
+	copied := false
+	for i := range src {
+		switch s := &src[i]; {
+		case s.full:
+			m.args[i] = operand{&s.f[row*inner.size], 32}
+		case fixed(outer, i) && held[i] >= n:
+			m.args[i] = operand{&buf[i*pad], 32}
+		default:
+			copied = true
+			m.args[i] = operand{&buf[i*pad], 32}
+			held[i] = -2
+		}
+	}
+	if !copied {
+		return
+	}
+	for r := range n {
+		walk(outer, row+r, off)
+		for i := range src {
+			if held[i] == -2 {
+				src[i].load(buf[i*pad+r*inner.size:], off[i], inner.stride[i], inner.size)
+			}
+		}
+	}
+	for i := range held {
+		if held[i] == -2 {
+			held[i] = n
+		}
+	}
+}
+
+// fixed reports whether operand i is the same for every index of axes.
+func fixed(axes []axis, i int) bool {
+	for _, a := range axes {
+		if a.stride[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// store converts values to out's dtype from element at on.
+func store(out view, at int, values []float32) {
+	switch out.typ.DType {
+	case prim.F32:
+		copy(out.f32()[at:], values)
+	case prim.F64:
+		d := out.f64()[at:]
+		for i, v := range values {
+			d[i] = float64(v)
+		}
+	case prim.I64:
+		d := out.i64()[at:]
+		for i, v := range values {
+			d[i] = int64(v)
+		}
+	case prim.Bool:
+		d := out.bools()[at:]
+		for i, v := range values {
+			d[i] = v != 0
+		}
+	}
+}

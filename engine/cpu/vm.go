@@ -1,0 +1,273 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// ref names what an instruction reads.
+type ref struct {
+	kind  refKind
+	index int
+}
+
+type refKind uint8
+
+const (
+	refArg refKind = iota
+	refLit
+	refSlot
+)
+
+// vmOp is one vector instruction: exactly one of the functions is set. It
+// writes slot dst, or the result when dst is -1.
+type vmOp struct {
+	f1    op1
+	f2    op2
+	f3    op3
+	slow  prim.Code // one element at a time, when no function is set
+	in    [3]ref
+	arity int
+	dst   int
+}
+
+// vm is an expression compiled to vector instructions over slots of one tile.
+type vm struct {
+	ops   []vmOp
+	slots int
+	lits  []float32 // 8 copies each
+}
+
+// compileExpr translates e; products that feed one sum become fused multiply-adds,
+// which round once. The result is instruction len(e)-1.
+func (k *kernels) compileExpr(e prim.Expr) *vm {
+	uses := make([]int, len(e))
+	for _, in := range e {
+		for _, r := range operands(in) {
+			uses[r]++
+		}
+	}
+	uses[len(e)-1]++
+	reach := make([]bool, len(e))
+	fused := make([]bool, len(e))
+	reach[len(e)-1] = true
+	for i := len(e) - 1; i >= 0; i-- {
+		if !reach[i] {
+			continue
+		}
+		for _, r := range operands(e[i]) {
+			reach[r] = true
+		}
+		if c := e[i].Code; c == prim.Add || c == prim.Sub {
+			for _, r := range []int{e[i].A, e[i].B} {
+				if e[r].Code == prim.Mul && uses[r] == 1 {
+					fused[r] = true
+					break
+				}
+			}
+		}
+	}
+	v := &vm{}
+	at := make([]ref, len(e))
+	last := make([]int, len(e))
+	for i, in := range e {
+		if reach[i] {
+			for _, r := range operands(in) {
+				last[r] = i
+				if fused[r] {
+					last[e[r].A], last[e[r].B] = i, i
+				}
+			}
+		}
+	}
+	var free []int
+	take := func() int {
+		if n := len(free); n > 0 {
+			s := free[n-1]
+			free = free[:n-1]
+			return s
+		}
+		v.slots++
+		return v.slots - 1
+	}
+	for i, in := range e {
+		if !reach[i] || fused[i] {
+			continue
+		}
+		switch in.Code {
+		case prim.Arg:
+			at[i] = ref{refArg, in.Index}
+			if i < len(e)-1 {
+				continue
+			}
+		case prim.Lit:
+			at[i] = ref{refLit, len(v.lits) / 8}
+			for range 8 {
+				v.lits = append(v.lits, float32(in.Value))
+			}
+			if i < len(e)-1 {
+				continue
+			}
+		}
+		op := k.operation(e, i, fused, at)
+		op.dst = -1
+		if i < len(e)-1 {
+			op.dst = take()
+			at[i] = ref{refSlot, op.dst}
+		}
+		for r := range i {
+			if last[r] == i && reach[r] && !fused[r] && at[r].kind == refSlot {
+				free = append(free, at[r].index)
+			}
+		}
+		v.ops = append(v.ops, op)
+	}
+	return v
+}
+
+func operands(in prim.Instr) []int { return []int{in.A, in.B, in.C}[:in.Code.Arity()] }
+
+// operation picks the function of instruction i.
+func (k *kernels) operation(e prim.Expr, i int, fused []bool, at []ref) vmOp {
+	in := e[i]
+	switch {
+	case in.Code <= prim.Lit:
+		return vmOp{f1: k.copy, in: [3]ref{at[i]}, arity: 1}
+	case in.Code == prim.Select:
+		return vmOp{f3: k.sel, in: [3]ref{at[in.A], at[in.B], at[in.C]}, arity: 3}
+	case (in.Code == prim.Add || in.Code == prim.Sub) && fused[in.A]:
+		f := k.fma
+		if in.Code == prim.Sub {
+			f = k.fms
+		}
+		return vmOp{f3: f, in: [3]ref{at[e[in.A].A], at[e[in.A].B], at[in.B]}, arity: 3}
+	case (in.Code == prim.Add || in.Code == prim.Sub) && fused[in.B]:
+		f := k.fma
+		if in.Code == prim.Sub {
+			f = k.fnma
+		}
+		return vmOp{f3: f, in: [3]ref{at[e[in.B].A], at[e[in.B].B], at[in.A]}, arity: 3}
+	}
+	op := vmOp{slow: in.Code, arity: in.Code.Arity()}
+	for j, r := range operands(in) {
+		op.in[j] = at[r]
+	}
+	op.f1, op.f2 = k.unary[in.Code], k.binary[in.Code]
+	return op
+}
+
+// operand is where a tile's argument lies: step 32 for consecutive elements, 0
+// for the first 8 again and again.
+type operand struct {
+	p    *float32
+	step int
+}
+
+// machine runs a vm on one worker.
+type machine struct {
+	*vm
+	tile  int // elements of a slot
+	slot  []float32
+	steps []int
+	args  []operand
+}
+
+func (v *vm) machine(w *worker, tile, args int) *machine {
+	tile = (tile + 7) &^ 7
+	return &machine{vm: v, tile: tile, slot: w.scratch(scratchSlot, (v.slots+1)*(tile+16)), steps: make([]int, v.slots), args: make([]operand, args)}
+}
+
+func (m *machine) read(r ref) operand {
+	switch r.kind {
+	case refArg:
+		return m.args[r.index]
+	case refLit:
+		return operand{&m.lits[8*r.index], 0}
+	}
+	return operand{m.at(r.index), m.steps[r.index]}
+}
+
+func (m *machine) at(slot int) *float32 { return &m.slot[slot*(m.tile+16)] }
+
+// own returns the tile that no instruction uses, for a result.
+func (m *machine) own() *float32 { return m.at(m.slots) }
+
+// run evaluates n ≤ tile elements into dst. Values that depend on repeated
+// operands only are computed once.
+func (m *machine) run(n int, dst *float32) { m.some(len(m.ops), n, dst) }
+
+// prefix runs the first k instructions, none of which writes the result.
+func (m *machine) prefix(k, n int) { m.some(k, n, nil) }
+
+func (m *machine) some(k, n int, dst *float32) {
+	for i := range k {
+		op := &m.ops[i]
+		var x [3]operand
+		step := 0
+		for j := range op.arity {
+			x[j] = m.read(op.in[j])
+			step |= x[j].step
+		}
+		d, count := dst, n
+		if op.dst >= 0 {
+			d = m.at(op.dst)
+			m.steps[op.dst] = step
+			if step == 0 {
+				count = 8
+			}
+		}
+		switch {
+		case op.f1 != nil:
+			op.f1(count, d, x[0].p, x[0].step)
+		case op.f2 != nil:
+			op.f2(count, d, x[0].p, x[1].p, x[0].step, x[1].step)
+		case op.f3 != nil:
+			op.f3(count, d, x[0].p, x[1].p, x[2].p, x[0].step, x[1].step, x[2].step)
+		default:
+			m.scalar(op, count, d, x)
+		}
+	}
+}
+
+// scalar runs an instruction that has no vector function.
+func (m *machine) scalar(op *vmOp, n int, d *float32, x [3]operand) {
+	var v [3][]float32
+	for j := range op.arity {
+		v[j] = slice(x[j].p, extent(n, x[j].step))
+	}
+	for i := range slice(d, n) {
+		var a [3]float64
+		for j := range op.arity {
+			a[j] = float64(v[j][lane(i, x[j].step)])
+		}
+		slice(d, n)[i] = float32(op.slow.Float(a[0], a[1], a[2]))
+	}
+}
+
+// tileFor returns how many elements a tile of v takes so that its slots and
+// streams stay in the first-level cache.
+func (v *vm) tileFor(args int) int {
+	switch n := v.slots + args; {
+	case v.slots == 0:
+		return 4096
+	case n <= 3:
+		return 2048
+	case n <= 7:
+		return 1024
+	}
+	return 512
+}
+
+// identity returns the start of a fold.
+func identity(op prim.ReduceOp) float64 {
+	switch op {
+	case prim.ReduceProd:
+		return 1
+	case prim.ReduceMax:
+		return math.Inf(-1)
+	case prim.ReduceMin:
+		return math.Inf(1)
+	}
+	return 0
+}
