@@ -244,6 +244,9 @@ func (b *Builder) Reduce(op ReduceOp, axes []int, e *X, in ...ID) ID {
 	if b.err != nil {
 		return Invalid
 	}
+	if len(in) == 0 {
+		return b.Fail(errors.New("prim: reduce: want an operand"))
+	}
 	shape, err := BroadcastShapes(b.shapes(in)...)
 	if err != nil {
 		return b.Fail(fmt.Errorf("prim: reduce: %w", err))

@@ -36,7 +36,6 @@ func (w Window) check(name string, spatial int) error {
 // Conv is the cross-correlation of x [N, C, S…] with w [M, C/Groups, K…], giving
 // [N, M, O…]. Padding is zeros.
 type Conv struct {
-	unfinished
 	Window
 	Groups int
 }
@@ -77,7 +76,6 @@ func (c Conv) shape(name string, x, w []int, dx, dw DType) ([]int, error) {
 // ConvInputGrad maps g [N, M, O…] and w [M, C/Groups, K…] to [N, C, In…]: the
 // adjoint of Conv in x, which is also transposed convolution.
 type ConvInputGrad struct {
-	unfinished
 	Conv
 	In []int // spatial sizes of the result
 }
@@ -101,7 +99,6 @@ func (c ConvInputGrad) Infer(in []Type) (Type, error) {
 // ConvWeightGrad maps x [N, C, S…] and g [N, M, O…] to [M, C/Groups, Kernel…]:
 // the adjoint of Conv in w.
 type ConvWeightGrad struct {
-	unfinished
 	Conv
 	Kernel []int
 }

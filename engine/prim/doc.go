@@ -8,7 +8,7 @@
 //	b := prim.NewBuilder()
 //	x := b.Input("x", prim.Type{DType: prim.F32, Shape: []int{64, 3, 32, 32}})
 //	w := b.Input("w", prim.Type{DType: prim.F32, Shape: []int{16, 3, 3, 3}})
-//	y := b.Relu(b.Add(prim.Conv{Strides: []int{1, 1}, Dilations: []int{1, 1}, PadLo: []int{1, 1}, PadHi: []int{1, 1}, Groups: 1}, x, w))
+//	y := b.Relu(b.Add(prim.Conv{Window: prim.UnitWindow(1, 1), Groups: 1}, x, w))
 //	b.Output("y", y)
 //	p, err := b.Program()
 //

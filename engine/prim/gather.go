@@ -6,7 +6,6 @@ import "fmt"
 // x.Shape[:Axis] + index.Shape + x.Shape[Axis+1:]. The index is I64 in
 // [0, size); an index out of range is an error of the run.
 type Gather struct {
-	unfinished
 	Axis int
 }
 
@@ -30,7 +29,6 @@ func gathered(x, index []int, axis int) []int {
 // ScatterAdd is the adjoint of Gather: operands are the I64 index and updates of
 // the gathered shape; the result has size Size along Axis, zero where no index points.
 type ScatterAdd struct {
-	unfinished
 	Axis, Size int
 }
 
@@ -49,4 +47,62 @@ func (s ScatterAdd) Infer(in []Type) (Type, error) {
 		return Type{}, fmt.Errorf("scatter_add: updates: want %v, got %v", want, u)
 	}
 	return Type{in[1].DType, x}, nil
+}
+
+// Eval copies slices.
+func (g Gather) Eval(in []*Tensor, out Type) (*Tensor, error) {
+	x, r := in[0], NewTensor(Storage(out))
+	size, n, inner := x.Shape[g.Axis], in[1].Len(), Prod(x.Shape[g.Axis+1:])
+	flat := view{0, []int{1}}
+	for j, i := range in[1].I64 {
+		if i < 0 || i >= int64(size) {
+			return nil, fmt.Errorf("gather: index %d: want 0 ≤ index < %d, got %d", j, size, i)
+		}
+		for o := range Prod(x.Shape[:g.Axis]) {
+			move(r, view{(o*n + j) * inner, flat.stride}, x, view{(o*size + int(i)) * inner, flat.stride}, []int{inner})
+		}
+	}
+	return r, nil
+}
+
+// VJP is ScatterAdd in the data.
+func (g Gather) VJP(b *Builder, in []ID, _, grad ID) ([]ID, error) {
+	x := b.Type(in[0])
+	if !x.DType.Float() {
+		return invalid(2), nil
+	}
+	return []ID{b.Add(ScatterAdd{Axis: g.Axis, Size: x.Shape[g.Axis]}, in[1], grad), Invalid}, b.err
+}
+
+// Eval adds up slices in the order of the index.
+func (s ScatterAdd) Eval(in []*Tensor, out Type) (*Tensor, error) {
+	u, r := in[1], NewTensor(Storage(out))
+	n, inner := in[0].Len(), Prod(out.Shape[s.Axis+1:])
+	for j, i := range in[0].I64 {
+		if i < 0 || i >= int64(s.Size) {
+			return nil, fmt.Errorf("scatter_add: index %d: want 0 ≤ index < %d, got %d", j, s.Size, i)
+		}
+		for o := range Prod(out.Shape[:s.Axis]) {
+			dst, src := (o*s.Size+int(i))*inner, (o*n+j)*inner
+			for k := range inner {
+				switch r.DType {
+				case F64:
+					r.F64[dst+k] += u.F64[src+k]
+				case I64:
+					r.I64[dst+k] += u.I64[src+k]
+				case Bool:
+					r.B[dst+k] = r.B[dst+k] || u.B[src+k]
+				}
+			}
+		}
+	}
+	return r, nil
+}
+
+// VJP is Gather in the updates.
+func (s ScatterAdd) VJP(b *Builder, in []ID, _, grad ID) ([]ID, error) {
+	if !b.Type(in[1]).DType.Float() {
+		return invalid(2), nil
+	}
+	return []ID{Invalid, b.Add(Gather{Axis: s.Axis}, grad, in[0])}, b.err
 }

@@ -7,7 +7,6 @@ import (
 
 // Reshape reads the elements in row-major order as Shape.
 type Reshape struct {
-	unfinished
 	Shape []int
 }
 
@@ -24,7 +23,6 @@ func (r Reshape) Infer(in []Type) (Type, error) {
 
 // Transpose permutes axes: result axis i is operand axis Perm[i].
 type Transpose struct {
-	unfinished
 	Perm []int
 }
 
@@ -50,7 +48,6 @@ func (t Transpose) Infer(in []Type) (Type, error) {
 
 // Slice takes, along every axis, Size elements from Start on, Step ≥ 1 apart.
 type Slice struct {
-	unfinished
 	Start, Size, Step []int
 }
 
@@ -74,7 +71,6 @@ func (s Slice) Infer(in []Type) (Type, error) {
 // Pad puts Value around the operand (Lo before, Hi after) and Interior times
 // between neighbours, per axis; all counts ≥ 0.
 type Pad struct {
-	unfinished
 	Lo, Hi, Interior []int
 	Value            float64
 }
@@ -99,7 +95,6 @@ func (p Pad) Infer(in []Type) (Type, error) {
 
 // Concat joins its operands along Axis.
 type Concat struct {
-	unfinished
 	Axis int
 }
 
@@ -128,7 +123,6 @@ func (c Concat) Infer(in []Type) (Type, error) {
 
 // Reverse flips the order along Axes.
 type Reverse struct {
-	unfinished
 	Axes []int
 }
 

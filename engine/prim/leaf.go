@@ -4,7 +4,6 @@ import "fmt"
 
 // Const is a tensor known when the program is built.
 type Const struct {
-	unfinished
 	Value *Tensor
 }
 
@@ -20,7 +19,7 @@ func (c Const) Infer(in []Type) (Type, error) {
 }
 
 // StopGrad passes its operand and no gradient.
-type StopGrad struct{ unfinished }
+type StopGrad struct{}
 
 // Name returns "stop_grad".
 func (StopGrad) Name() string { return "stop_grad" }
@@ -37,7 +36,6 @@ func (StopGrad) Infer(in []Type) (Type, error) {
 // Element i is the top 24 bits of mix(mix(seed0 + i·0x9E3779B97F4A7C15) ^ seed1)
 // times 2⁻²⁴, mix being splitmix64's finaliser: every backend gives the same bits.
 type Random struct {
-	unfinished
 	Shape []int
 	Out   DType // F32 or F64
 }
@@ -51,4 +49,42 @@ func (r Random) Infer(in []Type) (Type, error) {
 		return Type{}, fmt.Errorf("random: want a float result and a seed i64[2], got %v", in)
 	}
 	return Type{r.Out, r.Shape}, nil
+}
+
+// Eval returns a copy of the value.
+func (c Const) Eval(_ []*Tensor, out Type) (*Tensor, error) {
+	return c.Value.Cast(Storage(out).DType), nil
+}
+
+// VJP has no operands to serve.
+func (Const) VJP(*Builder, []ID, ID, ID) ([]ID, error) { return nil, nil }
+
+// Eval copies the operand.
+func (StopGrad) Eval(in []*Tensor, out Type) (*Tensor, error) { return copyTensor(in[0], out), nil }
+
+// VJP gives no gradient.
+func (StopGrad) VJP(*Builder, []ID, ID, ID) ([]ID, error) { return invalid(1), nil }
+
+// Eval draws the numbers.
+func (r Random) Eval(in []*Tensor, out Type) (*Tensor, error) {
+	t := NewTensor(Storage(out))
+	for i := range t.F64 {
+		t.F64[i] = Uniform(in[0].I64[0], in[0].I64[1], i)
+	}
+	return t, nil
+}
+
+// VJP gives no gradient.
+func (Random) VJP(*Builder, []ID, ID, ID) ([]ID, error) { return invalid(1), nil }
+
+// Uniform returns element i of Random under the seed.
+func Uniform(seed0, seed1 int64, i int) float64 {
+	v := mix64(mix64(uint64(seed0)+uint64(i)*0x9E3779B97F4A7C15) ^ uint64(seed1))
+	return float64(v>>40) / (1 << 24)
+}
+
+func mix64(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
+	z = (z ^ z>>27) * 0x94D049BB133111EB
+	return z ^ z>>31
 }

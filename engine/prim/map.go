@@ -1,6 +1,9 @@
 package prim
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Map applies Expr to its operands element by element. Every operand has the
 // rank of the result and, along each axis, the result's size or 1 (broadcast).
@@ -8,7 +11,6 @@ import "fmt"
 // written, so a cast is a Map of the identity. Shape is the result's shape; it
 // may be larger than every operand's.
 type Map struct {
-	unfinished
 	Expr         Expr
 	Compute, Out DType // Compute is F32, F64 or I64
 	Shape        []int
@@ -43,4 +45,25 @@ func checkDomain(name string, e Expr, compute DType, in []Type, shape []int) err
 		}
 	}
 	return nil
+}
+
+// Eval evaluates the expression in float64 or int64.
+func (m Map) Eval(in []*Tensor, out Type) (*Tensor, error) {
+	r := NewTensor(Storage(out))
+	if m.Compute == I64 {
+		evalMap(intArith, m.Expr, in, m.Shape, r)
+	} else {
+		evalMap(floatArith, m.Expr, in, m.Shape, r)
+	}
+	return r, nil
+}
+
+// VJP differentiates the expression; broadcast operands get the sum. Each
+// operand's gradient is one Map or Reduce.
+func (m Map) VJP(b *Builder, in []ID, _, grad ID) ([]ID, error) {
+	if !m.Compute.Float() || !m.Out.Float() {
+		return invalid(len(in)), nil
+	}
+	all := append(slices.Clone(in), grad)
+	return b.mapVJP(m.Expr, m.Compute, len(in), all, A(len(in)), m.Shape), b.err
 }

@@ -29,7 +29,6 @@ func (p Pool) shape(name string, x []int) ([]int, error) {
 // MaxPool takes the maximum over each window; padding never wins (-Inf). A
 // window that holds only padding gives -Inf.
 type MaxPool struct {
-	unfinished
 	Pool
 }
 
@@ -48,7 +47,6 @@ func (p MaxPool) Infer(in []Type) (Type, error) {
 // MaxPoolIndex gives, as I64, the flat position within the spatial plane S… of
 // the element that MaxPool takes (the first among equals), -1 where the window is all padding.
 type MaxPoolIndex struct {
-	unfinished
 	Pool
 }
 
@@ -67,7 +65,6 @@ func (p MaxPoolIndex) Infer(in []Type) (Type, error) {
 // MaxPoolGrad maps x [N, C, S…] and g [N, C, O…] to the gradient of MaxPool in
 // x: each g goes to the first maximum of its window.
 type MaxPoolGrad struct {
-	unfinished
 	Pool
 }
 
@@ -93,7 +90,6 @@ func (p Pool) checkGrad(name string, x, g []int) error {
 // SumPool adds up each window of x [N, C, S…]; padding counts as zero. Average
 // pooling is SumPool divided by a constant.
 type SumPool struct {
-	unfinished
 	Pool
 }
 
@@ -111,7 +107,6 @@ func (p SumPool) Infer(in []Type) (Type, error) {
 
 // SumPoolGrad maps g [N, C, O…] to [N, C, In…]: the adjoint of SumPool.
 type SumPoolGrad struct {
-	unfinished
 	Pool
 	In []int // spatial sizes of the result
 }

@@ -2,6 +2,7 @@ package prim
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -23,7 +24,6 @@ func (o ReduceOp) String() string { return [...]string{"sum", "prod", "max", "mi
 // folds the results over Axes, which keep size 1 in the result. Compute is the
 // accumulation type (the CPU accumulates F32 sums in blocks).
 type Reduce struct {
-	unfinished
 	Expr    Expr
 	Op      ReduceOp
 	Axes    []int // ascending
@@ -53,7 +53,6 @@ func (r Reduce) Infer(in []Type) (Type, error) {
 // smallest when Min), keeping the axis with size 1. Among equal ones it takes the
 // first, or the last when Last.
 type ArgReduce struct {
-	unfinished
 	Axis      int
 	Min, Last bool
 }
@@ -70,3 +69,101 @@ func (r ArgReduce) Infer(in []Type) (Type, error) {
 	out[r.Axis] = 1
 	return Type{I64, out}, nil
 }
+
+// Eval evaluates and folds in float64 or int64, in row-major order.
+func (r Reduce) Eval(in []*Tensor, out Type) (*Tensor, error) {
+	t := NewTensor(Storage(out))
+	if r.Compute == I64 {
+		first := [...]int64{0, 1, math.MinInt64, math.MaxInt64}[r.Op]
+		code := r.code()
+		evalReduce(intArith, r.Expr, in, r.Shape, r.Axes, first, func(a, v int64) int64 { return code.Int(a, v, 0) }, t)
+		return t, nil
+	}
+	first := [...]float64{0, 1, math.Inf(-1), math.Inf(1)}[r.Op]
+	fold := func(a, v float64) float64 { return a + v }
+	if code := r.code(); code != Add {
+		fold = func(a, v float64) float64 { return code.Float(a, v, 0) }
+	}
+	evalReduce(floatArith, r.Expr, in, r.Shape, r.Axes, first, fold, t)
+	return t, nil
+}
+
+func (r Reduce) code() Code { return [...]Code{Add, Mul, Max, Min}[r.Op] }
+
+// VJP differentiates the fold and the expression. A product's gradient is exact
+// with zeros among the factors; the gradient of a maximum or minimum is shared
+// equally by all elements that reach it.
+func (r Reduce) VJP(b *Builder, in []ID, out, grad ID) ([]ID, error) {
+	n := len(in)
+	if !r.Compute.Float() {
+		return invalid(n), nil
+	}
+	all := append(slices.Clone(in), grad)
+	g := A(n)
+	fold := func(op ReduceOp, e *X) ID {
+		expr, ops := compact(E(e), in)
+		return b.Add(Reduce{Expr: expr, Op: op, Axes: r.Axes, Compute: r.Compute, Shape: r.Shape}, ops...)
+	}
+	v := r.Expr.X()
+	switch r.Op {
+	case ReduceProd:
+		zero := Op(Eq, v, L(0))
+		rest, zeros := fold(ReduceProd, Op(Select, zero, L(1), v)), fold(ReduceSum, zero)
+		all = append(all, rest, zeros)
+		others := Op(Select, zero,
+			Op(Select, Op(Eq, A(n+2), L(1)), A(n+1), L(0)),
+			Op(Select, Op(Eq, A(n+2), L(0)), Op(Div, A(n+1), v), L(0)))
+		g = Op(Mul, g, others)
+	case ReduceMax, ReduceMin:
+		hit := Op(Eq, v, A(n+1))
+		// The count compares with out as well, so it is folded over in and out.
+		expr, ops := compact(E(Op(Eq, v, A(n))), append(slices.Clone(in), out))
+		count := b.Add(Reduce{Expr: expr, Op: ReduceSum, Axes: r.Axes, Compute: r.Compute, Shape: r.Shape}, ops...)
+		all = append(all, out, count)
+		g = Op(Select, hit, Op(Div, g, A(n+2)), L(0))
+	}
+	return b.mapVJP(r.Expr, r.Compute, n, all, g, r.Shape), b.err
+}
+
+// Eval scans along the axis; a NaN counts as the extreme.
+func (r ArgReduce) Eval(in []*Tensor, out Type) (*Tensor, error) {
+	t := NewTensor(out)
+	x := in[0]
+	n := x.Shape[r.Axis]
+	inner := Prod(x.Shape[r.Axis+1:])
+	for o := range out.Len() {
+		at := o/inner*n*inner + o%inner
+		best := 0
+		for k := 1; k < n; k++ {
+			if r.better(x, at+k*inner, at+best*inner) {
+				best = k
+			}
+		}
+		t.I64[o] = int64(best)
+	}
+	return t, nil
+}
+
+// better reports whether element i displaces the best so far, element j.
+func (r ArgReduce) better(x *Tensor, i, j int) bool {
+	if x.DType.Float() {
+		a, b := x.Float(i), x.Float(j)
+		switch {
+		case b != b:
+			return r.Last && a != a
+		case a != a:
+			return true
+		case r.Min:
+			a, b = -a, -b
+		}
+		return a > b || (r.Last && a == b)
+	}
+	a, b := x.Int(i), x.Int(j)
+	if r.Min {
+		a, b = b, a
+	}
+	return a > b || (r.Last && a == b)
+}
+
+// VJP gives no gradient.
+func (ArgReduce) VJP(*Builder, []ID, ID, ID) ([]ID, error) { return invalid(1), nil }
