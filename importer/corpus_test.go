@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,4 +79,30 @@ func TestNormalCorpus(t *testing.T) {
 		n++
 	}
 	t.Logf("%d models normalised", n)
+}
+
+// The text form says everything about every model.
+func TestTextFormCorpus(t *testing.T) {
+	n := 0
+	for _, f := range corpus(t) {
+		m, err := importer.Read(f)
+		if err != nil {
+			continue
+		}
+		var b bytes.Buffer
+		if err := ir.PrintFull(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		back, err := ir.Parse(b.String())
+		if err != nil {
+			t.Errorf("%s: %v", f, err)
+			continue
+		}
+		if d := ir.Diff(m, back); d != "" {
+			t.Errorf("%s: printed and parsed: %s", f, d)
+			continue
+		}
+		n++
+	}
+	t.Logf("%d models printed and parsed", n)
 }
