@@ -1,0 +1,192 @@
+package models_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
+	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// run runs m for the given inputs on a backend; unknown dimensions are bound to 2.
+func run(t *testing.T, b engine.Backend, float prim.DType, m *ir.Model, in map[string]*ir.Tensor) map[string]*ir.Tensor {
+	t.Helper()
+	out, err := tryRun(b, float, m, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func tryRun(b engine.Backend, float prim.DType, m *ir.Model, in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
+	bind, feed := map[string]int{}, map[string]*prim.Tensor{}
+	for _, v := range m.Graph.Inputs {
+		x := in[v.Name]
+		if x == nil {
+			continue
+		}
+		for i, d := range v.Type.Shape {
+			switch {
+			case d.Known():
+			case d.Param != "":
+				bind[d.Param] = x.Dims[i]
+			default:
+				bind[ops.AnyDim] = x.Dims[i]
+			}
+		}
+		h, err := ops.HostTensor(x, float)
+		if err != nil {
+			return nil, err
+		}
+		feed[v.Name] = h
+	}
+	p, _, err := ops.Program(m, bind, float)
+	if err != nil {
+		return nil, err
+	}
+	res, err := engine.RunHost(b, p, feed)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*ir.Tensor{}
+	for _, o := range m.Graph.Outputs {
+		if out[o.Name], err = ops.ModelTensor(o.Name, ir.Float64, res[o.Name]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// TestEngines runs every tiny network in float64 on ref and in float32 on cpu.
+func TestEngines(t *testing.T) {
+	for _, e := range models.Tiny() {
+		t.Run(e.Name, func(t *testing.T) {
+			m := build(t, e)
+			in := batch(m)
+			want, got := run(t, ref.New(), prim.F64, m, in), run(t, cpu.New(cpu.Options{}), prim.F32, m, in)
+			for _, o := range m.Graph.Outputs {
+				if d := apart(t, want[o.Name], got[o.Name]); d > 1e-4 {
+					t.Errorf("output %q: want cpu within 1e-4 of ref, got a difference of %g", o.Name, d)
+				}
+			}
+		})
+	}
+}
+
+// TestEnginesAgreeWithORT compares cpu, and for the tiny networks ref, with ONNX Runtime.
+func TestEnginesAgreeWithORT(t *testing.T) {
+	rt := onnxRuntime(t)
+	for _, e := range every() {
+		t.Run(e.Name, func(t *testing.T) {
+			m := build(t, e)
+			in := batch(m)
+			want, fast := runORT(t, rt, m, in), run(t, cpu.New(cpu.Options{}), prim.F32, m, in)
+			slow := fast
+			if strings.HasSuffix(e.Name, "-tiny") {
+				slow = run(t, ref.New(), prim.F64, m, in)
+			}
+			for _, o := range m.Graph.Outputs {
+				if d := apart(t, want[o.Name], fast[o.Name]); d > 1e-4 {
+					t.Errorf("output %q: want cpu within 1e-4 of ONNX Runtime, got a difference of %g", o.Name, d)
+				}
+				if d := apart(t, want[o.Name], slow[o.Name]); d > 1e-4 {
+					t.Errorf("output %q: want ref within 1e-4 of ONNX Runtime, got a difference of %g", o.Name, d)
+				}
+			}
+		})
+	}
+}
+
+// TestFixturesOnEngines compares both backends with PyTorch's outputs.
+func TestFixturesOnEngines(t *testing.T) {
+	eachFixture(t, func(t *testing.T, raw *ir.Model, c fixtureCase) {
+		m, err := importer.Normal(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range []struct {
+			backend engine.Backend
+			float   prim.DType
+		}{{ref.New(), prim.F64}, {cpu.New(cpu.Options{}), prim.F32}} {
+			got := run(t, b.backend, b.float, m, c.in())
+			if d := apart(t, c.want(), got[c.Output]); d > max(1e-5, c.Tolerance) {
+				t.Errorf("%s: output %q: want PyTorch's values within %g, got a difference of %g", b.backend.Name(), c.Output, c.Tolerance, d)
+			}
+		}
+	})
+}
+
+// TestInheritIsMasking states what Inherit means: the small architecture equals
+// the largest one with everything outside the small one's weights set to zero.
+func TestInheritIsMasking(t *testing.T) {
+	o := models.Options{Classes: 5, Channels: 1, Size: 16, Width: 64, Seed: 1, Scatter: true}
+	large, err := models.Macro{Channels: [4]int{6, 8, 6, 8}, Kernels: [4]int{5, 5, 5, 7}}.Build(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := models.Macro{Channels: [4]int{2, 8, 3, 5}, Kernels: [4]int{3, 1, 5, 3}}.Build(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if small, err = models.Inherit(small, large); err != nil {
+		t.Fatal(err)
+	}
+	masked := large.Clone()
+	for i, x := range large.Graph.Inits {
+		if x.DType.IsFloat() {
+			masked.Graph.Inits[i] = zeroOutside(t, x, small.Graph.Init(x.Name).Dims)
+		}
+	}
+	in := batch(large)
+	want, got := run(t, ref.New(), prim.F64, small, in)["logits"], run(t, ref.New(), prim.F64, masked, in)["logits"]
+	if d := apart(t, want, got); d > 1e-12 {
+		t.Errorf("masked largest network: want the small one's logits within 1e-12, got a difference of %g", d)
+	}
+	if d := apart(t, want, run(t, ref.New(), prim.F64, large, in)["logits"]); d < 1e-3 {
+		t.Errorf("unmasked largest network: want other logits, got a difference of %g only", d)
+	}
+}
+
+// zeroOutside keeps the block of size dims that is a prefix along axes 0 and 1 and centred along the others.
+func zeroOutside(t *testing.T, x *ir.Tensor, dims []int) *ir.Tensor {
+	t.Helper()
+	v, err := x.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range v {
+		for k, r := len(x.Dims)-1, i; k >= 0; k-- {
+			at, lo := r%x.Dims[k], 0
+			r /= x.Dims[k]
+			if k >= 2 {
+				lo = (x.Dims[k] - dims[k]) / 2
+			}
+			if at < lo || at >= lo+dims[k] {
+				v[i] = 0
+			}
+		}
+	}
+	return ir.NewFloat32(x.Name, x.Dims, v)
+}
+
+// finite reports whether every element is a number.
+func finite(t *testing.T, x *ir.Tensor) bool {
+	t.Helper()
+	v, err := x.Float64s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range v {
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return false
+		}
+	}
+	return true
+}
