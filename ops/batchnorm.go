@@ -13,11 +13,18 @@ import (
 // through them, and moves the running ones: running·momentum + batch·(1-momentum).
 func opBatchNormalization() *Op {
 	return &Op{
-		Name: "BatchNormalization", Since: 7, Train: true, Params: []int{1, 2}, State: []int{3, 4},
-		Doc:   "batch normalisation over axis 1, inference and training; versions 7, 9, 14, 15",
+		Name: "BatchNormalization", Since: 6, Train: true, Params: []int{1, 2}, State: []int{3, 4},
+		Doc:   "batch normalisation over axis 1, inference and training; versions 6, 7, 9, 14, 15",
 		Infer: inferBatchNorm,
 		Axes: func(s *Site, a *Axes) {
 			carryAxes(s, a)
+			if s.Node.Int("training_mode", 0) != 0 {
+				for k := range s.In[0].Type.Shape {
+					if k != 1 {
+						a.Normalise(In(0, k), "statistics of the batch are taken over it")
+					}
+				}
+			}
 			for i := 1; i < 5; i++ {
 				tieChannel(s, a, In(i, 0), s.Input(i))
 			}
@@ -77,7 +84,7 @@ func lowerBatchNorm(l *Lowering) ([]prim.ID, error) {
 	}
 	scale, bias, mean0, var0 := param(l.In[1]), param(l.In[2]), param(l.In[3]), param(l.In[4])
 	eps := l.Node.Float("epsilon", 1e-5)
-	if !l.Training && l.Node.Int("training_mode", 0) == 0 {
+	if !l.Training && l.Node.Int("training_mode", 0) == 0 && (l.Opset >= 7 || l.Node.Int("is_test", 0) != 0) {
 		k := b.Map(prim.Op(prim.Mul, prim.A(0), rsqrt(prim.A(1), eps)), scale, var0)
 		shift := b.Map(prim.Op(prim.Sub, prim.A(0), prim.Op(prim.Mul, prim.A(1), prim.A(2))), bias, mean0, k)
 		y := b.Map(prim.Op(prim.Add, prim.Op(prim.Mul, prim.A(0), prim.A(1)), prim.A(2)), x, k, shift)

@@ -18,7 +18,7 @@ func arithmetic(name string, since int, doc string, f func(s *Site, x, y *prim.X
 			if err := l.numeric(); err != nil {
 				return nil, err
 			}
-			return one(l.B.Map(wrap(l.elem(0), f(l.Site, prim.A(0), prim.A(1))), l.In[0], l.In[1])), nil
+			return one(l.B.Map(wrap(l.elem(0), f(l.Site, prim.A(0), prim.A(1))), l.aligned()...)), nil
 		},
 	}
 }
@@ -53,7 +53,7 @@ func relation(name string, since int, doc string, f func(x, y *prim.X) *prim.X) 
 			if c == prim.Bool {
 				c = prim.I64
 			}
-			return one(l.B.MapAs(c, prim.Bool, f(prim.A(0), prim.A(1)), l.In[0], l.In[1])), nil
+			return one(l.B.MapAs(c, prim.Bool, f(prim.A(0), prim.A(1)), l.aligned()...)), nil
 		},
 	}
 }
@@ -83,27 +83,27 @@ func variadic(name string, since int, doc string, c prim.Code, finish func(n int
 // binaryMath lists elementwise arithmetic, comparison and logic.
 func binaryMath() []*Op {
 	return []*Op{
-		residual(scales(arithmetic("Add", 7, "y = a + b; versions 7, 13, 14", code(prim.Add)))),
-		scales(arithmetic("Sub", 7, "y = a - b; versions 7, 13, 14", code(prim.Sub))),
-		scales(arithmetic("Mul", 7, "y = a · b; versions 7, 13, 14", code(prim.Mul))),
-		scales(arithmetic("Div", 7, "y = a / b, integers toward zero; versions 7, 13, 14", code(prim.Div))),
+		residual(scales(arithmetic("Add", 6, "y = a + b; versions 6, 7, 13, 14", code(prim.Add)))),
+		scales(arithmetic("Sub", 6, "y = a - b; versions 6, 7, 13, 14", code(prim.Sub))),
+		scales(arithmetic("Mul", 6, "y = a · b; versions 6, 7, 13, 14", code(prim.Mul))),
+		scales(arithmetic("Div", 6, "y = a / b, integers toward zero; versions 6, 7, 13, 14", code(prim.Div))),
 		arithmetic("Mod", 10, "y = a mod b, of b's sign, or of a's when fmod=1; versions 10, 13", modulo),
 		opPow(),
 		arithmetic("BitShift", 11, "y = a shifted by b bits, direction LEFT or RIGHT, unsigned; version 11", bitShift),
-		variadic("Max", 8, "y = the largest operand; versions 8, 12, 13", prim.Max, nil),
-		variadic("Min", 8, "y = the smallest operand; versions 8, 12, 13", prim.Min, nil),
-		variadic("Sum", 8, "y = the sum of the operands; versions 8, 13", prim.Add, nil),
-		variadic("Mean", 8, "y = the mean of the operands; versions 8, 13", prim.Add, func(n int, x *prim.X) *prim.X {
+		variadic("Max", 6, "y = the largest operand; versions 6, 8, 12, 13", prim.Max, nil),
+		variadic("Min", 6, "y = the smallest operand; versions 6, 8, 12, 13", prim.Min, nil),
+		variadic("Sum", 6, "y = the sum of the operands; versions 6, 8, 13", prim.Add, nil),
+		variadic("Mean", 6, "y = the mean of the operands; versions 6, 8, 13", prim.Add, func(n int, x *prim.X) *prim.X {
 			return prim.Op(prim.Div, x, prim.L(float64(n)))
 		}),
-		relation("Less", 7, "y = a < b; versions 7, 9, 13", func(x, y *prim.X) *prim.X { return prim.Op(prim.Lt, x, y) }),
+		relation("Less", 1, "y = a < b; versions 1, 7, 9, 13", func(x, y *prim.X) *prim.X { return prim.Op(prim.Lt, x, y) }),
 		relation("LessOrEqual", 12, "y = a ≤ b; versions 12, 16", func(x, y *prim.X) *prim.X { return prim.Op(prim.Le, x, y) }),
-		relation("Greater", 7, "y = a > b; versions 7, 9, 13", func(x, y *prim.X) *prim.X { return prim.Op(prim.Lt, y, x) }),
+		relation("Greater", 1, "y = a > b; versions 1, 7, 9, 13", func(x, y *prim.X) *prim.X { return prim.Op(prim.Lt, y, x) }),
 		relation("GreaterOrEqual", 12, "y = a ≥ b; versions 12, 16", func(x, y *prim.X) *prim.X { return prim.Op(prim.Le, y, x) }),
-		relation("Equal", 7, "y = a equals b; versions 7, 11, 13, 19", func(x, y *prim.X) *prim.X { return prim.Op(prim.Eq, x, y) }),
-		relation("And", 7, "y = a ∧ b; version 7", func(x, y *prim.X) *prim.X { return prim.Op(prim.And, x, y) }),
-		relation("Or", 7, "y = a ∨ b; version 7", func(x, y *prim.X) *prim.X { return prim.Op(prim.Or, x, y) }),
-		relation("Xor", 7, "y = a ≠ b of truth values; version 7", func(x, y *prim.X) *prim.X { return prim.Op(prim.Xor, x, y) }),
+		relation("Equal", 1, "y = a equals b; versions 1, 7, 11, 13, 19", func(x, y *prim.X) *prim.X { return prim.Op(prim.Eq, x, y) }),
+		relation("And", 1, "y = a ∧ b; versions 1, 7", func(x, y *prim.X) *prim.X { return prim.Op(prim.And, x, y) }),
+		relation("Or", 1, "y = a ∨ b; versions 1, 7", func(x, y *prim.X) *prim.X { return prim.Op(prim.Or, x, y) }),
+		relation("Xor", 1, "y = a ≠ b of truth values; versions 1, 7", func(x, y *prim.X) *prim.X { return prim.Op(prim.Xor, x, y) }),
 	}
 }
 
@@ -125,7 +125,7 @@ func bitShift(s *Site, x, y *prim.X) *prim.X {
 // opPow is y = a to the power b, of a's type.
 func opPow() *Op {
 	return &Op{
-		Name: "Pow", Since: 7, Doc: "y = a to the power b, of a's type; versions 7, 12, 13, 15",
+		Name: "Pow", Since: 1, Doc: "y = a to the power b, of a's type; versions 1, 7, 12, 13, 15",
 		Infer: broadcastInfer(2, nil),
 		Axes:  broadcastAxes,
 		Lower: func(l *Lowering) ([]prim.ID, error) {
@@ -148,9 +148,9 @@ func opPow() *Op {
 			}
 			e := prim.Op(prim.Pow, prim.A(0), prim.A(1))
 			if compute == out {
-				return one(l.B.Map(wrap(l.elem(0), e), l.In[0], l.In[1])), nil
+				return one(l.B.Map(wrap(l.elem(0), e), l.aligned()...)), nil
 			}
-			y := l.B.MapAs(compute, compute, e, l.In[0], l.In[1])
+			y := l.B.MapAs(compute, compute, e, l.aligned()...)
 			return one(l.B.MapAs(out, out, wrap(l.elem(0), prim.A(0)), y)), nil
 		},
 	}

@@ -8,7 +8,7 @@ import (
 // opCast converts to the element type of attribute "to". Floats become integers
 // toward zero and wrap to the width; float16 and bfloat16 keep the computing precision.
 func opCast() *Op {
-	return castOp("Cast", 7, "y = x converted to type \"to\"; versions 6, 9, 13, 19, 21, 23, 24",
+	return castOp("Cast", 6, "y = x converted to type \"to\"; versions 6, 9, 13, 19, 21, 23, 24",
 		func(s *Site) ir.DType { return ir.DType(s.Node.Int("to", 0)) })
 }
 

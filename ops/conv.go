@@ -11,7 +11,7 @@ import (
 // an optional bias [M], for any number of spatial axes.
 func opConv() *Op {
 	return &Op{
-		Name: "Conv", Since: 7, Params: []int{1, 2}, Doc: "convolution with group, strides, dilations, pads, auto_pad and optional bias; versions 1, 11, 22",
+		Name: "Conv", Since: 1, Params: []int{1, 2}, Doc: "convolution with group, strides, dilations, pads, auto_pad and optional bias; versions 1, 11, 22",
 		Infer: func(s *Site) ([]Fact, error) {
 			w, err := convWindow(s)
 			if err != nil {

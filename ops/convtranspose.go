@@ -12,7 +12,7 @@ import (
 // O = stride·(S-1) + output_padding + dilation·(K-1) + 1 - pads.
 func opConvTranspose() *Op {
 	return &Op{
-		Name: "ConvTranspose", Since: 7, Params: []int{1, 2}, Doc: "transposed convolution with group, strides, dilations, pads, auto_pad, output_padding, output_shape and optional bias; versions 1, 11, 22",
+		Name: "ConvTranspose", Since: 1, Params: []int{1, 2}, Doc: "transposed convolution with group, strides, dilations, pads, auto_pad, output_padding, output_shape and optional bias; versions 1, 11, 22",
 		Infer: func(s *Site) ([]Fact, error) {
 			w, err := transposeWindow(s)
 			if err != nil {

@@ -12,8 +12,8 @@ import (
 // is the mask: of the data's type before version 10, Bool since.
 func opDropout() *Op {
 	return &Op{
-		Name: "Dropout", Since: 7, Train: true,
-		Doc: "identity in inference; in training zeroes elements with probability ratio and scales the others by 1/(1-ratio); versions 7, 10, 12, 13, 22",
+		Name: "Dropout", Since: 6, Train: true,
+		Doc: "identity in inference; in training zeroes elements with probability ratio and scales the others by 1/(1-ratio); versions 6, 7, 10, 12, 13, 22",
 		Infer: func(s *Site) ([]Fact, error) {
 			out, err := sameInfer(s)
 			if err == nil && len(s.Node.Outputs) > 1 {

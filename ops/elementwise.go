@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
@@ -79,6 +80,46 @@ func sameDim(x, y ir.Dim) bool {
 	return x.Param != "" && x.Param == y.Param
 }
 
+// trailing returns the number of axes of size 1 that operand i is understood to
+// end in. It is 0 except for a second operand before opset 7, whose first axis
+// then aligns with attribute "axis" of the first operand (axis 1 for PRelu).
+func (s *Site) trailing(i int) int {
+	if s.Opset >= 7 || i != 1 || len(s.In) != 2 {
+		return 0
+	}
+	x, y := s.In[0].Type.Rank(), s.In[1].Type.Rank()
+	axis := x - y
+	switch a := s.Node.Attr("axis"); {
+	case a != nil && a.Kind == ir.AttrInt:
+		if axis = int(a.I); axis < 0 {
+			axis += x
+		}
+	case s.Node.OpType == "PRelu" && y == 1:
+		axis = 1
+	}
+	return max(x-y-axis, 0)
+}
+
+// alignedDims returns the dimensions of input i with its trailing axes.
+func (s *Site) alignedDims(i int) []ir.Dim {
+	d := s.dimsOf(i)
+	for range s.trailing(i) {
+		d = append(d, ir.Dim{Size: 1})
+	}
+	return d
+}
+
+// aligned returns the operands, each with its trailing axes.
+func (l *Lowering) aligned() []prim.ID {
+	out := slices.Clone(l.In)
+	for i, id := range out {
+		if n := l.trailing(i); n > 0 && id != prim.Invalid {
+			out[i] = l.B.Reshape(id, append(slices.Clone(l.B.Shape(id)), slices.Repeat([]int{1}, n)...)...)
+		}
+	}
+	return out
+}
+
 // broadcastInfer returns an Infer for elementwise operators over all inputs.
 // elem gives the result's element type; nil means input 0's.
 func broadcastInfer(least int, elem func(s *Site) ir.DType) func(s *Site) ([]Fact, error) {
@@ -88,7 +129,7 @@ func broadcastInfer(least int, elem func(s *Site) ir.DType) func(s *Site) ([]Fac
 		}
 		shapes := make([][]ir.Dim, len(s.Node.Inputs))
 		for i := range shapes {
-			shapes[i] = s.In[i].Type.Shape
+			shapes[i] = s.alignedDims(i)
 		}
 		dims, err := broadcastDims(shapes...)
 		if err != nil {
@@ -116,8 +157,8 @@ func tieBroadcast(s *Site, a *Axes, i, k int, role Role) {
 	if !s.Input(i).Present() || k >= len(s.Out) {
 		return
 	}
-	x, y := s.In[i].Type.Shape, s.Out[k].Type.Shape
-	for n := range x {
+	x, y := s.alignedDims(i), s.Out[k].Type.Shape
+	for n := range len(s.In[i].Type.Shape) {
 		if m := n + len(y) - len(x); m >= 0 && sameDim(x[n], y[m]) {
 			a.Tie(role, In(i, n), Out(k, m))
 		}

@@ -11,7 +11,7 @@ import (
 // standing for one row on the left and one column on the right.
 func opMatMul() *Op {
 	return &Op{
-		Name: "MatMul", Since: 7, Params: []int{0, 1}, Doc: "matrix product with broadcast leading axes; versions 1, 9, 13",
+		Name: "MatMul", Since: 1, Params: []int{0, 1}, Doc: "matrix product with broadcast leading axes; versions 1, 9, 13",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 2, -1); err != nil {
 				return nil, err
@@ -105,7 +105,7 @@ func axesMatMul(s *Site, a *Axes) {
 // opGemm is alpha·A'·B' + beta·C, A' and B' transposed on request.
 func opGemm() *Op {
 	return &Op{
-		Name: "Gemm", Since: 7, Params: []int{0, 1, 2}, Doc: "alpha·A'·B' + beta·C with transA, transB and C broadcast; versions 7, 9, 11, 13",
+		Name: "Gemm", Since: 6, Params: []int{0, 1, 2}, Doc: "alpha·A'·B' + beta·C with transA, transB and C broadcast; versions 6, 7, 9, 11, 13",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 2, -1); err != nil {
 				return nil, err

@@ -11,7 +11,7 @@ import (
 // spatial axes: y = (x-mean)/√(var+epsilon)·scale + bias.
 func opInstanceNormalization() *Op {
 	return &Op{
-		Name: "InstanceNormalization", Since: 7, Params: []int{1, 2}, Doc: "normalisation of each channel of each sample over its spatial axes; versions 6, 22",
+		Name: "InstanceNormalization", Since: 6, Params: []int{1, 2}, Doc: "normalisation of each channel of each sample over its spatial axes; versions 6, 22",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 3, 3); err != nil {
 				return nil, err
@@ -243,7 +243,7 @@ func opLpNormalization() *Op {
 		return []int{a}, err
 	}
 	return &Op{
-		Name: "LpNormalization", Since: 7, Doc: "x/(Σ|x|ᵖ)^(1/p) along axis, p 1 or 2; versions 1, 22",
+		Name: "LpNormalization", Since: 1, Doc: "x/(Σ|x|ᵖ)^(1/p) along axis, p 1 or 2; versions 1, 22",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 1, 1); err != nil {
 				return nil, err
@@ -322,7 +322,7 @@ func opMeanVarianceNormalization() *Op {
 // y = x/(bias + alpha/size·Σx²)^beta.
 func opLRN() *Op {
 	return &Op{
-		Name: "LRN", Since: 7, Doc: "x/(bias + alpha/size·Σx² over size neighbouring channels)^beta; versions 1, 13",
+		Name: "LRN", Since: 1, Doc: "x/(bias + alpha/size·Σx² over size neighbouring channels)^beta; versions 1, 13",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 1, 1); err != nil {
 				return nil, err

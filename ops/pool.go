@@ -59,7 +59,7 @@ func pool(name string, since int, doc string, lower func(l *Lowering, w window, 
 
 // opMaxPool also gives, when asked, the position of each maximum in the flattened input.
 func opMaxPool() *Op {
-	op := pool("MaxPool", 7, "largest element of each window, optionally with its position; versions 1, 8, 10, 11, 12, 22", lowerMaxPool)
+	op := pool("MaxPool", 1, "largest element of each window, optionally with its position; versions 1, 8, 10, 11, 12, 22", lowerMaxPool)
 	op.Infer = func(s *Site) ([]Fact, error) {
 		out, err := poolInfer(s)
 		if err == nil && s.Node.Output(1) != "" {
@@ -115,7 +115,7 @@ func columnMajor(sizes []int) *prim.X {
 
 // opAveragePool divides each window's sum by the number of its elements.
 func opAveragePool() *Op {
-	return pool("AveragePool", 7, "mean of each window, padding counted when count_include_pad=1; versions 7, 10, 11, 19, 22",
+	return pool("AveragePool", 1, "mean of each window, padding counted when count_include_pad=1; versions 1, 7, 10, 11, 19, 22",
 		func(l *Lowering, w window, p prim.Pool) []prim.ID {
 			b, x := l.B, l.In[0]
 			y := b.Add(prim.SumPool{Pool: p}, x)
@@ -130,7 +130,7 @@ func opAveragePool() *Op {
 
 // opLpPool is the p-norm of each window.
 func opLpPool() *Op {
-	return pool("LpPool", 7, "(Σ|x|ᵖ)^(1/p) of each window; versions 2, 11, 18, 22",
+	return pool("LpPool", 2, "(Σ|x|ᵖ)^(1/p) of each window; versions 2, 11, 18, 22",
 		func(l *Lowering, _ window, p prim.Pool) []prim.ID {
 			b, e := l.B, float64(max(l.Node.Int("p", 2), 1))
 			y := b.Add(prim.SumPool{Pool: p}, b.Map(absPower(prim.A(0), e), l.In[0]))
@@ -201,13 +201,13 @@ func extent(shape, axes []int) int {
 // globalPools lists the pools over whole spatial planes.
 func globalPools() []*Op {
 	return []*Op{
-		globalPool("GlobalAveragePool", 7, "mean over the spatial axes; versions 1, 22", func(l *Lowering, axes []int) prim.ID {
+		globalPool("GlobalAveragePool", 1, "mean over the spatial axes; versions 1, 22", func(l *Lowering, axes []int) prim.ID {
 			return mean(l.B, l.In[0], axes)
 		}),
-		globalPool("GlobalMaxPool", 7, "maximum over the spatial axes; versions 1, 22", func(l *Lowering, axes []int) prim.ID {
+		globalPool("GlobalMaxPool", 1, "maximum over the spatial axes; versions 1, 22", func(l *Lowering, axes []int) prim.ID {
 			return l.B.Reduce(prim.ReduceMax, axes, prim.A(0), l.In[0])
 		}),
-		globalPool("GlobalLpPool", 7, "(Σ|x|ᵖ)^(1/p) over the spatial axes; versions 2, 22", func(l *Lowering, axes []int) prim.ID {
+		globalPool("GlobalLpPool", 2, "(Σ|x|ᵖ)^(1/p) over the spatial axes; versions 2, 22", func(l *Lowering, axes []int) prim.ID {
 			p := float64(max(l.Node.Int("p", 2), 1))
 			return l.B.Map(root(prim.A(0), p), l.B.Reduce(prim.ReduceSum, axes, absPower(prim.A(0), p), l.In[0]))
 		}),

@@ -61,7 +61,7 @@ func foldedDims(dims []ir.Dim, axes []int, keep bool) []ir.Dim {
 // reduction is an operator that folds axes of input 0.
 func reduction(name string, doc string, lower func(b *prim.Builder, x prim.ID, axes []int) prim.ID) *Op {
 	return &Op{
-		Name: name, Since: 7, Doc: doc,
+		Name: name, Since: 1, Doc: doc,
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 1, 2); err != nil {
 				return nil, err
@@ -181,7 +181,7 @@ func finiteMax(b *prim.Builder, x prim.ID, axes []int) prim.ID {
 // argReduction gives positions of extreme elements along one axis.
 func argReduction(name, doc string, smallest bool) *Op {
 	return &Op{
-		Name: name, Since: 7, Doc: doc,
+		Name: name, Since: 1, Doc: doc,
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 1, 1); err != nil {
 				return nil, err

@@ -28,7 +28,7 @@ func softmaxAxes(s *Site) ([]int, error) {
 // softmaxLike is an operator that keeps the shape and works over softmaxAxes.
 func softmaxLike(name, doc, reason string, lower func(l *Lowering, axes []int) prim.ID) *Op {
 	return &Op{
-		Name: name, Since: 7, Doc: doc,
+		Name: name, Since: 1, Doc: doc,
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 1, 1); err != nil {
 				return nil, err

@@ -53,32 +53,32 @@ func predicate(name string, since int, doc string, f expression) *Op {
 // unaryMath lists the unary arithmetic, rounding, exponential and trigonometric operators.
 func unaryMath() []*Op {
 	return []*Op{
-		simple("Abs", 7, "y = |x|; versions 6, 13", prim.Abs),
-		simple("Neg", 7, "y = -x; versions 6, 13", prim.Neg),
+		simple("Abs", 6, "y = |x|; versions 6, 13", prim.Abs),
+		simple("Neg", 6, "y = -x; versions 6, 13", prim.Neg),
 		simple("Sign", 9, "y = -1, 0 or 1; versions 9, 13", prim.Sign),
-		simple("Floor", 7, "y = the largest integer ≤ x; versions 6, 13", prim.Floor),
-		simple("Ceil", 7, "y = the smallest integer ≥ x; versions 6, 13", prim.Ceil),
+		simple("Floor", 6, "y = the largest integer ≤ x; versions 6, 13", prim.Floor),
+		simple("Ceil", 6, "y = the smallest integer ≥ x; versions 6, 13", prim.Ceil),
 		simple("Round", 11, "y = the nearest integer, halves to even; versions 11, 22", prim.Round),
-		simple("Sqrt", 7, "y = √x; versions 6, 13", prim.Sqrt),
-		simple("Reciprocal", 7, "y = 1/x; versions 6, 13", prim.Recip),
-		simple("Exp", 7, "y = eˣ; versions 6, 13", prim.Exp),
-		simple("Log", 7, "y = ln x; versions 6, 13", prim.Log),
+		simple("Sqrt", 6, "y = √x; versions 6, 13", prim.Sqrt),
+		simple("Reciprocal", 6, "y = 1/x; versions 6, 13", prim.Recip),
+		simple("Exp", 6, "y = eˣ; versions 6, 13", prim.Exp),
+		simple("Log", 6, "y = ln x; versions 6, 13", prim.Log),
 		simple("Erf", 9, "y = erf x; versions 9, 13", prim.Erf),
-		simple("Sin", 7, "y = sin x; versions 7, 22", prim.Sin),
-		simple("Cos", 7, "y = cos x; versions 7, 22", prim.Cos),
-		simple("Tan", 7, "y = tan x; versions 7, 22", prim.Tan),
-		simple("Asin", 7, "y = arcsin x; versions 7, 22", prim.Asin),
-		simple("Acos", 7, "y = arccos x; versions 7, 22", prim.Acos),
-		simple("Atan", 7, "y = arctan x; versions 7, 22", prim.Atan),
+		simple("Sin", 1, "y = sin x; versions 7, 22", prim.Sin),
+		simple("Cos", 1, "y = cos x; versions 7, 22", prim.Cos),
+		simple("Tan", 1, "y = tan x; versions 7, 22", prim.Tan),
+		simple("Asin", 1, "y = arcsin x; versions 7, 22", prim.Asin),
+		simple("Acos", 1, "y = arccos x; versions 7, 22", prim.Acos),
+		simple("Atan", 1, "y = arctan x; versions 7, 22", prim.Atan),
 		simple("Sinh", 9, "y = sinh x; versions 9, 22", prim.Sinh),
 		simple("Cosh", 9, "y = cosh x; versions 9, 22", prim.Cosh),
-		simple("Tanh", 7, "y = tanh x; versions 6, 13", prim.Tanh),
+		simple("Tanh", 6, "y = tanh x; versions 6, 13", prim.Tanh),
 		simple("Asinh", 9, "y = arsinh x; versions 9, 22", prim.Asinh),
 		simple("Acosh", 9, "y = arcosh x; versions 9, 22", prim.Acosh),
 		simple("Atanh", 9, "y = artanh x; versions 9, 22", prim.Atanh),
 		predicate("IsNaN", 9, "y = x is NaN; versions 9, 13, 20", func(_ *Site, x *prim.X) *prim.X { return prim.Op(prim.IsNaN, x) }),
 		predicate("IsInf", 10, "y = x is infinite, of the signs that detect_positive and detect_negative ask for; versions 10, 20", isInf),
-		predicate("Not", 7, "y = ¬x; version 1", func(_ *Site, x *prim.X) *prim.X { return prim.Op(prim.Not, x) }),
+		predicate("Not", 1, "y = ¬x; version 1", func(_ *Site, x *prim.X) *prim.X { return prim.Op(prim.Not, x) }),
 		unary("BitwiseNot", 18, "y = the bitwise complement of an integer; version 18", bitwiseNot),
 	}
 }
@@ -99,12 +99,12 @@ func bitwiseNot(_ *Site, x *prim.X) *prim.X { return prim.Op(prim.Sub, prim.L(-1
 // activations lists the elementwise activation functions with at most scalar attributes.
 func activations() []*Op {
 	return []*Op{
-		unary("Relu", 7, "y = max(x, 0); versions 6, 13, 14", func(_ *Site, x *prim.X) *prim.X { return prim.Op(prim.Max, x, prim.L(0)) }),
-		unary("LeakyRelu", 7, "y = x for x ≥ 0, alpha·x below; versions 6, 16", leakyRelu),
-		unary("Elu", 7, "y = x for x ≥ 0, alpha·(eˣ-1) below; versions 6, 22", func(s *Site, x *prim.X) *prim.X {
+		unary("Relu", 6, "y = max(x, 0); versions 6, 13, 14", func(_ *Site, x *prim.X) *prim.X { return prim.Op(prim.Max, x, prim.L(0)) }),
+		unary("LeakyRelu", 6, "y = x for x ≥ 0, alpha·x below; versions 6, 16", leakyRelu),
+		unary("Elu", 6, "y = x for x ≥ 0, alpha·(eˣ-1) below; versions 6, 22", func(s *Site, x *prim.X) *prim.X {
 			return halves(x, 1, s.Node.Float("alpha", 1), 1)
 		}),
-		unary("Selu", 7, "y = gamma·(x for x ≥ 0, alpha·(eˣ-1) below); versions 6, 22", func(s *Site, x *prim.X) *prim.X {
+		unary("Selu", 6, "y = gamma·(x for x ≥ 0, alpha·(eˣ-1) below); versions 6, 22", func(s *Site, x *prim.X) *prim.X {
 			gamma := s.Node.Float("gamma", 1.05070102214813232421875)
 			return halves(x, gamma, gamma*s.Node.Float("alpha", 1.67326319217681884765625), 1)
 		}),
@@ -115,12 +115,12 @@ func activations() []*Op {
 		unary("ThresholdedRelu", 10, "y = x for x > alpha, else 0; versions 10, 22", func(s *Site, x *prim.X) *prim.X {
 			return prim.Op(prim.Select, prim.Op(prim.Lt, prim.L(s.Node.Float("alpha", 1)), x), x, prim.L(0))
 		}),
-		unary("Softplus", 7, "y = ln(1+eˣ); versions 1, 22", func(_ *Site, x *prim.X) *prim.X { return softplus(x) }),
-		unary("Softsign", 7, "y = x/(1+|x|); versions 1, 22", func(_ *Site, x *prim.X) *prim.X {
+		unary("Softplus", 1, "y = ln(1+eˣ); versions 1, 22", func(_ *Site, x *prim.X) *prim.X { return softplus(x) }),
+		unary("Softsign", 1, "y = x/(1+|x|); versions 1, 22", func(_ *Site, x *prim.X) *prim.X {
 			return prim.Op(prim.Div, x, prim.Op(prim.Add, prim.L(1), prim.Op(prim.Abs, x)))
 		}),
-		simple("Sigmoid", 7, "y = 1/(1+e⁻ˣ); versions 6, 13", prim.Sigmoid),
-		unary("HardSigmoid", 7, "y = max(0, min(1, alpha·x+beta)); versions 6, 22", func(s *Site, x *prim.X) *prim.X {
+		simple("Sigmoid", 6, "y = 1/(1+e⁻ˣ); versions 6, 13", prim.Sigmoid),
+		unary("HardSigmoid", 6, "y = max(0, min(1, alpha·x+beta)); versions 6, 22", func(s *Site, x *prim.X) *prim.X {
 			return hardSigmoid(x, s.Node.Float("alpha", 0.2), s.Node.Float("beta", 0.5))
 		}),
 		unary("HardSwish", 14, "y = x·max(0, min(1, x/6+1/2)); versions 14, 22", func(_ *Site, x *prim.X) *prim.X {
@@ -180,12 +180,12 @@ func shrink(s *Site, x *prim.X) *prim.X {
 // opPRelu is y = x for x ≥ 0, slope·x below; slope broadcasts to x.
 func opPRelu() *Op {
 	return &Op{
-		Name: "PRelu", Since: 7, Params: []int{1}, Doc: "y = x for x ≥ 0, slope·x below; slope broadcasts to x; versions 7, 9, 16",
+		Name: "PRelu", Since: 6, Params: []int{1}, Doc: "y = x for x ≥ 0, slope·x below; slope broadcasts to x; versions 6, 7, 9, 16",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 2, -1); err != nil {
 				return nil, err
 			}
-			if _, err := broadcastDims(s.In[0].Type.Shape, s.In[1].Type.Shape); err != nil {
+			if _, err := broadcastDims(s.alignedDims(0), s.alignedDims(1)); err != nil {
 				return nil, s.Errorf("infer", "slope: %w", err)
 			}
 			return sameInfer(s)
@@ -194,7 +194,7 @@ func opPRelu() *Op {
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			x := prim.A(0)
 			e := prim.Op(prim.Select, prim.Op(prim.Lt, x, prim.L(0)), prim.Op(prim.Mul, prim.A(1), x), x)
-			return one(l.B.Map(wrap(l.elem(0), e), l.In[0], l.In[1])), nil
+			return one(l.B.Map(wrap(l.elem(0), e), l.aligned()...)), nil
 		},
 	}
 }
@@ -202,7 +202,7 @@ func opPRelu() *Op {
 // opClip limits x to [min, max]: attributes before opset 11, inputs since.
 func opClip() *Op {
 	return &Op{
-		Name: "Clip", Since: 7, Doc: "y = min(max(x, min), max), bounds as attributes (version 6) or inputs (11, 12, 13)",
+		Name: "Clip", Since: 6, Doc: "y = min(max(x, min), max), bounds as attributes (version 6) or inputs (11, 12, 13)",
 		Infer: sameInfer,
 		Axes:  func(s *Site, a *Axes) { carryAxes(s, a) },
 		Lower: func(l *Lowering) ([]prim.ID, error) {
