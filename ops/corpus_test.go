@@ -54,6 +54,9 @@ func (c corpusCase) load() (m *ir.Model, sets []dataset, reason string, err erro
 	if err != nil {
 		return nil, nil, "", err
 	}
+	if strings.HasPrefix(c.name, "test_training_dropout") && !strings.Contains(c.name, "zero_ratio") {
+		return m, nil, "random draws of another generator", nil
+	}
 	for _, list := range [][]ir.Value{m.Graph.Inputs, m.Graph.Outputs} {
 		for _, v := range list {
 			if r := outside(v.Type); r != "" {
@@ -74,12 +77,23 @@ func (c corpusCase) load() (m *ir.Model, sets []dataset, reason string, err erro
 		if s.out, err = readTensors(d, "output"); err != nil {
 			return m, nil, "", err
 		}
+		halves(s.in, dataInputs(m.Graph))
+		halves(s.out, m.Graph.Outputs)
 		sets = append(sets, s)
 	}
 	if len(sets) == 0 {
 		return m, nil, "no data", nil
 	}
 	return m, sets, "", nil
+}
+
+// halves restores the dtype of bfloat16 data, which the corpus stores as uint16 bit patterns.
+func halves(data []*ir.Tensor, declared []ir.Value) {
+	for i, t := range data {
+		if i < len(declared) && declared[i].Type.Elem == ir.BFloat16 && t.DType == ir.Uint16 {
+			t.DType = ir.BFloat16
+		}
+	}
 }
 
 // outside says why a type is not a tensor of numbers, "" when it is one.

@@ -109,8 +109,11 @@ func resizeGeometry(s *Site) (*geometry, error) {
 		scaleInput, roiInput, sizeInput = 1, -1, -1
 	}
 	empty := func(i int) bool {
+		if i < 0 || !s.Input(i).Present() {
+			return true
+		}
 		sh := s.Input(i).Shape()
-		return i < 0 || !s.Input(i).Present() || len(sh) == 1 && sh[0] == 0
+		return len(sh) == 1 && sh[0] == 0
 	}
 	if g.grid.coordinates == "tf_crop_and_resize" {
 		roi, known, err := s.constFloats(roiInput)
@@ -238,6 +241,9 @@ func lowerResize(l *Lowering, g *geometry) ([]prim.ID, error) {
 		}
 		if g.scale[i] == 1 && g.out[i] == n && lo == 0 && hi == 1 {
 			continue
+		}
+		if g.out[i] < 0 || g.scale[i] == 0 {
+			return nil, l.Errorf("lower", "axis %d: want constant scales or sizes", i)
 		}
 		if n < 1 {
 			return nil, l.Errorf("lower", "axis %d: want a size ≥ 1 to sample from, got %d", i, n)

@@ -5,7 +5,7 @@ import (
 )
 
 func opScatterElements() *Op {
-	return scatterElements("ScatterElements", 11, "y = x with y[.., indices[.., i, ..], ..] = (or +=) updates[.., i, ..] along axis; distinct indices, or reduction add. Versions 11, 13, 16, 18.")
+	return scatterElements("ScatterElements", 11, "y = x with y[.., indices[.., i, ..], ..] = (or +=) updates[.., i, ..] along axis; distinct indices, or reduction add, mul, max, min. Versions 11, 13, 16, 18.")
 }
 
 func opScatter() *Op {
@@ -70,7 +70,7 @@ func scatterElements(name string, since int, doc string) *Op {
 func opScatterND() *Op {
 	return &Op{
 		Name: "ScatterND", Since: 11,
-		Doc: "y = x with y[indices[i, :]] = (or +=) updates[i]; distinct indices, or reduction add. Versions 11, 13, 16, 18.",
+		Doc: "y = x with y[indices[i, :]] = (or +=) updates[i]; distinct indices, or reduction add, mul, max, min. Versions 11, 13, 16, 18.",
 		Infer: func(s *Site) ([]Fact, error) {
 			if _, err := scatterDepth(s); err != nil {
 				return nil, err
@@ -142,7 +142,10 @@ func scatterFlat(l *Lowering, size, tail int, index, updates prim.ID) (prim.ID, 
 	if d == prim.Bool {
 		x, updates = b.Cast(x, prim.I64), b.Cast(updates, prim.I64)
 	}
-	sum := b.Add(prim.ScatterAdd{Axis: 0, Size: size}, index, updates)
+	sum := prim.Invalid
+	if r := l.Node.Str("reduction", "none"); r == "add" || r == "none" {
+		sum = b.Add(prim.ScatterAdd{Axis: 0, Size: size}, index, updates)
+	}
 	switch r := l.Node.Str("reduction", "none"); r {
 	case "add":
 		x = b.Plus(x, sum)
@@ -151,10 +154,47 @@ func scatterFlat(l *Lowering, size, tail int, index, updates prim.ID) (prim.ID, 
 		hit := b.Add(prim.ScatterAdd{Axis: 0, Size: size}, index, one)
 		c := b.Type(x).DType
 		x = b.MapAs(c, c, prim.Op(prim.Select, prim.A(0), prim.A(1), prim.A(2)), hit, sum, x)
+	case "mul", "max", "min":
+		var err error
+		if x, err = scatterFold(l, r, x, index, updates); err != nil {
+			return prim.Invalid, err
+		}
 	default:
-		return prim.Invalid, l.Errorf("lower", "attribute \"reduction\": want none or add, got %q", r)
+		return prim.Invalid, l.Errorf("lower", "attribute \"reduction\": want none, add, mul, max or min, got %q", r)
 	}
 	return b.Reshape(b.Cast(x, d), shape...), nil
+}
+
+// maxScatterPairs bounds the pairs of position and update that scatterFold looks at.
+const maxScatterPairs = 1 << 26
+
+// scatterFold folds into every row of x [size, tail] the rows of updates [u, tail] whose index names it.
+func scatterFold(l *Lowering, fold string, x, index, updates prim.ID) (prim.ID, error) {
+	b := l.B
+	shape := b.Shape(x)
+	size, tail, u := shape[0], shape[1], b.Shape(index)[0]
+	if size > 0 && tail > 0 && u > maxScatterPairs/size/tail {
+		return prim.Invalid, l.Errorf("lower", "reduction %q: want at most %d pairs of position and update, got %d positions and %d updates", fold, maxScatterPairs, size*tail, u)
+	}
+	d := b.Type(x).DType
+	rows := prim.NewTensor(prim.Type{DType: prim.I64, Shape: []int{size, 1, 1}})
+	for i := range rows.I64 {
+		rows.I64[i] = int64(i)
+	}
+	op, join, neutral := prim.ReduceProd, prim.Mul, prim.L(1)
+	own := b.Reshape(x, size, 1, tail)
+	operands := []prim.ID{b.Reshape(updates, 1, u, tail), b.Cast(b.Const(rows), d), b.Cast(b.Reshape(index, 1, u, 1), d)}
+	if fold != "mul" {
+		op, join = prim.ReduceMax, prim.Max
+		if fold == "min" {
+			op, join = prim.ReduceMin, prim.Min
+		}
+		neutral = prim.A(3)
+		operands = append(operands, own)
+	}
+	hit := prim.Op(prim.Select, prim.Op(prim.Eq, prim.A(1), prim.A(2)), prim.A(0), neutral)
+	folded := b.Reduce(op, []int{1}, hit, operands...)
+	return b.Reshape(b.Map(prim.Op(join, prim.A(0), prim.A(1)), own, folded), size, tail), nil
 }
 
 // flatCoordinates turns rows of coordinates [rows, len(shape)] into row-major offsets [rows, 1].
