@@ -30,6 +30,10 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
+	p, err := engine.Simplify(p)
+	if err != nil {
+		return nil, fmt.Errorf("cpu: compile: %w", err)
+	}
 	x := &executable{b: b, k: b.kernels, team: newTeam(b.opt.Threads)}
 	kernels := make([]kernel, len(p.Nodes))
 	for i, n := range p.Nodes {

@@ -1,0 +1,280 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// network builds a training step: SGD with momentum 0.9 and rate 0.01 on cross-entropy.
+type network struct {
+	*prim.Builder
+	r      *rand.Rand
+	params []prim.ID
+	names  []string
+	init   map[string]*prim.Tensor
+}
+
+func newNetwork() *network {
+	return &network{Builder: prim.NewBuilder(), r: rand.New(rand.NewPCG(1, 2)), init: map[string]*prim.Tensor{}}
+}
+
+func (n *network) param(scale, shift float64, shape ...int) prim.ID {
+	name := fmt.Sprintf("p%d", len(n.params))
+	t := randomTensor(n.r, shape...)
+	for i := range t.F32 {
+		t.F32[i] = t.F32[i]*float32(scale) + float32(shift)
+	}
+	n.init[name] = t
+	id := n.Input(name, t.Type)
+	n.params, n.names = append(n.params, id), append(n.names, name)
+	return id
+}
+
+func (n *network) conv(x prim.ID, out, k, stride, groups int) prim.ID {
+	c := n.Shape(x)[1]
+	w := n.param(math.Sqrt(2/float64(k*k*c/groups)), 0, out, c/groups, k, k)
+	two := func(v int) []int { return []int{v, v} }
+	return n.Add(prim.Conv{Window: prim.Window{Strides: two(stride), Dilations: two(1), PadLo: two(k / 2), PadHi: two(k / 2)}, Groups: groups}, x, w)
+}
+
+func (n *network) norm(x prim.ID) prim.ID {
+	c := n.Shape(x)[1]
+	g, b := n.param(0, 1, 1, c, 1, 1), n.param(0, 0, 1, c, 1, 1)
+	d := n.Minus(x, n.Mean(x, 0, 2, 3))
+	v := n.Mean(n.Times(d, d), 0, 2, 3)
+	s := n.Map(prim.Op(prim.Rsqrt, prim.Op(prim.Add, prim.A(0), prim.L(1e-5))), v)
+	return n.Plus(n.Times(n.Times(d, s), g), b)
+}
+
+func (n *network) dense(x prim.ID, out int) prim.ID {
+	w := n.param(0.1, 0, n.Shape(x)[1], out)
+	return n.Plus(n.MatMul(x, w, false, false), n.param(0, 0, 1, out))
+}
+
+// step ends the program with loss and updates; labels are one-hot.
+func (n *network) step(logits prim.ID, labels *prim.Tensor) (*prim.Program, error) {
+	n.init["labels"] = labels
+	y := n.Input("labels", labels.Type)
+	loss := n.Scale(n.Reduce(prim.ReduceSum, []int{0, 1}, prim.Op(prim.Mul, prim.A(0), prim.A(1)), n.LogSoftmax(logits, 1), y), -1/float64(labels.Shape[0]))
+	loss = n.Reshape(loss)
+	grads, err := engine.Grad(n.Builder, loss, n.params)
+	if err != nil {
+		return nil, err
+	}
+	n.Output("loss", loss)
+	for i, p := range n.params {
+		m := n.names[i] + ".m"
+		n.init[m] = prim.NewTensor(n.Type(p))
+		v := n.Input(m, n.Type(p))
+		v = n.Map(prim.Op(prim.Add, prim.Op(prim.Mul, prim.A(0), prim.L(0.9)), prim.A(1)), v, grads[i])
+		n.Donate(m)
+		n.Donate(n.names[i])
+		n.Output(m, v)
+		n.Output(n.names[i], n.Map(prim.Op(prim.Sub, prim.A(0), prim.Op(prim.Mul, prim.A(1), prim.L(0.01))), p, v))
+	}
+	return n.Program()
+}
+
+func oneHot(r *rand.Rand, n, classes int) *prim.Tensor {
+	t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{n, classes}})
+	for i := range n {
+		t.F32[i*classes+r.IntN(classes)] = 1
+	}
+	return t
+}
+
+func resnet20(batch, width, blocks int) (*prim.Program, map[string]*prim.Tensor, error) {
+	n := newNetwork()
+	n.init["x"] = randomTensor(n.r, batch, 3, 32, 32)
+	x := n.Input("x", n.init["x"].Type)
+	x = n.Relu(n.norm(n.conv(x, width, 3, 1, 1)))
+	for stage := range 3 {
+		out := width << stage
+		for block := range blocks {
+			stride := 1
+			if stage > 0 && block == 0 {
+				stride = 2
+			}
+			y := n.Relu(n.norm(n.conv(x, out, 3, stride, 1)))
+			y = n.norm(n.conv(y, out, 3, 1, 1))
+			if stride > 1 {
+				x = n.norm(n.conv(x, out, 1, stride, 1))
+			}
+			x = n.Relu(n.Plus(y, x))
+		}
+	}
+	s := n.Shape(x)
+	x = n.Reshape(n.Mean(x, 2, 3), s[0], s[1])
+	p, err := n.step(n.dense(x, 10), oneHot(n.r, batch, 10))
+	return p, n.init, err
+}
+
+func mobile(batch int) (*prim.Program, map[string]*prim.Tensor, error) {
+	n := newNetwork()
+	n.init["x"] = randomTensor(n.r, batch, 3, 32, 32)
+	x := n.Input("x", n.init["x"].Type)
+	cbr := func(x prim.ID, out, k, stride, groups int) prim.ID {
+		return n.Clip(n.norm(n.conv(x, out, k, stride, groups)), 0, 6)
+	}
+	x = cbr(x, 32, 3, 1, 1)
+	for _, b := range [][2]int{{32, 1}, {32, 1}, {64, 2}, {64, 1}, {96, 2}, {96, 1}} {
+		m := 4 * n.Shape(x)[1]
+		y := cbr(cbr(x, m, 1, 1, 1), m, 3, b[1], m)
+		y = n.norm(n.conv(y, b[0], 1, 1, 1))
+		if b[1] == 1 && n.Shape(x)[1] == b[0] {
+			y = n.Plus(y, x)
+		}
+		x = y
+	}
+	s := n.Shape(x)
+	x = n.Reshape(n.Mean(x, 2, 3), s[0], s[1])
+	p, err := n.step(n.dense(x, 10), oneHot(n.r, batch, 10))
+	return p, n.init, err
+}
+
+// stepper runs steps of a program, feeding outputs back to the inputs of their names.
+type stepper struct {
+	p   *prim.Program
+	exe engine.Executable
+	in  []engine.Buffer
+}
+
+func newStepper(t testing.TB, b engine.Backend, p *prim.Program, init map[string]*prim.Tensor) *stepper {
+	t.Helper()
+	exe, err := b.Compile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stepper{p: p, exe: exe}
+	for _, in := range p.Inputs {
+		buf, err := b.Upload(init[in.Name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.in = append(s.in, buf)
+	}
+	return s
+}
+
+func (s *stepper) step(t testing.TB) float64 {
+	t.Helper()
+	out, err := s.exe.Run(s.in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := math.NaN()
+	for i, o := range s.p.Outputs {
+		if k := s.p.Input(o.Name); k >= 0 {
+			s.in[k] = out[i]
+			continue
+		}
+		v, err := out[i].Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss = v.Float(0)
+	}
+	return loss
+}
+
+func TestTrainingStepsAgree(t *testing.T) {
+	p, init, err := resnet20(6, 4, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []float64
+	backends(func(name string, b *Backend) {
+		s := newStepper(t, b, p, init)
+		again := newStepper(t, b, p, init)
+		for k := range 5 {
+			loss := s.step(t)
+			if want = append(want, loss); k >= len(want) {
+				t.Fatal("unreachable")
+			}
+			if math.Abs(loss-want[k]) > 1e-4*math.Abs(want[k]) {
+				t.Errorf("%s: step %d: want loss %g, got %g", name, k, want[k], loss)
+			}
+			if l := again.step(t); l != loss {
+				t.Errorf("%s: step %d: two runs differ: %g and %g", name, k, loss, l)
+			}
+		}
+		if want[4] >= want[0] {
+			t.Errorf("%s: want a falling loss, got %v", name, want[:5])
+		}
+	})
+}
+
+// profile adds up the time of kernels by name.
+type profile struct {
+	time  map[string]time.Duration
+	flops map[string]float64
+	bytes map[string]float64
+	calls map[string]int
+	steps int
+}
+
+func newProfile() *profile {
+	return &profile{map[string]time.Duration{}, map[string]float64{}, map[string]float64{}, map[string]int{}, 0}
+}
+
+func (p *profile) add(_ int, kernel string, start, end time.Time, flops, bytes float64) {
+	p.time[kernel] += end.Sub(start)
+	p.flops[kernel] += flops
+	p.bytes[kernel] += bytes
+	p.calls[kernel]++
+}
+
+func (p *profile) log(b *testing.B) {
+	var names []string
+	for n := range p.time {
+		names = append(names, n)
+	}
+	sort.Slice(names, func(i, j int) bool { return p.time[names[i]] > p.time[names[j]] })
+	for _, n := range names[:min(28, len(names))] {
+		s := p.time[n].Seconds()
+		b.Logf("%8.2f ms %4d calls %7.1f GFLOP/s %6.1f GB/s %s", 1e3*s/float64(p.steps), p.calls[n]/p.steps, p.flops[n]/s/1e9, p.bytes[n]/s/1e9, n)
+	}
+}
+
+// BenchmarkStep times whole training steps; with -v it prints where the time goes.
+func BenchmarkStep(b *testing.B) {
+	for _, w := range []struct {
+		name  string
+		build func() (*prim.Program, map[string]*prim.Tensor, error)
+	}{
+		{"resnet20", func() (*prim.Program, map[string]*prim.Tensor, error) { return resnet20(128, 16, 3) }},
+		{"mobilenet", func() (*prim.Program, map[string]*prim.Tensor, error) { return mobile(64) }},
+	} {
+		b.Run(w.name, func(b *testing.B) {
+			p, init, err := w.build()
+			if err != nil {
+				b.Fatal(err)
+			}
+			prof := newProfile()
+			opt := Options{}
+			if testing.Verbose() {
+				opt.Trace = prof.add
+			}
+			s := newStepper(b, New(opt), p, init)
+			best := math.Inf(1)
+			for b.Loop() {
+				start := time.Now()
+				s.step(b)
+				best = min(best, time.Since(start).Seconds())
+				prof.steps++
+			}
+			b.ReportMetric(1e3*best, "min-ms")
+			b.ReportMetric(float64(s.exe.Memory())/1e6, "arena-MB")
+			if testing.Verbose() {
+				prof.log(b)
+			}
+		})
+	}
+}
