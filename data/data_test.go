@@ -208,13 +208,36 @@ func TestFashionMNIST(t *testing.T) {
 	if n, m := set.Part("train").Len(), set.Part("test").Len(); n != 60000 || m != 10000 || len(set.Classes) != 10 {
 		t.Fatalf("want 60000 and 10000 samples of 10 classes, got %d, %d, %v", n, m, set.Classes)
 	}
-	limited := must[*Set](t)(Open("idx:"+dir, Options{Limit: 50}))
-	count := make([]int, 10)
-	for _, l := range limited.Part("test").Labels {
+}
+
+func TestLimitTakesFromEveryClass(t *testing.T) {
+	set := synthetic(t, SyntheticOptions{Classes: 4, Train: 40, Test: 8, Data: Options{Limit: 12}})
+	count := make([]int, 4)
+	for _, l := range set.Part("train").Labels {
 		count[l]++
 	}
-	if slices.Min(count) != 5 {
-		t.Errorf("want 5 of each class, got %v", count)
+	if set.Part("train").Len() != 12 || slices.Min(count) != 3 || set.Part("test").Len() != 8 {
+		t.Errorf("want 3 of each class and a small part left alone, got %v", count)
+	}
+	// The pixels move with the labels.
+	whole := synthetic(t, SyntheticOptions{Classes: 4, Train: 40, Test: 8})
+	a, b := make([]float32, 60), make([]float32, 60)
+	sorted := synthetic(t, SyntheticOptions{Classes: 4, Train: 40, Test: 8})
+	p := sorted.Part("train")
+	for i := range p.Labels {
+		p.Labels[i] = int64(i / 10)
+	}
+	p.limit(8)
+	for k, from := range []int{0, 1, 10, 11, 20, 21, 30, 31} {
+		if err := p.columns[0].read(k, a); err != nil {
+			t.Fatal(err)
+		}
+		if err := whole.Part("train").columns[0].read(from, b); err != nil {
+			t.Fatal(err)
+		}
+		if p.Labels[k] != int64(from/10) || !slices.Equal(a, b) {
+			t.Errorf("sample %d: want sample %d of the source", k, from)
+		}
 	}
 }
 

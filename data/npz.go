@@ -155,5 +155,11 @@ func npzField(a Array) (Field, column, error) {
 		f.DType, f.Image = prim.I64, false
 		return f, intColumn{d, size}, nil
 	}
-	return f, floatColumn{a.floats(), size}, nil
+	values := a.floats()
+	for i, v := range values {
+		if v-v != 0 {
+			return Field{}, nil, fmt.Errorf("sample %d: want finite numbers, got %v", i/size, v)
+		}
+	}
+	return f, floatColumn{values, size}, nil
 }

@@ -166,6 +166,7 @@ func TestNPZFolderAndFaults(t *testing.T) {
 		"want 0 to":          {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, -1}}},
 		"below 1048576":      {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, 1 << 40}}},
 		"first axis":         {{Name: "x", Shape: []int{}, Data: []float32{1}}},
+		"sample 1: want fin": {{Name: "x", Shape: []int{2, 2}, Data: []float64{0, 1, 2, math.NaN()}}},
 		"want 2 samples":     {x, {Name: "y", Shape: []int{1}, Data: []float32{1}}},
 	} {
 		writeNPZ(t, file, arrays...)

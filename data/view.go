@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/entangle-nas/entangle/internal/rng"
 )
@@ -95,6 +97,20 @@ func (v View) Split(seed uint64, shares ...Share) ([]View, error) {
 		if len(out[i].Index) == 0 {
 			return nil, fmt.Errorf("data: split %q: fraction %v of %d samples is none", out[i].Name, shares[i].Fraction, v.Len())
 		}
+	}
+	return out, nil
+}
+
+// ParseShares reads a list such as "weights=0.4,alpha=0.4,val=0.2".
+func ParseShares(text string) ([]Share, error) {
+	var out []Share
+	for _, item := range strings.Split(text, ",") {
+		name, fraction, ok := strings.Cut(strings.TrimSpace(item), "=")
+		v, err := strconv.ParseFloat(strings.TrimSpace(fraction), 64)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("data: split: want NAME=FRACTION with commas between, got %q", item)
+		}
+		out = append(out, Share{strings.TrimSpace(name), v})
 	}
 	return out, nil
 }

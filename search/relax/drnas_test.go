@@ -47,7 +47,7 @@ func TestDirichletMoments(t *testing.T) {
 // compares it with the derivative of E[g(w)], known in closed form:
 // E[w_i] = c_i/s and E[w_i w_j] = c_i (c_j + [i=j]) / (s(s+1)).
 func TestPathwiseGradient(t *testing.T) {
-	const n = 200000
+	const n = 50000
 	lin := []float64{1, -2, 0.5}
 	q := [3][3]float64{{1, 0.5, -0.3}, {0.5, -2, 0.8}, {-0.3, 0.8, 3}}
 	expected := func(alpha []float64) float64 {
@@ -86,7 +86,7 @@ func TestPathwiseGradient(t *testing.T) {
 		want := differences(alpha, expected)
 		for i := range want {
 			deviation := math.Sqrt((square[i] - sum[i]*sum[i]) / n)
-			if math.Abs(sum[i]-want[i]) > 5*deviation || deviation > 0.02 {
+			if math.Abs(sum[i]-want[i]) > 5*deviation || deviation > 0.04 {
 				t.Errorf("alpha %v, entry %d: want %v, got %v ± %v", alpha, i, want[i], sum[i], deviation)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 // lowerIncomplete returns the distribution function of Gamma(a, 1) at z by
 // Simpson's rule, after a substitution without a pole: u = t^a for a ≤ 1, u⁴ = t above.
 func lowerIncomplete(a, z float64) float64 {
-	const n = 100000
+	const n = 10000
 	top := math.Pow(z, a)
 	f := func(u float64) float64 { return math.Exp(-math.Pow(u, 1/a)) / a }
 	if a > 1 {
