@@ -68,8 +68,8 @@ func transposeWindow(s *Site) (window, error) {
 		if len(v) == 0 {
 			v = slices.Repeat([]int{a.def}, a.count)
 		}
-		if len(v) != a.count || slices.Min(v) < a.least {
-			return w, s.Errorf("infer", "attribute %q: want %d entries ≥ %d, got %v", a.name, a.count, a.least, v)
+		if len(v) != a.count || slices.Min(v) < a.least || slices.Max(v) > maxWindow {
+			return w, s.Errorf("infer", "attribute %q: want %d entries from %d to %d, got %v", a.name, a.count, a.least, maxWindow, v)
 		}
 		*a.to = v
 	}
@@ -77,7 +77,7 @@ func transposeWindow(s *Site) (window, error) {
 	if len(shape) == n+2 {
 		shape = shape[2:]
 	}
-	if len(shape) != 0 && len(shape) != n {
+	if len(shape) != 0 && (len(shape) != n || slices.Max(shape) > 1<<31) {
 		return w, s.Errorf("infer", "attribute \"output_shape\": want %d sizes, got %v", n, shape)
 	}
 	auto := s.Node.Str("auto_pad", "NOTSET")

@@ -119,12 +119,23 @@ func opAveragePool() *Op {
 		func(l *Lowering, w window, p prim.Pool) []prim.ID {
 			b, x := l.B, l.In[0]
 			y := b.Add(prim.SumPool{Pool: p}, x)
-			counts := w.counts(b.Shape(x)[2:], l.Node.Int("count_include_pad", 0) != 0)
-			n := counts.F64[0]
-			if !slices.ContainsFunc(counts.F64, func(v float64) bool { return v != n }) {
-				return one(b.Map(prim.Op(prim.Div, prim.A(0), prim.L(n)), y))
+			if y == prim.Invalid {
+				return one(y)
 			}
-			return one(b.Over(y, b.Const(counts.Cast(b.Type(x).DType))))
+			shape, in := b.Shape(x), []prim.ID{y}
+			n, count := 1.0, prim.L(1)
+			for i := range w.kernel {
+				c := w.counts(i, shape[i+2], l.Node.Int("count_include_pad", 0) != 0)
+				if slices.Min(c) == slices.Max(c) {
+					n *= c[0]
+					continue
+				}
+				along := slices.Repeat([]int{1}, len(shape))
+				along[i+2] = len(c)
+				count = prim.Op(prim.Mul, count, prim.A(len(in)))
+				in = append(in, b.Const(prim.F64Tensor(c, along...).Cast(b.Type(x).DType)))
+			}
+			return one(b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Mul, count, prim.L(n))), in...))
 		})
 }
 

@@ -14,6 +14,9 @@ type window struct {
 	out                                []int // output sizes, -1 where the input size is unknown
 }
 
+// maxWindow bounds kernels, strides, dilations and pads, so that their products cannot overflow.
+const maxWindow = 1 << 24
+
 // window reads the attributes for spatial sizes in (-1 unknown) and a kernel (-1 unknown).
 func (s *Site) window(in, kernel []int, ceil bool) (window, error) {
 	n := len(in)
@@ -30,8 +33,8 @@ func (s *Site) window(in, kernel []int, ceil bool) (window, error) {
 			return nil, s.Errorf("infer", "attribute %q: want %d entries, got %v", name, count, v)
 		}
 		for _, x := range v {
-			if x < least {
-				return nil, s.Errorf("infer", "attribute %q: want entries ≥ %d, got %v", name, least, v)
+			if x < least || x > maxWindow {
+				return nil, s.Errorf("infer", "attribute %q: want entries from %d to %d, got %v", name, least, maxWindow, v)
 			}
 		}
 		return v, nil
@@ -50,8 +53,8 @@ func (s *Site) window(in, kernel []int, ceil bool) (window, error) {
 	auto := s.Node.Str("auto_pad", "NOTSET")
 	w.lo, w.hi = slices.Clone(pads[:n]), slices.Clone(pads[n:])
 	for i := range n {
-		if kernel[i] == 0 {
-			return w, s.Errorf("infer", "kernel_shape: want sizes ≥ 1, got %v", kernel)
+		if kernel[i] == 0 || kernel[i] > maxWindow {
+			return w, s.Errorf("infer", "kernel_shape: want sizes from 1 to %d, got %v", maxWindow, kernel)
 		}
 		o, err := w.resolve(s, auto, i, in[i], ceil)
 		if err != nil {
@@ -117,31 +120,22 @@ func (w window) geometry(in []int) prim.Window {
 	return prim.Window{Strides: w.strides, Dilations: w.dilations, PadLo: w.lo, PadHi: hi}
 }
 
-// counts returns, as [1, 1, O…], how many positions of each window lie on the
-// input (or on its declared padding when padded), at least 1.
-func (w window) counts(in []int, padded bool) *prim.Tensor {
-	shape := append([]int{1, 1}, w.out...)
-	t := prim.NewTensor(prim.Type{DType: prim.F64, Shape: shape})
-	for k := range t.F64 {
-		n, rest := 1, k
-		for i := len(in) - 1; i >= 0; i-- {
-			o := rest % w.out[i]
-			rest /= w.out[i]
-			low, high := 0, in[i]
-			if padded {
-				low, high = -w.lo[i], in[i]+w.hi[i]
-			}
-			c := 0
-			for j := range w.kernel[i] {
-				if p := o*w.strides[i] + j*w.dilations[i] - w.lo[i]; p >= low && p < high {
-					c++
-				}
-			}
-			n *= c
-		}
-		t.F64[k] = float64(max(n, 1))
+// counts returns, for output positions along spatial axis i of size in, how many
+// positions of the window lie on the input (or, when padded, on its declared
+// padding too), at least 1. The count of a window is the product over the axes.
+func (w window) counts(i, in int, padded bool) []float64 {
+	low, high := 0, in
+	if padded {
+		low, high = -w.lo[i], in+w.hi[i]
 	}
-	return t
+	out := make([]float64, w.out[i])
+	for o := range out {
+		at := o*w.strides[i] - w.lo[i]
+		first := max(-floorDiv(at-low, w.dilations[i]), 0)
+		last := min(floorDiv(high-1-at, w.dilations[i]), w.kernel[i]-1)
+		out[o] = float64(max(last-first+1, 1))
+	}
+	return out
 }
 
 // axes pins or carries the spatial axes of input 0 and output 0, which start at axis 2.
