@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// Limits of Simplify.
+const (
+	maxFused     = 12   // operands of a merged expression
+	maxInstrs    = 64   // instructions of a merged expression
+	maxFold      = 4096 // elements of a result that constant folding may make
+	maxRounds    = 32
+	maxSplatScan = 1 << 22
+)
+
+// Simplify returns an equivalent, cheaper program with the same inputs and
+// outputs: constants folded, common subexpressions shared, dead nodes and nodes
+// that change nothing removed, and elementwise chains merged into the Map or
+// Reduce that consumes them. An elementwise producer is merged only if it has
+// one consumer and that consumer's domain, or if it merely copies, casts or
+// broadcasts; never across a change of precision.
+//
+// The result must not be differentiated: StopGrad is gone.
+func Simplify(p *prim.Program) (*prim.Program, error) {
+	if err := p.Validate(); err != nil {
+		return nil, fmt.Errorf("engine: simplify: %w", err)
+	}
+	before := ""
+	for range maxRounds {
+		r := rewriter{old: p, uses: useCounts(p), seen: map[string]prim.ID{}, splats: map[*prim.Tensor]splat{}}
+		next, err := r.rewrite()
+		if err != nil {
+			return nil, fmt.Errorf("engine: simplify: %w", err)
+		}
+		p = sweep(next)
+		after := shape(p)
+		if after == before {
+			break
+		}
+		before = after
+	}
+	return p, nil
+}
+
+// shape is a print of the program that tells whether a round changed anything.
+func shape(p *prim.Program) string {
+	n, in := 0, 0
+	for _, node := range p.Nodes {
+		in += len(node.In)
+		n += len(expression(node.Prim))
+	}
+	return fmt.Sprint(len(p.Nodes), in, n)
+}
+
+func expression(p prim.Prim) prim.Expr {
+	switch p := p.(type) {
+	case prim.Map:
+		return p.Expr
+	case prim.Reduce:
+		return p.Expr
+	}
+	return nil
+}
+
+// useCounts counts, per node, the nodes and outputs that read it.
+func useCounts(p *prim.Program) []int {
+	uses := make([]int, len(p.Nodes))
+	for _, n := range p.Nodes {
+		for k, id := range n.In {
+			if !slices.Contains(n.In[:k], id) {
+				uses[id]++
+			}
+		}
+	}
+	for _, o := range p.Outputs {
+		uses[o.ID]++
+	}
+	return uses
+}
+
+// sweep drops the nodes that no output needs; inputs stay.
+func sweep(p *prim.Program) *prim.Program {
+	live := make([]bool, len(p.Nodes))
+	for _, in := range p.Inputs {
+		live[in.ID] = true
+	}
+	for _, o := range p.Outputs {
+		live[o.ID] = true
+	}
+	for i := len(p.Nodes) - 1; i >= 0; i-- {
+		if live[i] {
+			for _, in := range p.Nodes[i].In {
+				live[in] = true
+			}
+		}
+	}
+	at := make([]prim.ID, len(p.Nodes))
+	q := &prim.Program{Inputs: slices.Clone(p.Inputs), Outputs: slices.Clone(p.Outputs)}
+	for i, n := range p.Nodes {
+		if !live[i] {
+			continue
+		}
+		at[i] = prim.ID(len(q.Nodes))
+		in := make([]prim.ID, len(n.In))
+		for k, id := range n.In {
+			in[k] = at[id]
+		}
+		q.Nodes = append(q.Nodes, prim.Node{Prim: n.Prim, In: in, Type: n.Type})
+	}
+	for i := range q.Inputs {
+		q.Inputs[i].ID = at[q.Inputs[i].ID]
+	}
+	for i := range q.Outputs {
+		q.Outputs[i].ID = at[q.Outputs[i].ID]
+	}
+	return q
+}
+
+// rewriter copies one program node by node and applies local rules.
+type rewriter struct {
+	old    *prim.Program
+	uses   []int // of old nodes
+	out    prim.Program
+	single []bool // per new node: the old node had one use, so it may be merged
+	seen   map[string]prim.ID
+	splats map[*prim.Tensor]splat
+}
+
+type splat struct {
+	value float64
+	ok    bool
+}
+
+func (r *rewriter) rewrite() (*prim.Program, error) {
+	at := make([]prim.ID, len(r.old.Nodes))
+	for i, n := range r.old.Nodes {
+		if n.Prim == nil {
+			at[i] = r.append(n, false)
+			continue
+		}
+		in := make([]prim.ID, len(n.In))
+		for k, id := range n.In {
+			in[k] = at[id]
+		}
+		id, err := r.add(n.Prim, in, n.Type, r.uses[i] == 1)
+		if err != nil {
+			return nil, fmt.Errorf("node %d (%s): %w", i, n.Prim.Name(), err)
+		}
+		at[i] = id
+	}
+	for _, in := range r.old.Inputs {
+		in.ID = at[in.ID]
+		r.out.Inputs = append(r.out.Inputs, in)
+	}
+	for _, o := range r.old.Outputs {
+		o.ID = at[o.ID]
+		r.out.Outputs = append(r.out.Outputs, o)
+	}
+	return &r.out, nil
+}
+
+func (r *rewriter) append(n prim.Node, single bool) prim.ID {
+	r.out.Nodes = append(r.out.Nodes, n)
+	r.single = append(r.single, single)
+	return prim.ID(len(r.out.Nodes) - 1)
+}
+
+func (r *rewriter) typ(id prim.ID) prim.Type { return r.out.Nodes[id].Type }
+
+// add appends the node or finds a value that equals it.
+func (r *rewriter) add(p prim.Prim, in []prim.ID, t prim.Type, single bool) (prim.ID, error) {
+	p, in = r.merge(p, in)
+	if id := r.trivial(p, in, t); id != prim.Invalid {
+		r.single[id] = false
+		return id, nil
+	}
+	c, err := r.fold(p, in, t)
+	if err != nil {
+		return prim.Invalid, err
+	}
+	if c != nil {
+		p, in = prim.Const{Value: c}, nil
+	}
+	key := fmt.Sprintf("%T%+v%v%s", p, p, in, t)
+	if k, ok := p.(prim.Const); ok {
+		key = constKey(k.Value)
+	}
+	if id, ok := r.seen[key]; ok {
+		r.single[id] = false
+		return id, nil
+	}
+	id := r.append(prim.Node{Prim: p, In: in, Type: t}, single)
+	r.seen[key] = id
+	return id, nil
+}
+
+// constKey identifies a constant by its contents when small, else by its storage.
+func constKey(t *prim.Tensor) string {
+	if t.Len() > 64 {
+		return fmt.Sprintf("const %p", t)
+	}
+	key := "const " + t.Type.String()
+	for i := range t.Len() {
+		if t.DType.Float() {
+			key += fmt.Sprintf(" %x", math.Float64bits(t.Float(i)))
+		} else {
+			key += fmt.Sprintf(" %d", t.Int(i))
+		}
+	}
+	return key
+}
+
+// fold computes the node when all operands are constants and the result is
+// small, or is a constant under another shape.
+func (r *rewriter) fold(p prim.Prim, in []prim.ID, t prim.Type) (*prim.Tensor, error) {
+	if _, ok := p.(prim.Const); ok {
+		return nil, nil
+	}
+	args := make([]*prim.Tensor, len(in))
+	for k, id := range in {
+		c, ok := r.out.Nodes[id].Prim.(prim.Const)
+		if !ok {
+			return nil, nil
+		}
+		args[k] = c.Value
+	}
+	if _, ok := p.(prim.Reshape); ok {
+		v := *args[0]
+		v.Type = prim.Type{DType: t.DType, Shape: slices.Clone(t.Shape)}
+		return &v, nil
+	}
+	if len(in) == 0 || t.Len() > maxFold {
+		return nil, nil
+	}
+	for k, a := range args {
+		if a.Len() > 64*maxFold {
+			return nil, nil
+		}
+		args[k] = a.Cast(prim.Storage(a.Type).DType)
+	}
+	v, err := p.Eval(args, t)
+	if err != nil {
+		return nil, err
+	}
+	return v.Cast(t.DType), nil
+}
+
+// trivial returns an existing value equal to the node, Invalid when there is none.
+func (r *rewriter) trivial(p prim.Prim, in []prim.ID, t prim.Type) prim.ID {
+	if len(in) != 1 || !r.typ(in[0]).Equal(t) {
+		return prim.Invalid
+	}
+	same := false
+	switch p := p.(type) {
+	case prim.Map:
+		e := p.Expr
+		same = len(e) == 1 && e[0].Code == prim.Arg && (p.Compute == t.DType || t.DType == prim.Bool || p.Compute == prim.F64 && t.DType == prim.F32)
+	case prim.Reduce:
+		e := p.Expr
+		same = len(e) == 1 && e[0].Code == prim.Arg
+		for _, a := range p.Axes {
+			same = same && p.Shape[a] == 1
+		}
+	case prim.StopGrad, prim.Reshape, prim.Slice, prim.Pad, prim.Concat:
+		same = true
+	case prim.Reverse:
+		same = true
+		for _, a := range p.Axes {
+			same = same && t.Shape[a] == 1
+		}
+	case prim.Transpose:
+		same = slices.IsSorted(p.Perm)
+	}
+	if !same {
+		return prim.Invalid
+	}
+	return in[0]
+}
