@@ -49,7 +49,8 @@ func CreateLog(path string) (*Log, error) {
 }
 
 // ResumeLog continues a log at the size that Log.Size returned when the
-// checkpoint was taken; what was written later is dropped.
+// checkpoint was taken, or at any size up to the file's: what was written later
+// is dropped, and so is a line without its end, as a killed run leaves it.
 func ResumeLog(path string, size int64) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
@@ -58,6 +59,9 @@ func ResumeLog(path string, size int64) (*Log, error) {
 	info, err := f.Stat()
 	if err == nil && (size < 0 || info.Size() < size) {
 		err = fmt.Errorf("%s: want at least %d bytes, got %d", path, size, info.Size())
+	}
+	if err == nil {
+		size, err = wholeLines(f, size)
 	}
 	if err == nil {
 		err = f.Truncate(size)
@@ -70,6 +74,22 @@ func ResumeLog(path string, size int64) (*Log, error) {
 		return nil, fmt.Errorf("report: log: %w", err)
 	}
 	return &Log{f, size}, nil
+}
+
+// wholeLines returns the bytes up to the last line end within the first size.
+func wholeLines(f io.ReaderAt, size int64) (int64, error) {
+	buf := make([]byte, 1<<12)
+	for end := size; end > 0; {
+		n := min(int64(len(buf)), end)
+		if _, err := f.ReadAt(buf[:n], end-n); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
+			return end - n + int64(i) + 1, nil
+		}
+		end -= n
+	}
+	return 0, nil
 }
 
 // Write appends one record and sets its version.

@@ -95,6 +95,45 @@ func TestResumeDropsWhatCameLater(t *testing.T) {
 	}
 }
 
+func TestResumeDropsAHalfLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	whole := `{"v":1,"kind":"step","step":1,"epoch":0}` + "\n"
+	for _, half := range []string{"", `{"v":1,"ki`, strings.Repeat("x", 9000)} {
+		if err := os.WriteFile(path, []byte(whole+half), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		l, err := ResumeLog(path, int64(len(whole+half)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeAll(t, l, []Record{{Kind: "step", Step: 2}})
+		l.Close()
+		text, _ := os.ReadFile(path)
+		if got, err := ReadLog(bytes.NewReader(text)); err != nil || len(got) != 2 || got[1].Step != 2 {
+			t.Errorf("half line of %d bytes: want 2 records, got %v, %v", len(half), got, err)
+		}
+	}
+}
+
+func TestPlotsSeparateStagesAndDropRepeats(t *testing.T) {
+	rec := func(stage, kind string, step int, loss float64) Record {
+		return Record{Kind: kind, Step: step, Text: map[string]string{"stage": stage}, Values: Values{"loss": Number(loss), "lr": 0, "seconds": 1}}
+	}
+	plots := Plots([]Record{
+		rec("search", "step", 1, 9), rec("search", "step", 2, 8), rec("search", "eval", 2, 7), rec("search", "step", 3, 6.5),
+		rec("search", "step", 2, 6), rec("search", "eval", 2, 5.5), // resumed at step 2
+		rec("tune", "step", 1, 4),
+	})
+	want := []Plot{{"loss", []Series{
+		{"search", []float64{1, 2}, []float64{9, 6}},
+		{"search eval", []float64{2}, []float64{5.5}},
+		{"tune", []float64{1}, []float64{4}},
+	}}}
+	if !reflect.DeepEqual(plots, want) {
+		t.Errorf("want %v, got %v", want, plots)
+	}
+}
+
 func TestReadLogFaults(t *testing.T) {
 	good := `{"v":1,"kind":"step","step":1,"epoch":0}` + "\n"
 	if got, err := ReadLog(strings.NewReader(good + good[:20])); err != nil || len(got) != 1 {

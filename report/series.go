@@ -20,22 +20,33 @@ type Plot struct {
 	Series []Series
 }
 
+// unplotted are values that say when, not what.
+var unplotted = []string{"seconds", "epochs"}
+
 // Plots groups the values of all records: "loss/train" and "loss/val" share the
-// plot "loss"; a name without a slash has a plot of its own. Plots and curves
-// stand in the order in which they first appear, names within a record sorted.
+// plot "loss"; a name without a slash has a plot of its own. Within a plot the
+// records of each stage (Text["stage"]) and of each kind but "step" make curves of
+// their own. Plots and curves stand in the order in which they first appear, names
+// within a record sorted. Curves that are 0 throughout are left out, and so are
+// records that a resumed run repeated (Latest).
 func Plots(records []Record) []Plot {
 	var plots []Plot
+	type curve struct{ plot, name string }
 	type place struct{ plot, series int }
-	at := map[string]place{}
+	at := map[curve]place{}
 	plotAt := map[string]int{}
-	for _, r := range records {
+	for _, r := range Latest(records) {
 		for _, key := range sortedKeys(r.Values) {
-			p, ok := at[key]
+			if slices.Contains(unplotted, key) {
+				continue
+			}
+			title, name, _ := strings.Cut(key, "/")
+			c := curve{title, curveName(r, name)}
+			if c.name == "" {
+				c.name = key
+			}
+			p, ok := at[c]
 			if !ok {
-				title, name, found := strings.Cut(key, "/")
-				if !found {
-					name = key
-				}
 				k, known := plotAt[title]
 				if !known {
 					k = len(plots)
@@ -43,15 +54,47 @@ func Plots(records []Record) []Plot {
 					plots = append(plots, Plot{Title: title})
 				}
 				p = place{k, len(plots[k].Series)}
-				at[key] = p
-				plots[k].Series = append(plots[k].Series, Series{Name: name})
+				at[c] = p
+				plots[k].Series = append(plots[k].Series, Series{Name: c.name})
 			}
 			s := &plots[p.plot].Series[p.series]
 			s.X = append(s.X, float64(r.Step))
 			s.Y = append(s.Y, float64(r.Values[key]))
 		}
 	}
-	return plots
+	for i := range plots {
+		plots[i].Series = slices.DeleteFunc(plots[i].Series, func(s Series) bool {
+			return !slices.ContainsFunc(s.Y, func(v float64) bool { return v != 0 })
+		})
+	}
+	return slices.DeleteFunc(plots, func(p Plot) bool { return len(p.Series) == 0 })
+}
+
+// curveName joins the stage, the name after the slash, and the kind unless "step".
+func curveName(r Record, name string) string {
+	parts := []string{r.Text["stage"], name}
+	if r.Kind != "step" {
+		parts = append(parts, r.Kind)
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+}
+
+// Latest drops the records that a resumed run wrote again: those at or after the
+// step of a later record of the same stage and kind.
+func Latest(records []Record) []Record {
+	type stream struct{ stage, kind string }
+	first := map[stream]int{}
+	var out []Record
+	for _, r := range slices.Backward(records) {
+		k := stream{r.Text["stage"], r.Kind}
+		if step, ok := first[k]; ok && r.Step >= step {
+			continue
+		}
+		first[k] = r.Step
+		out = append(out, r)
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // Curves writes every record with values as comma-separated text: kind, step,

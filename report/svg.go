@@ -139,11 +139,12 @@ type history struct {
 	values    [][]float64
 }
 
-// histories collects the coefficients by dimension, in the order of appearance.
+// histories collects the coefficients by dimension, in the order of appearance,
+// without what a resumed run repeated.
 func histories(records []Record) []*history {
 	var out []*history
 	at := map[string]*history{}
-	for _, r := range records {
+	for _, r := range Latest(records) {
 		for _, c := range r.Coefficients {
 			h := at[c.Dimension]
 			if h == nil {
