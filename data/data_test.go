@@ -140,7 +140,7 @@ func TestOptionsThatDoNotFit(t *testing.T) {
 	for say, o := range map[string]Options{
 		"mean: want 1 or 1 values": {Mean: []float64{0, 0, 0}},
 		"std: value 0":             {Std: []float64{0}},
-		"resize":                   {Resize: [2]int{3, 3}},
+		"resize":                   {Resize: [2]int{3, 0}},
 		"scale":                    {Scale: "x"},
 		"layout":                   {Layout: "x"},
 		"limit":                    {Limit: -1},

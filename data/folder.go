@@ -212,12 +212,7 @@ func decodeImage(r io.Reader, channels, height, width int) ([]byte, error) {
 	if b.Empty() {
 		return nil, errors.New("want an image with pixels, got an empty one")
 	}
-	w, h := b.Dx(), b.Dy()
-	if w*height > h*width {
-		w = max((h*width+height/2)/height, 1)
-	} else {
-		h = max((w*height+width/2)/width, 1)
-	}
+	h, w := centred(b.Dy(), b.Dx(), height, width)
 	at := b.Min.Add(image.Pt((b.Dx()-w)/2, (b.Dy()-h)/2))
 	from := image.Rectangle{at, at.Add(image.Pt(w, h))}
 	rgba := image.NewRGBA(image.Rect(0, 0, width, height))

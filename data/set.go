@@ -34,8 +34,8 @@ type Options struct {
 	Mean, Std []float64
 	Scale     Scale
 	Layout    Layout
-	// Resize is height and width. folder: scales the shorter side, then cuts the
-	// centre. Other sources keep their size and refuse a different one.
+	// Resize is height and width: the largest centred rectangle of that aspect ratio
+	// is scaled. [0 0] keeps the size of the source.
 	Resize [2]int
 	// Channels of folder images: 3 (also for 0) or 1.
 	Channels int
@@ -138,7 +138,7 @@ func (s *Set) finish() error {
 			return fmt.Errorf("part %q: no samples", p.Name)
 		}
 	}
-	if err := s.checkOptions(); err != nil {
+	if err := errors.Join(s.checkOptions(), s.resize()); err != nil {
 		return err
 	}
 	if s.opts.Limit > 0 {
@@ -178,9 +178,6 @@ func (s *Set) checkOptions() error {
 			if v.have > 1 && v.have != c {
 				errs = append(errs, fmt.Errorf("%s: want 1 or %d values for %d channels, got %d", v.name, c, c, v.have))
 			}
-		}
-		if r := o.Resize; r != [2]int{} && (r[0] != f.Shape[1] || r[1] != f.Shape[2]) {
-			errs = append(errs, fmt.Errorf("resize: samples are %d×%d and this source does not resize, got %d×%d", f.Shape[1], f.Shape[2], r[0], r[1]))
 		}
 	}
 	return errors.Join(errs...)
