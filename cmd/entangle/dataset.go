@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// openPart opens --data and returns the part that --part names.
+func openPart(c *cli.Context) (*data.Part, error) {
+	o, err := dataOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	set, err := data.Open(c.String("data"), o)
+	if err != nil {
+		return nil, err
+	}
+	want := c.String("part")
+	if p := set.Part(want); p != nil {
+		return p, nil
+	}
+	var have []string
+	for _, p := range set.Parts {
+		have = append(have, p.Name)
+	}
+	return nil, usagef("--part: want one of %s, got %q", strings.Join(have, ", "), want)
+}
+
+// feeder brings the samples of a data set to a model's inputs.
+type feeder struct {
+	loader *data.Loader
+	inputs []ir.Value // one per field of the set
+	fixed  bool       // the model fixes its batch: the padded last batch goes in whole
+}
+
+// newFeeder matches the fields of the part's set with the model's inputs.
+func newFeeder(g *ir.Graph, p *data.Part, batch int) (*feeder, error) {
+	f := &feeder{}
+	feeds := runtimes.FeedNames(g)
+	fields := p.All().Set().Fields
+	if len(feeds) != len(fields) {
+		return nil, fmt.Errorf("data: want %d inputs %q, got %d fields", len(feeds), feeds, len(fields))
+	}
+	for _, field := range fields {
+		name := field.Name
+		if name == "" && len(feeds) == 1 {
+			name = feeds[0]
+		}
+		v, ok := input(g, name)
+		if !ok {
+			return nil, fmt.Errorf("data: field %q: want one of the model's inputs %q", field.Name, feeds)
+		}
+		f.inputs = append(f.inputs, v)
+	}
+	if s := f.inputs[0].Type.Shape; len(s) > 0 && s[0].Known() {
+		batch, f.fixed = s[0].Size, true
+	}
+	var err error
+	f.loader, err = p.All().Loader(data.LoaderOptions{Batch: batch, Name: "measure"})
+	return f, err
+}
+
+func input(g *ir.Graph, name string) (ir.Value, bool) {
+	for _, v := range g.Inputs {
+		if v.Name == name {
+			return v, true
+		}
+	}
+	return ir.Value{}, false
+}
+
+// batches gives every sample once, in order.
+func (f *feeder) batches() iter.Seq2[exporter.Labelled, error] {
+	return func(yield func(exporter.Labelled, error) bool) {
+		defer f.loader.Close()
+		for {
+			b, err := f.loader.Next()
+			if err != nil {
+				yield(exporter.Labelled{}, err)
+				return
+			}
+			l, err := f.labelled(b)
+			if !yield(l, err) || err != nil || b.Last {
+				return
+			}
+		}
+	}
+}
+
+func (f *feeder) labelled(b *data.Batch) (exporter.Labelled, error) {
+	l := exporter.Labelled{Feed: exporter.Feed{}}
+	for i, t := range b.Inputs {
+		if !f.fixed {
+			t = head(t, b.Valid)
+		}
+		v := f.inputs[i]
+		x, err := ops.ModelTensor(v.Name, v.Type.Elem, t)
+		if err != nil {
+			return l, fmt.Errorf("data: input %q: %w", v.Name, err)
+		}
+		l.Feed[v.Name] = x
+	}
+	if b.Labels != nil {
+		l.Labels = b.Labels.I64[:b.Valid]
+	}
+	return l, nil
+}
+
+// head returns the first n rows of t.
+func head(t *prim.Tensor, n int) *prim.Tensor {
+	if n == t.Shape[0] {
+		return t
+	}
+	shape := append([]int{n}, t.Shape[1:]...)
+	size := prim.Prod(shape)
+	if t.DType == prim.I64 {
+		return prim.I64Tensor(t.I64[:size], shape...)
+	}
+	return prim.F32Tensor(t.F32[:size], shape...)
+}
+
+// feeds drops the labels.
+func feeds(in iter.Seq2[exporter.Labelled, error]) iter.Seq2[exporter.Feed, error] {
+	return func(yield func(exporter.Feed, error) bool) {
+		for l, err := range in {
+			if !yield(l.Feed, err) {
+				return
+			}
+		}
+	}
+}

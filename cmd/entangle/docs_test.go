@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+)
+
+const cliPage = "../../docs/cli.md"
+
+// TestDocsCLI holds docs/cli.md to the command tree; UPDATE_GOLDEN=1 rewrites it.
+func TestDocsCLI(t *testing.T) {
+	want := cliMarkdown()
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(cliPage, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(cliPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, got) {
+		t.Fatalf("%s is not what the command tree says: run make docs", cliPage)
+	}
+}
+
+func cliMarkdown() []byte {
+	e := &env{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}
+	app := e.app()
+	var b bytes.Buffer
+	b.WriteString("# Command line\n\nPrinted from the command tree by `make docs`.\n\n")
+	b.WriteString("Results go to stdout, logs and progress to stderr. With `--json` a result is one JSON value; the text form is for people and may change.\nOptions may stand before or after arguments; `--` ends them.\n\n## Exit codes\n\n| code | meaning |\n| ---: | --- |\n")
+	for _, d := range exitDocs {
+		fmt.Fprintf(&b, "| %d | %s |\n", d.code, d.meaning)
+	}
+	b.WriteString("\n## Job file\n\n`--job FILE` reads a YAML file with the options of the sections below. Unknown keys are errors that name file, line and column. Options on the command line win.\nA section that a command does not use is checked and left alone, so one file serves several commands.\n\n```yaml\nmodel: base.onnx\ndata:\n  data: idx:/usr/share/datasets/fashion-mnist\n  mean: [0.286]\n  std: [0.353]\ntrain:\n  epochs: 5\nsearch:\n  target: macs=0.5\n```\n\n`model` and `out` stand beside the sections.\n")
+	for _, s := range sections() {
+		fmt.Fprintf(&b, "\n### %s: %s\n\n", s.name, s.doc)
+		flagTable(&b, s.flags, true)
+	}
+	for _, c := range app.Commands {
+		fmt.Fprintf(&b, "\n## entangle %s\n\n%s.\n\n", c.Name, sentence(c.Usage))
+		fmt.Fprintf(&b, "    entangle %s\n\n", strings.TrimSpace(c.Name+" [OPTIONS] "+c.ArgsUsage))
+		if c.Description != "" {
+			b.WriteString(strings.ReplaceAll(c.Description, "\n", "  \n") + "\n\n")
+		}
+		flagTable(&b, c.Flags, false)
+	}
+	return b.Bytes()
+}
+
+func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func flagTable(b *bytes.Buffer, flags []cli.Flag, bare bool) {
+	b.WriteString("| option | default | meaning |\n| --- | --- | --- |\n")
+	for _, f := range flags {
+		d, ok := f.(cli.DocGenerationFlag)
+		if !ok {
+			continue
+		}
+		names := f.Names()
+		for i, n := range names {
+			dashes := "--"
+			if len(n) == 1 {
+				dashes = "-"
+			}
+			if bare {
+				dashes = ""
+			}
+			names[i] = "`" + dashes + n + "`"
+		}
+		def := d.GetDefaultText()
+		if !d.TakesValue() || def == `""` {
+			def = ""
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |\n", strings.Join(names, " "), strings.Trim(def, `"`), strings.ReplaceAll(d.GetUsage(), "|", "\\|"))
+	}
+}

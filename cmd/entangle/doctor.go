@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+)
+
+func (e *env) doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "doctor",
+		Usage:       "show what this program finds on this machine: processor, engines, runtimes, versions",
+		Description: "A runtime that is missing is no failure: the report says how to get it.",
+		Flags:       []cli.Flag{threadsFlag(), ortLibFlag(), jsonFlag()},
+		Action:      e.doctor,
+	}
+}
+
+type diagnosis struct {
+	Program  string           `json:"program"`
+	Go       string           `json:"go"`
+	System   string           `json:"system"`
+	Cgo      bool             `json:"cgo"`
+	Cores    int              `json:"cores"`
+	Features []string         `json:"cpu_features"`
+	Kernels  string           `json:"kernels"`
+	Runtimes []runtimeFinding `json:"runtimes"`
+}
+
+type runtimeFinding struct {
+	Name    string         `json:"name"`
+	Doc     string         `json:"doc"`
+	Found   bool           `json:"found"`
+	Info    *runtimes.Info `json:"info,omitempty"`
+	Missing string         `json:"missing,omitempty"` // why it was not found
+}
+
+func (e *env) doctor(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usagef("doctor: want no arguments, got %d", c.NArg())
+	}
+	n, err := threads(c)
+	if err != nil {
+		return err
+	}
+	d := diagnosis{Program: version(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cgo: cgo(), Cores: runtime.NumCPU(), Features: cpuFeatures(), Kernels: cpu.New(cpu.Options{Threads: n}).Describe()}
+	for _, k := range runtimeKinds() {
+		f := runtimeFinding{Name: k.name, Doc: k.doc}
+		info, err := k.open(e, n, c.String("ort-lib")).Describe()
+		var missing *runtimes.UnavailableError
+		switch {
+		case err == nil:
+			f.Found, f.Info = true, &info
+		case errors.As(err, &missing):
+			f.Missing = missing.Reason
+		default:
+			return err
+		}
+		d.Runtimes = append(d.Runtimes, f)
+	}
+	if c.Bool("json") {
+		return e.printJSON(d)
+	}
+	fmt.Fprintf(e.stdout, "entangle   %s\ngo         %s, %s, cgo %t\nprocessor  %d cores, %s\nengine     %s\n\n", d.Program, d.Go, d.System, d.Cgo, d.Cores, strings.Join(d.Features, " "), d.Kernels)
+	t := &table{}
+	t.add("runtime", "found", "")
+	for _, r := range d.Runtimes {
+		switch {
+		case r.Found && r.Info.Location != "":
+			t.add(r.Name, "yes", r.Info.Version+", "+r.Info.Location)
+		case r.Found:
+			t.add(r.Name, "yes", r.Info.Version)
+		default:
+			t.add(r.Name, "no", r.Missing)
+		}
+	}
+	return t.print(e.stdout)
+}
+
+// cgo reports whether the program was built with cgo.
+func cgo() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "CGO_ENABLED" {
+			return s.Value == "1"
+		}
+	}
+	return false
+}

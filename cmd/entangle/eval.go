@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+)
+
+func (e *env) evalCommand() *cli.Command {
+	flags := append(dataFlags(),
+		&cli.StringFlag{Name: "runtime", Usage: "what runs the model: " + runtimeNames(), Value: "cpu"},
+		&cli.Float64Flag{Name: "gate", Usage: "smallest top-1 accuracy, 0…1, that passes"},
+		threadsFlag(), ortLibFlag(), jobFlag(), jsonFlag())
+	return &cli.Command{
+		Name:        "eval",
+		Usage:       "measure a classifier on labelled data",
+		ArgsUsage:   "MODEL",
+		Description: "Below --gate the exit code is 6; the result is printed all the same.",
+		Flags:       flags,
+		Action:      e.eval,
+	}
+}
+
+type evaluation struct {
+	Model   string        `json:"model"`
+	Data    string        `json:"data"`
+	Part    string        `json:"part"`
+	Runtime runtimes.Info `json:"runtime"`
+	*exporter.Quality
+	Gate *float64 `json:"gate,omitempty"`
+	Pass bool     `json:"pass"`
+}
+
+func (e *env) eval(c *cli.Context) error {
+	j, err := applyJob(c)
+	if err != nil {
+		return err
+	}
+	path, err := oneModel(c, j)
+	if err != nil {
+		return err
+	}
+	if c.String("data") == "" {
+		return usagef("eval: want --data KIND:PATH, got none")
+	}
+	gate := c.Float64("gate")
+	if !(gate >= 0 && gate <= 1) {
+		return usagef("--gate: want a number from 0 to 1, got %v", gate)
+	}
+	rt, err := e.openRuntime(c, "runtime", c.String("runtime"))
+	if err != nil {
+		return err
+	}
+	part, err := openPart(c)
+	if err != nil {
+		return err
+	}
+	if part.Labels == nil {
+		return fmt.Errorf("eval: %s: part %q: want labels, got none", c.String("data"), part.Name)
+	}
+	m, err := loadModel(path)
+	if err != nil {
+		return err
+	}
+	info, err := rt.Describe()
+	if err != nil {
+		return err
+	}
+	src := m.source(rt.Name())
+	f, err := newFeeder(src.Model.Graph, part, c.Int("batch"))
+	if err != nil {
+		return err
+	}
+	e.debugf("eval: %d samples of part %q on %s", part.Len(), part.Name, info.Version)
+	q, err := exporter.MeasureQuality(c.Context, exporter.Subject{Source: src, Runtime: rt}, f.batches())
+	if err != nil {
+		return err
+	}
+	r := evaluation{Model: path, Data: c.String("data"), Part: part.Name, Runtime: info, Quality: q, Pass: q.Top1 >= gate}
+	if c.IsSet("gate") {
+		r.Gate = &gate
+	}
+	if c.Bool("json") {
+		err = e.printJSON(r)
+	} else {
+		_, err = fmt.Fprintf(e.stdout, "%s on %s (%s), %d samples, %s\ntop-1          %.4f\ntop-5          %.4f\ncross-entropy  %.4f\nseconds        %.2f\n",
+			r.Model, r.Data, r.Part, q.Samples, info.Version, q.Top1, q.Top5, q.CrossEntropy, q.Seconds)
+	}
+	if err == nil && !r.Pass {
+		err = &qualityError{"top-1 accuracy", gate, q.Top1}
+	}
+	return err
+}

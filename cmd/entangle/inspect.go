@@ -1,0 +1,341 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
+)
+
+func (e *env) inspectCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "inspect",
+		Usage:     "show what a model is made of, what it costs and what may change in it",
+		ArgsUsage: "MODEL",
+		Description: "The tables show the normal graph: local functions inlined, constants folded, dead nodes gone.\n" +
+			"MACs are counted for one sample. Per node, \"elastic\" names the groups whose units it gives birth to\n" +
+			"with the nodes that are cut together with it, \"pinned\" says why an axis of its weights must stay.",
+		Flags:  []cli.Flag{dimFlag(), jsonFlag()},
+		Action: e.inspect,
+	}
+}
+
+type inspection struct {
+	File        string           `json:"file"`
+	Bytes       int64            `json:"bytes"`
+	SHA256      string           `json:"sha256"`
+	IRVersion   int64            `json:"ir_version"`
+	Opsets      []inspectedOpset `json:"opsets"`
+	Producer    string           `json:"producer,omitempty"`
+	Inputs      []inspectedValue `json:"inputs"`
+	Outputs     []inspectedValue `json:"outputs"`
+	Operators   []inspectedOp    `json:"operators"` // of the file, by name
+	Parameters  int              `json:"parameters"`
+	WeightBytes int              `json:"weight_bytes"`
+	MACs        float64          `json:"macs"`
+	Unpriced    []string         `json:"unpriced,omitempty"` // nodes whose sizes are not all known
+	Nodes       []inspectedNode  `json:"nodes"`
+	SpaceError  string           `json:"space_error,omitempty"` // why nothing can be said of elasticity
+}
+
+type inspectedOpset struct {
+	Domain  string `json:"domain"`
+	Version int64  `json:"version"`
+}
+
+type inspectedValue struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+type inspectedOp struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+	Runs  bool   `json:"runs"` // the engines can run it
+}
+
+type inspectedNode struct {
+	Name       string         `json:"name"`
+	Op         string         `json:"op"`
+	Output     string         `json:"output"` // type of the first output
+	MACs       float64        `json:"macs"`
+	Parameters int            `json:"parameters"`
+	Elastic    []elasticGroup `json:"elastic,omitempty"`
+	Choices    []elasticDim   `json:"choices,omitempty"` // dimensions other than width
+	Pinned     []pinnedAxis   `json:"pinned,omitempty"`
+}
+
+// elasticGroup is a group that a node gives units to.
+type elasticGroup struct {
+	Group  string   `json:"group"`
+	Units  int      `json:"units"`
+	TiedTo []string `json:"tied_to,omitempty"` // the other nodes whose weights share the units
+}
+
+// elasticDim is a dimension of one node.
+type elasticDim struct {
+	Kind    string `json:"kind"`
+	Choices []int  `json:"choices"`
+}
+
+// pinnedAxis is an axis of a node's weight that must keep its size.
+type pinnedAxis struct {
+	Weight string `json:"weight"`
+	Axis   int    `json:"axis"`
+	Reason string `json:"reason"`
+}
+
+func (e *env) inspect(c *cli.Context) error {
+	path, err := oneModel(c, &job{})
+	if err != nil {
+		return err
+	}
+	dims, err := bindings(c, "dim")
+	if err != nil {
+		return err
+	}
+	m, err := loadModel(path)
+	if err != nil {
+		return err
+	}
+	f, err := m.facts(dims)
+	if err != nil {
+		return err
+	}
+	r, err := inspectModel(m, f)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(r)
+	}
+	return e.printInspection(r)
+}
+
+func inspectModel(m *model, f *ops.Facts) (*inspection, error) {
+	size, sum, err := fileDigest(m.path)
+	if err != nil {
+		return nil, err
+	}
+	r := &inspection{File: m.path, Bytes: size, SHA256: sum, IRVersion: m.raw.IRVersion, Producer: strings.TrimSpace(m.raw.ProducerName + " " + m.raw.ProducerVersion)}
+	for _, o := range m.raw.Opsets {
+		r.Opsets = append(r.Opsets, inspectedOpset{o.Domain, o.Version})
+	}
+	for _, v := range m.normal.Graph.Inputs {
+		if m.normal.Graph.Init(v.Name) == nil {
+			r.Inputs = append(r.Inputs, inspectedValue{v.Name, v.Type.String()})
+		}
+	}
+	for _, v := range m.normal.Graph.Outputs {
+		r.Outputs = append(r.Outputs, inspectedValue{v.Name, v.Type.String()})
+	}
+	r.Operators = operators(m.raw)
+	cost := ops.ModelCost(m.normal, f)
+	r.Parameters, r.WeightBytes, r.MACs = cost.Params, cost.Bytes, cost.MACs
+	for _, p := range cost.Nodes {
+		n := inspectedNode{Name: p.Node.Label(), Op: opName(p.Node), Output: f.Values[p.Node.Output(0)].Type.String(), MACs: p.MACs, Parameters: p.Params}
+		if !staticNode(f, p.Node) {
+			r.Unpriced = append(r.Unpriced, n.Name)
+		}
+		r.Nodes = append(r.Nodes, n)
+	}
+	an, err := space.Analyse(m.normal, f)
+	if err != nil {
+		r.SpaceError = err.Error()
+		return r, nil
+	}
+	r.elasticity(m.normal.Graph, an)
+	return r, nil
+}
+
+// operators counts the operators of the file, subgraphs included.
+func operators(m *ir.Model) []inspectedOp {
+	missing := map[string]bool{}
+	for _, o := range ops.Missing(m) {
+		missing[strings.TrimPrefix(o.Domain+"."+o.Name, ".")] = true
+	}
+	counts := map[string]int{}
+	ir.WalkNodes(m.Graph.Nodes, func(n *ir.Node) { counts[opName(n)]++ })
+	var out []inspectedOp
+	for name, n := range counts {
+		out = append(out, inspectedOp{Name: name, Count: n, Runs: !missing[name]})
+	}
+	slices.SortFunc(out, func(a, b inspectedOp) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func opName(n *ir.Node) string {
+	return strings.TrimPrefix(ir.NormalDomain(n.Domain)+"."+n.OpType, ".")
+}
+
+func staticNode(f *ops.Facts, n *ir.Node) bool {
+	for _, names := range [][]string{n.Inputs, n.Outputs} {
+		for _, v := range names {
+			if v != "" && !f.Values[v].Type.Static() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// elasticity adds, per node, the groups it gives birth to, its other dimensions
+// and the pins of its weights.
+func (r *inspection) elasticity(g *ir.Graph, an *space.Analysis) {
+	births := map[string][]elasticGroup{}
+	for _, grp := range an.Groups {
+		for _, label := range grp.Nodes {
+			eg := elasticGroup{Group: grp.Name, Units: grp.Size}
+			for _, other := range grp.Nodes {
+				if other != label {
+					eg.TiedTo = append(eg.TiedTo, other)
+				}
+			}
+			births[label] = append(births[label], eg)
+		}
+	}
+	dims, own := nodeDims(an)
+	byLabel := map[string]*ir.Node{}
+	for _, n := range g.Nodes {
+		byLabel[n.Label()] = n
+	}
+	for i := range r.Nodes {
+		n := &r.Nodes[i]
+		n.Elastic, n.Choices = births[n.Name], dims[n.Name]
+		for _, w := range byLabel[n.Name].Inputs {
+			for _, a := range sortedAxes(an.Pins[w]) {
+				if !own[w][a] {
+					n.Pinned = append(n.Pinned, pinnedAxis{w, a, an.Pins[w][a]})
+				}
+			}
+		}
+	}
+}
+
+// nodeDims returns the dimensions other than width that the model offers, by
+// node, and the axes that they make elastic, by value.
+func nodeDims(an *space.Analysis) (dims map[string][]elasticDim, own map[string]map[int]bool) {
+	dims, own = map[string][]elasticDim{}, map[string]map[int]bool{}
+	sp, err := space.New(an, space.Options{})
+	if err != nil {
+		return dims, own // nothing may change
+	}
+	effects, err := sp.Bind(an)
+	if err != nil {
+		panic("BUG: inspect: a new space does not bind: " + err.Error())
+	}
+	groups := map[string]bool{}
+	for _, g := range an.Groups {
+		groups["width:"+g.Name] = true
+	}
+	for i, d := range sp.Dims {
+		if groups[d.Name] {
+			continue
+		}
+		dims[d.Node] = append(dims[d.Node], elasticDim{d.Kind, d.Choices})
+		for _, x := range effects[i].Axes {
+			if own[x.Value] == nil {
+				own[x.Value] = map[int]bool{}
+			}
+			own[x.Value][x.Axis] = true
+		}
+	}
+	return dims, own
+}
+
+func sortedAxes(pins map[int]string) []int {
+	var out []int
+	for a := range pins {
+		out = append(out, a)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (e *env) printInspection(r *inspection) error {
+	fmt.Fprintf(e.stdout, "%s  %d bytes, IR version %d", r.File, r.Bytes, r.IRVersion)
+	for _, o := range r.Opsets {
+		name := o.Domain
+		if ir.NormalDomain(name) == "" {
+			name = "opset"
+		}
+		fmt.Fprintf(e.stdout, ", %s %d", name, o.Version)
+	}
+	if r.Producer != "" {
+		fmt.Fprintf(e.stdout, ", by %s", r.Producer)
+	}
+	fmt.Fprintln(e.stdout)
+	for _, v := range r.Inputs {
+		fmt.Fprintf(e.stdout, "input   %s  %s\n", v.Name, v.Type)
+	}
+	for _, v := range r.Outputs {
+		fmt.Fprintf(e.stdout, "output  %s  %s\n", v.Name, v.Type)
+	}
+	fmt.Fprintf(e.stdout, "parameters  %s (%d)\nMACs        %s (%.0f)\n\n", count(float64(r.Parameters)), r.Parameters, count(r.MACs), r.MACs)
+	t := &table{}
+	t.add("operator", ">count", "runs")
+	for _, o := range r.Operators {
+		runs := "yes"
+		if !o.Runs {
+			runs = "no"
+		}
+		t.add(o.Name, fmt.Sprint(o.Count), runs)
+	}
+	if err := t.print(e.stdout); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.stdout)
+	t = &table{}
+	t.add("node", "operator", "output", ">MACs", ">parameters", "elastic, tied to; pinned")
+	for _, n := range r.Nodes {
+		t.add(n.Name, n.Op, n.Output, number(n.MACs), number(float64(n.Parameters)), n.remark())
+	}
+	if err := t.print(e.stdout); err != nil {
+		return err
+	}
+	if len(r.Unpriced) > 0 {
+		e.logf("note: %d nodes have sizes that are not known and count no MACs; give --dim NAME=SIZE", len(r.Unpriced))
+	}
+	if r.SpaceError != "" {
+		e.logf("note: elasticity is not known: %s", r.SpaceError)
+	}
+	return nil
+}
+
+// number prints 0 as a dash.
+func number(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
+func (n inspectedNode) remark() string {
+	var parts []string
+	for _, g := range n.Elastic {
+		s := fmt.Sprintf("elastic: %d units", g.Units)
+		if len(g.TiedTo) > 0 {
+			s += " tied to " + shorten(g.TiedTo)
+		}
+		parts = append(parts, s)
+	}
+	for _, d := range n.Choices {
+		parts = append(parts, fmt.Sprintf("%s: %s", d.Kind, strings.Trim(fmt.Sprint(d.Choices), "[]")))
+	}
+	for _, p := range n.Pinned {
+		parts = append(parts, fmt.Sprintf("pinned: axis %d of %s: %s", p.Axis, p.Weight, p.Reason))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func shorten(names []string) string {
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+)
+
+func (e *env) verifyCommand() *cli.Command {
+	flags := append(dataFlags(),
+		&cli.StringFlag{Name: "runtime", Usage: "runtime under test: " + runtimeNames(), Value: runtimeKinds()[0].name},
+		&cli.StringFlag{Name: "against", Usage: "runtime that A runs on; with two models the one of --runtime", DefaultText: "cpu with one model"},
+		&cli.Float64Flag{Name: "abs", Usage: "absolute tolerance", Value: exporter.DefaultTolerance.Abs},
+		&cli.Float64Flag{Name: "rel", Usage: "tolerance relative to A's value", Value: exporter.DefaultTolerance.Rel},
+		&cli.BoolFlag{Name: "compare", Usage: "A and B are meant to differ: report differences, demand nothing of them"},
+		&cli.Float64Flag{Name: "min-agreement", Usage: "smallest top-1 agreement, 0…1, that passes"},
+		&cli.IntFlag{Name: "cases", Usage: "random batches when there is no --data", Value: 4},
+		&cli.IntFlag{Name: "latency", Usage: "timed runs of each side, taken turn by turn; 0: none", Value: 50},
+		&cli.IntFlag{Name: "latency-batch", Usage: "samples per timed run", Value: 1},
+		dimFlag(), seedFlag(), threadsFlag(), ortLibFlag(), jobFlag(), jsonFlag())
+	return &cli.Command{
+		Name:      "verify",
+		Usage:     "run a model on a real runtime and compare: with an engine of this program, or with another model",
+		ArgsUsage: "A [B]",
+		Description: "With one model, A on --against is the reference for A on --runtime. With two, A is the reference for B.\n" +
+			"Inputs are --data, or random. A difference beyond the tolerance ends with exit code 5; the result is printed all the same.",
+		Flags:  flags,
+		Action: e.verify,
+	}
+}
+
+func (e *env) verify(c *cli.Context) error {
+	j, err := applyJob(c)
+	if err != nil {
+		return err
+	}
+	paths := c.Args().Slice()
+	if len(paths) == 0 && j.model != "" {
+		paths = []string{j.model}
+	}
+	if len(paths) < 1 || len(paths) > 2 {
+		return usagef("verify: want one or two models, got %d", len(paths))
+	}
+	o, err := verifyOptions(c)
+	if err != nil {
+		return err
+	}
+	against := c.String("against")
+	switch {
+	case against != "":
+	case len(paths) == 2:
+		against = c.String("runtime")
+	default:
+		against = "cpu"
+	}
+	var sides [2]exporter.Subject
+	for i, name := range []string{against, c.String("runtime")} {
+		flag := []string{"against", "runtime"}[i]
+		if sides[i].Runtime, err = e.openRuntime(c, flag, name); err != nil {
+			return err
+		}
+		m, err := loadModel(paths[min(i, len(paths)-1)])
+		if err != nil {
+			return err
+		}
+		sides[i].Source = m.source(name)
+	}
+	if c.String("data") != "" {
+		part, err := openPart(c)
+		if err != nil {
+			return err
+		}
+		f, err := newFeeder(sides[0].Source.Model.Graph, part, c.Int("batch"))
+		if err != nil {
+			return err
+		}
+		o.Inputs = feeds(f.batches())
+	}
+	v, err := exporter.Verify(c.Context, sides[0], sides[1], o)
+	var mismatch *exporter.MismatchError
+	if err != nil && !errors.As(err, &mismatch) {
+		return err
+	}
+	var perr error
+	if c.Bool("json") {
+		perr = e.printJSON(v)
+	} else {
+		perr = e.printVerification(v)
+	}
+	return errors.Join(err, perr)
+}
+
+func verifyOptions(c *cli.Context) (exporter.VerifyOptions, error) {
+	o := exporter.VerifyOptions{
+		Cases:        c.Int("cases"),
+		Batch:        1,
+		Seed:         c.Uint64("seed"),
+		Tolerance:    exporter.Tolerance{Abs: c.Float64("abs"), Rel: c.Float64("rel")},
+		Informative:  c.Bool("compare"),
+		MinAgreement: c.Float64("min-agreement"),
+		Latency:      exporter.LatencyOptions{Batch: c.Int("latency-batch"), Warmup: min(c.Int("latency"), 5), Runs: c.Int("latency")},
+	}
+	var err error
+	if o.Dims, err = bindings(c, "dim"); err != nil {
+		return o, err
+	}
+	switch {
+	case !(o.Tolerance.Abs >= 0) || !(o.Tolerance.Rel >= 0) || o.Tolerance == (exporter.Tolerance{}):
+		err = usagef("--abs, --rel: want numbers of 0 or more, one of them above 0, got %v and %v", o.Tolerance.Abs, o.Tolerance.Rel)
+	case !(o.MinAgreement >= 0 && o.MinAgreement <= 1):
+		err = usagef("--min-agreement: want a number from 0 to 1, got %v", o.MinAgreement)
+	case o.Cases < 1 || o.Latency.Batch < 1 || o.Latency.Runs < 0:
+		err = usagef("--cases, --latency-batch, --latency: want at least 1, 1 and 0, got %d, %d and %d", o.Cases, o.Latency.Batch, o.Latency.Runs)
+	}
+	return o, err
+}
+
+func (e *env) printVerification(v *exporter.Verification) error {
+	side := func(what string, s exporter.Side) {
+		fmt.Fprintf(e.stdout, "%s  %s on %s%s\n", what, s.Model, s.Runtime.Version, threadsOf(s.Runtime))
+	}
+	side("reference", v.Reference)
+	side("candidate", v.Candidate)
+	inputs := "given"
+	if v.Random {
+		inputs = "random"
+	}
+	fmt.Fprintf(e.stdout, "inputs     %d %s samples in %d batches\n\n", v.Samples, inputs, v.Batches)
+	t := &table{}
+	t.add("output", "type", ">max |a−b|", ">max relative", ">max |a|", ">beyond", ">top-1 agreement")
+	for _, o := range v.Outputs {
+		agree := "-"
+		if o.Top1 != nil {
+			agree = fmt.Sprintf("%.4f", o.Top1.Agreement)
+		}
+		t.add(o.Name, o.Type, fmt.Sprintf("%.3g", o.MaxAbs), fmt.Sprintf("%.3g", o.MaxRel), fmt.Sprintf("%.3g", o.Peak), fmt.Sprintf("%d/%d", o.Exceeding, o.Elements), agree)
+	}
+	if err := t.print(e.stdout); err != nil {
+		return err
+	}
+	if l := v.Latency; l != nil {
+		fmt.Fprintln(e.stdout)
+		t := &table{}
+		t.add(fmt.Sprintf("latency, batch %d, %d runs", l.Batch, l.Runs), ">median ms", ">p10", ">p90")
+		for _, r := range []struct {
+			name string
+			l    exporter.Latency
+		}{{"reference", l.Reference}, {"candidate", l.Candidate}} {
+			t.add(r.name, fmt.Sprintf("%.3f", r.l.Median), fmt.Sprintf("%.3f", r.l.P10), fmt.Sprintf("%.3f", r.l.P90))
+		}
+		if err := t.print(e.stdout); err != nil {
+			return err
+		}
+	}
+	verdict := "equal within the tolerance"
+	switch {
+	case !v.Pass:
+		verdict = "different"
+	case v.Outputs[0].Exceeding > 0:
+		verdict = "compared"
+	}
+	_, err := fmt.Fprintf(e.stdout, "\n%s (|a−b| ≤ %g + %g·|a|)\n", verdict, v.Tolerance.Abs, v.Tolerance.Rel)
+	return err
+}
+
+func threadsOf(i runtimes.Info) string {
+	switch i.Threads {
+	case 0:
+		return ""
+	case 1:
+		return ", 1 thread"
+	}
+	return fmt.Sprintf(", %d threads", i.Threads)
+}
