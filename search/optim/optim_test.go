@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/internal/rng"
 )
 
@@ -122,7 +125,7 @@ var hypers = []struct {
 	{"adamw", Hyper{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-6, WeightDecay: 0.1}},
 }
 
-// TestProgramEqualsHost runs the primitives on the plain kernels beside the host version.
+// TestProgramEqualsHost runs the primitives on the oracle beside the host version.
 func TestProgramEqualsHost(t *testing.T) {
 	const n, count = 6, 12
 	for _, c := range hypers {
@@ -192,32 +195,94 @@ func TestProgramEqualsHost(t *testing.T) {
 	}
 }
 
-// evaluate runs a float64 program node by node on the plain kernels.
+// evaluate runs a program on the oracle.
 func evaluate(t *testing.T, p *prim.Program, in map[string]*prim.Tensor) map[string]*prim.Tensor {
 	t.Helper()
-	values := make([]*prim.Tensor, len(p.Nodes))
-	for _, i := range p.Inputs {
-		values[i.ID] = in[i.Name]
+	out, err := engine.RunHost(ref.New(), p, in)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, n := range p.Nodes {
-		if n.Prim == nil {
-			continue
-		}
-		var args []*prim.Tensor
-		for _, id := range n.In {
-			args = append(args, values[id])
-		}
-		v, err := n.Prim.Eval(args, n.Type)
+	return out
+}
+
+// TestFloat32StaysNearFloat64 takes many steps in float32 on the CPU engine, with
+// every old value donated, and compares with the host's float64.
+func TestFloat32StaysNearFloat64(t *testing.T) {
+	const n, count = 20, 400
+	for _, c := range hypers {
+		m, err := ByName(c.method)
 		if err != nil {
 			t.Fatal(err)
 		}
-		values[i] = v
+		typ := prim.Type{DType: prim.F32, Shape: []int{n}}
+		b := prim.NewBuilder()
+		args := Args{Param: b.Input("p", typ), Grad: b.Input("g", typ), LR: b.Input("lr", prim.Type{DType: prim.F32})}
+		b.Donate("p")
+		for _, s := range m.State(c.h) {
+			args.State = append(args.State, b.Input(s.Name, s.Type(typ)))
+			b.Donate(s.Name)
+		}
+		res := m.Step(b, c.h, args)
+		b.Output("p", res.Param)
+		for i, s := range m.State(c.h) {
+			b.Output(s.Name, res.State[i])
+		}
+		p, err := b.Program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		backend := cpu.New(cpu.Options{})
+		exe, err := backend.Compile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		host, err := NewHost(m, c.h, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		param, target, grad := make([]float64, n), make([]float64, n), make([]float64, n)
+		r := rng.New(2, "test/float32")
+		for i := range target {
+			target[i] = r.NormFloat64()
+		}
+		buffers := make([]engine.Buffer, len(p.Inputs))
+		for i, in := range p.Inputs {
+			if buffers[i], err = backend.Upload(prim.NewTensor(p.Nodes[in.ID].Type)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range count {
+			noise := r.NormFloat64()
+			g := prim.NewTensor(typ)
+			for i := range grad {
+				grad[i] = float64(float32(param[i] - target[i] + 0.1*noise))
+				g.F32[i] = float32(grad[i])
+			}
+			if err := buffers[p.Input("g")].Write(g); err != nil {
+				t.Fatal(err)
+			}
+			if err := buffers[p.Input("lr")].Write(prim.F32Tensor([]float32{0.01})); err != nil {
+				t.Fatal(err)
+			}
+			host.Update(float64(float32(0.01)), [][]float64{param}, [][]float64{grad})
+			out, err := exe.Run(buffers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, o := range p.Outputs {
+				buffers[p.Input(o.Name)] = out[i]
+			}
+		}
+		got, err := buffers[p.Input("p")].Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range param {
+			if math.Abs(float64(got.F32[i])-v) > 2e-5*(1+math.Abs(v)) {
+				t.Fatalf("%s %+v: element %d: host %v, float32 %v", c.method, c.h, i, v, got.F32[i])
+			}
+		}
 	}
-	out := map[string]*prim.Tensor{}
-	for _, o := range p.Outputs {
-		out[o.Name] = values[o.ID]
-	}
-	return out
 }
 
 func TestClip(t *testing.T) {
