@@ -1,12 +1,16 @@
 package ops
 
-import "github.com/entangle-nas/entangle/ir"
+import (
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+)
 
 // ModelPrice is what a model costs at the facts' shapes, for the whole bound batch.
 type ModelPrice struct {
 	MACs   float64
-	Params int // elements of the floating initialisers that live nodes read, each counted once
-	Bytes  int // their storage in the model's own element types
+	Params int // elements of the floating initialisers that live nodes read, each counted once, running statistics left out
+	Bytes  int // storage of all of them in the model's own element types
 	Nodes  []NodePrice
 }
 
@@ -39,9 +43,15 @@ func ModelCost(m *ir.Model, f *Facts) ModelPrice {
 		if op := usable(n, s.Opset); op != nil && op.Cost != nil && s.static() {
 			p.MACs = op.Cost(s).MACs
 		}
-		for _, name := range n.Inputs {
+		var state []int
+		if op := usable(n, s.Opset); op != nil {
+			state = op.State
+		}
+		for i, name := range n.Inputs {
 			if t := inits[name]; t != nil {
-				p.Params += t.Len()
+				if !slices.Contains(state, i) {
+					p.Params += t.Len()
+				}
 				p.Bytes += (t.Len()*t.DType.Bits() + 7) / 8
 				delete(inits, name)
 			}

@@ -270,6 +270,32 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend) (*Outcome, error
 	return out, nil
 }
 
+// Search runs the search alone and returns the recipe and the subnet with the
+// weights that the search trained.
+func (p *Plan) Search(ctx context.Context, be engine.Backend) (*subnet.Recipe, *ir.Model, error) {
+	plain, err := NewNetwork(p.Model, p.Job.Batch, p.Set.Shape(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := p.order(ctx, be, plain); err != nil {
+		return nil, nil, err
+	}
+	super, err := space.Entangle(p.An, p.Space, p.Job.Super)
+	if err != nil {
+		return nil, nil, err
+	}
+	choice, weights, err := p.decide(ctx, be, plain, super)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := subnet.NewRecipe(super, choice, p.Job.Seed, p.Job.Search.Relaxation)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := subnet.Cut(super, choice, weights)
+	return r, m, err
+}
+
 // order ranks units unless the given space already does.
 func (p *Plan) order(ctx context.Context, be engine.Backend, plain *Network) error {
 	for _, d := range p.Space.Dims {
@@ -335,18 +361,7 @@ func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network,
 		return nil, err
 	}
 	if j.Calibrate > 0 && len(n.Stats) > 0 {
-		env := Env{}
-		if err := n.load(be, env); err != nil {
-			return nil, err
-		}
-		if err := n.calibrate(ctx, be, env, p.Views.Both, j.Calibrate, j.Seed); err != nil {
-			return nil, err
-		}
-		w, err := n.weights(env)
-		if err != nil {
-			return nil, err
-		}
-		if c.Model, n, err = p.replace(c.Model, w); err != nil {
+		if c.Model, n, err = n.calibrated(ctx, be, p.Views.Both, j.Calibrate, j.Seed); err != nil {
 			return nil, err
 		}
 		if err := score(&c.Val.Recalibrated, &c.Test.Recalibrated); err != nil {
@@ -358,7 +373,7 @@ func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network,
 		if err != nil {
 			return nil, err
 		}
-		if c.Model, n, err = p.replace(c.Model, r.Weights); err != nil {
+		if c.Model, n, err = n.with(r.Weights); err != nil {
 			return nil, err
 		}
 		if err := score(&c.Val.Tuned, &c.Test.Tuned); err != nil {
@@ -367,12 +382,6 @@ func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network,
 	}
 	c.Seconds = time.Since(start).Seconds()
 	return c, nil
-}
-
-func (p *Plan) replace(m *ir.Model, w map[string]*ir.Tensor) (*ir.Model, *Network, error) {
-	m = WithWeights(m, w)
-	n, err := NewNetwork(m, p.Job.Batch, p.Set.Shape(), nil)
-	return m, n, err
 }
 
 // scores evaluates on validation and test, each nil when there is none.

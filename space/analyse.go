@@ -17,7 +17,8 @@ type Member struct {
 	Axis  int
 	Units [][]int
 	// Weight: the value is a trained initialiser. Contracted: its positions are
-	// summed against activations. Statistic: it holds running statistics.
+	// summed against activations (true for every weight of a group whose units are
+	// also summed against computed values). Statistic: it holds running statistics.
 	Weight, Contracted, Statistic bool
 }
 
@@ -59,7 +60,8 @@ type analysis struct {
 	start  []int32 // first position of each axis
 	parent []int32
 	pin    map[int]string // axis → reason
-	role   map[int]bool   // axis of a weight that is contracted
+	role   map[int]bool   // axis that is contracted
+	blind  map[int]bool   // axis contracted against another computed value: no weight reads its units
 	state  map[string]bool
 	birth  map[int]*ir.Node // axis of a weight → node that it gives units to
 }
@@ -67,7 +69,7 @@ type analysis struct {
 // Analyse partitions the positions of all axes of a normal graph into groups.
 // Facts must be static (every shape known under the binding they were inferred with).
 func Analyse(m *ir.Model, f *ops.Facts) (*Analysis, error) {
-	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}}
+	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}}
 	if err := a.number(m.Graph); err != nil {
 		return nil, err
 	}
@@ -226,6 +228,9 @@ func (a *analysis) node(n *ir.Node) error {
 		touched[x], touched[y] = true, true
 		if l.Role == ops.Contracted {
 			a.role[x], a.role[y] = true, true
+			if !a.facts.Values[name(l.A)].Weight && !a.facts.Values[name(l.B)].Weight {
+				a.blind[x], a.blind[y] = true, true
+			}
 		}
 		if l.Role == ops.Born {
 			for _, id := range []int{x, y} {
@@ -375,6 +380,11 @@ func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
 					Contracted: a.role[x] && weights[id.value], Statistic: a.state[id.value]})
 				if n := a.birth[x]; weights[id.value] && n != nil && !slices.Contains(g.Nodes, n.Label()) {
 					g.Nodes = append(g.Nodes, n.Label())
+				}
+			}
+			if slices.ContainsFunc(c.axes, func(x int) bool { return a.blind[x] }) {
+				for i := range g.Members {
+					g.Members[i].Contracted = g.Members[i].Weight
 				}
 			}
 			if len(g.Nodes) == 0 {

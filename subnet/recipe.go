@@ -78,6 +78,15 @@ func (r *Recipe) Marshal() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
+// Compact writes the recipe as one line, for a model's metadata.
+func (r *Recipe) Compact() (string, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("subnet: recipe: %w", err)
+	}
+	return string(b), nil
+}
+
 // UnmarshalRecipe reads recipe.json; unknown keys are errors.
 func UnmarshalRecipe(data []byte) (*Recipe, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))

@@ -36,7 +36,7 @@ func runtimeKinds() []runtimeKind {
 		{"ref", "the plain kernels, float64: slow and exact", true, func(_ *env, _ int, _ string) runtimes.Runtime {
 			return native.New(ref.New(), native.Options{Float: prim.F64, Threads: 1})
 		}},
-		{gorgonnx.Name, "onnx-go with gorgonnx: pure Go, CNNs up to opset 12", false, func(*env, int, string) runtimes.Runtime {
+		{gorgonnx.Name, "onnx-go with gorgonnx: pure Go, plain CNNs", false, func(*env, int, string) runtimes.Runtime {
 			return gorgonnx.New()
 		}},
 	}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/internal/atomicfile"
+	"github.com/entangle-nas/entangle/space"
+)
+
+func (e *env) spaceCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "space",
+		Usage:     "write the search space of a model as YAML, to read and edit",
+		ArgsUsage: "MODEL",
+		Description: "Each dimension names what may change and its choices; the last choice is the original. Units are ranked\n" +
+			"by the magnitude of their weights. Give the edited file to search or compress with --space.",
+		Flags: append(spaceFlags(),
+			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "file to write; without it, the YAML goes to stdout", TakesFile: true},
+			dimFlag(), jsonFlag()),
+		Action: e.space,
+	}
+}
+
+type spaceReport struct {
+	File    string         `json:"file,omitempty"`
+	Subnets float64        `json:"subnets"`
+	Dims    map[string]int `json:"dimensions"` // by kind
+	Cost    []spaceCost    `json:"cost"`
+}
+
+type spaceCost struct {
+	Metric   space.Metric `json:"metric"`
+	Largest  float64      `json:"largest"`
+	Smallest float64      `json:"smallest"`
+}
+
+func (e *env) space(c *cli.Context) error {
+	path, err := oneModel(c, &job{})
+	if err != nil {
+		return err
+	}
+	o, err := spaceOptions(c)
+	if err != nil {
+		return err
+	}
+	dims, err := bindings(c, "dim")
+	if err != nil {
+		return err
+	}
+	m, err := loadModel(path)
+	if err != nil {
+		return err
+	}
+	f, err := m.facts(dims)
+	if err != nil {
+		return err
+	}
+	an, err := space.Analyse(m.normal, f)
+	if err != nil {
+		return &modelError{err}
+	}
+	s, err := space.New(an, o)
+	if err != nil {
+		return &modelError{err}
+	}
+	scores, err := space.Magnitude(an, s)
+	if err != nil {
+		return err
+	}
+	s.SetOrder(scores)
+	text, err := s.Marshal()
+	if err != nil {
+		return err
+	}
+	net, err := space.Entangle(an, s, space.Every)
+	if err != nil {
+		return err
+	}
+	r := spaceReport{File: c.String("out"), Subnets: s.Size(), Dims: map[string]int{}}
+	for _, d := range s.Dims {
+		r.Dims[d.Kind]++
+	}
+	for _, metric := range space.Metrics {
+		cm, err := net.Cost(metric)
+		if err != nil {
+			return err
+		}
+		r.Cost = append(r.Cost, spaceCost{metric, cm.At(s.Largest()), cm.At(s.Smallest())})
+	}
+	if r.File != "" {
+		if err := atomicfile.WriteBytes(r.File, text); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.Bool("json"):
+		return e.printJSON(r)
+	case r.File == "":
+		_, err := e.stdout.Write(text)
+		return err
+	}
+	var kinds []string
+	for _, k := range sortedKeys(r.Dims) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", r.Dims[k], k))
+	}
+	fmt.Fprintf(e.stdout, "%s  %s; %.3g subnets\n\n", r.File, strings.Join(kinds, ", "), r.Subnets)
+	t := &table{}
+	t.add("cost", ">largest", ">smallest", ">ratio")
+	for _, x := range r.Cost {
+		t.add(string(x.Metric), count(x.Largest), count(x.Smallest), fmt.Sprintf("%.3f", x.Smallest/x.Largest))
+	}
+	return t.print(e.stdout)
+}

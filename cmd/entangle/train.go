@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/search"
+)
+
+func (e *env) trainCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "train",
+		Usage:       "train every weight of a model on labelled data",
+		ArgsUsage:   "MODEL",
+		Description: "Makes base models, from untrained or trained ONNX. The test part is scored once, at the end.",
+		Flags:       concat(dataFlags(), trainFlags(), tuneFlags()),
+		Action:      func(c *cli.Context) error { return e.tune(c, "train", "") },
+	}
+}
+
+func (e *env) finetuneCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "finetune",
+		Usage:     "fine-tune a subnet, with distillation from the original",
+		ArgsUsage: "MODEL",
+		Description: "Without --teacher the loss is on labels alone, whatever --distill says. --calibrate recalibrates\n" +
+			"running statistics first.",
+		Flags: concat(dataFlags(), trainFlags(), tuneFlags(), []cli.Flag{
+			&cli.StringFlag{Name: "teacher", Usage: "the original model", TakesFile: true},
+			&cli.IntFlag{Name: "calibrate", Usage: "batches that recalibrate running statistics before tuning"},
+		}),
+		Action: func(c *cli.Context) error { return e.tune(c, "finetune", c.String("teacher")) },
+	}
+}
+
+func tuneFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "model to write", TakesFile: true},
+		&cli.StringFlag{Name: "run", Usage: "run folder", DefaultText: "OUT with .run for its extension", TakesFile: true},
+		&cli.IntFlag{Name: "every", Usage: "steps between checkpoints; 0: one per epoch"},
+		seedFlag(), threadsFlag(), jobFlag(), jsonFlag(),
+	}
+}
+
+type training struct {
+	Model   string        `json:"model"`
+	File    string        `json:"file"`
+	Data    string        `json:"data"`
+	Before  *search.Score `json:"before,omitempty"`
+	After   *search.Score `json:"after,omitempty"`
+	Part    string        `json:"part,omitempty"`
+	Seconds float64       `json:"seconds"`
+	Peak    int64         `json:"peak_memory_bytes,omitempty"`
+}
+
+func (e *env) tune(c *cli.Context, stage, teacher string) error {
+	j, err := applyJob(c)
+	if err != nil {
+		return err
+	}
+	path, err := oneModel(c, j)
+	if err != nil {
+		return err
+	}
+	out := c.String("out")
+	if out == "" {
+		out = j.out
+	}
+	if err := checkOut(out); err != nil {
+		return err
+	}
+	w, err := weightSettings(c)
+	if err != nil {
+		return err
+	}
+	if teacher == "" {
+		w.Objective.Labels, w.Objective.Distill = 1, 0
+	}
+	sp, err := splits(c)
+	if err != nil {
+		return err
+	}
+	set, err := openSet(c)
+	if err != nil {
+		return err
+	}
+	views, err := sp.View(set, c.Uint64("seed"))
+	if err != nil {
+		return err
+	}
+	m, err := loadModel(path)
+	if err != nil {
+		return err
+	}
+	be, err := openBackend(c)
+	if err != nil {
+		return err
+	}
+	n, err := search.NewNetwork(m.normal, c.Int("batch"), set.Shape(), nil)
+	if err != nil {
+		return err
+	}
+	var teach *search.Network
+	if teacher != "" {
+		t, err := loadModel(teacher)
+		if err != nil {
+			return err
+		}
+		if teach, err = search.NewNetwork(t.normal, c.Int("batch"), set.Shape(), nil); err != nil {
+			return err
+		}
+	}
+	dir, err := runFolder(c, out)
+	if err != nil {
+		return err
+	}
+	log, err := e.openRunLog(dir)
+	if err != nil {
+		return err
+	}
+	watch := newStopwatch()
+	part := views.Test
+	if part.Len() == 0 {
+		part = views.Val
+	}
+	t, result, err := search.Tune(c.Context, be, n, teach, views, part, w, c.Int("calibrate"), c.Uint64("seed"),
+		search.Hooks{Observe: log.observe, Stage: stage, Every: c.Int("every"), Checkpoint: filepath.Join(dir, stage+".checkpoint")})
+	if cerr := log.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err := exporter.Write(out, result, exporter.Options{}); err != nil {
+		return err
+	}
+	r := training{Model: path, File: out, Data: c.String("data"), Before: t.Before, After: t.After, Part: nameOf(part)}
+	r.Seconds, r.Peak = watch.read()
+	if c.Bool("json") {
+		return e.printJSON(r)
+	}
+	if r.After != nil {
+		fmt.Fprintf(e.stdout, "accuracy on %s (%d samples): %.2f %% before, %.2f %% after\n", r.Part, r.After.Samples, 100*r.Before.Accuracy, 100*r.After.Accuracy)
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s  (%.0f s, peak memory %.0f MiB)\n", out, r.Seconds, float64(r.Peak)/(1<<20))
+	return err
+}
+
+func nameOf(v data.View) string {
+	if v.Len() == 0 {
+		return ""
+	}
+	return v.Part().Name
+}

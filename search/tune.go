@@ -1,0 +1,80 @@
+package search
+
+import (
+	"context"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// Tuned is what Tune did.
+type Tuned struct {
+	Before, After *Score // on the scored view; nil without labels
+	Curve         []Event
+}
+
+// Tune recalibrates (calibrate batches, 0 for none) and trains a plain network on
+// the weights and architecture samples together, scores it on the given view
+// before and after, and returns the model with its new weights.
+func Tune(ctx context.Context, be engine.Backend, n, teach *Network, v *Views, scored data.View, w Weights, calibrate int, seed uint64, h Hooks) (*Tuned, *ir.Model, error) {
+	t := &Tuned{}
+	labelled := n.Classes > 0 && scored.Len() > 0 && scored.Part().Labels != nil
+	var err error
+	if labelled {
+		if t.Before, err = Evaluate(ctx, be, n, scored); err != nil {
+			return nil, nil, err
+		}
+	}
+	m := n.Model
+	if calibrate > 0 && len(n.Stats) > 0 {
+		if m, n, err = n.calibrated(ctx, be, v.Both, calibrate, seed); err != nil {
+			return nil, nil, err
+		}
+	}
+	if w.Epochs > 0 {
+		r, err := Train(ctx, be, n, teach, v.Both, v.Val, w, seed, h)
+		if err != nil {
+			return nil, nil, err
+		}
+		t.Curve = r.Curve
+		if m, n, err = n.with(r.Weights); err != nil {
+			return nil, nil, err
+		}
+	}
+	if labelled {
+		if t.After, err = Evaluate(ctx, be, n, scored); err != nil {
+			return nil, nil, err
+		}
+	}
+	return t, m, nil
+}
+
+// calibrated returns the network with recalibrated running statistics.
+func (n *Network) calibrated(ctx context.Context, be engine.Backend, view data.View, batches int, seed uint64) (*ir.Model, *Network, error) {
+	env := Env{}
+	if err := n.load(be, env); err != nil {
+		return nil, nil, err
+	}
+	if err := n.calibrate(ctx, be, env, view, batches, seed); err != nil {
+		return nil, nil, err
+	}
+	w, err := n.weights(env)
+	if err != nil {
+		return nil, nil, err
+	}
+	return n.with(w)
+}
+
+// with returns the network with other weights.
+func (n *Network) with(w map[string]*ir.Tensor) (*ir.Model, *Network, error) {
+	m := WithWeights(n.Model, w)
+	f, err := ops.InferModel(m, n.Facts.Bind)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := *n
+	c.Model, c.Facts = m, f
+	return m, &c, nil
+}

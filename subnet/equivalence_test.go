@@ -1,0 +1,414 @@
+package subnet_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
+	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
+	"github.com/entangle-nas/entangle/subnet"
+)
+
+const batch = 2
+
+// analysed imports a reference model and analyses it.
+func analysed(t *testing.T, m *ir.Model, bind map[string]int) *space.Analysis {
+	t.Helper()
+	n, err := importer.Normal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := ops.InferModel(n, bind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	an, err := space.Analyse(n, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return an
+}
+
+// inputs draws every program input that is not a coefficient.
+func inputs(p *prim.Program, seed uint64) map[string]*prim.Tensor {
+	r := rand.New(rand.NewPCG(seed, 7))
+	in := map[string]*prim.Tensor{}
+	for _, x := range p.Inputs {
+		t := prim.NewTensor(p.Nodes[x.ID].Type)
+		for i := range t.F64 {
+			t.F64[i] = r.NormFloat64()
+		}
+		in[x.Name] = t
+	}
+	return in
+}
+
+// superProgram lowers a supernet in float64.
+func superProgram(t *testing.T, net *space.Supernet) *prim.Program {
+	t.Helper()
+	b := prim.NewBuilder()
+	coefs := net.Coefficients(b, prim.F64)
+	h := net.Hooks(ops.Hooks{Float: prim.F64, Seed: prim.Invalid, Init: func(b *prim.Builder, t *ir.Tensor) prim.ID {
+		c, err := ops.HostTensor(t, prim.F64)
+		if err != nil {
+			return b.Fail(err)
+		}
+		return b.Const(c)
+	}}, coefs)
+	vals, err := ops.Lower(b, net.An.Model, net.An.Facts, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range net.An.Model.Graph.Outputs {
+		b.Output(o.Name, vals[o.Name])
+	}
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func run(t *testing.T, p *prim.Program, in map[string]*prim.Tensor) map[string]*prim.Tensor {
+	t.Helper()
+	out, err := engine.RunHost(ref.New(), p, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func runModel(t *testing.T, m *ir.Model, bind map[string]int, seed uint64) map[string]*prim.Tensor {
+	t.Helper()
+	p, _, err := ops.Program(m, bind, prim.F64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run(t, p, inputs(p, seed))
+}
+
+func runSuper(t *testing.T, net *space.Supernet, p *prim.Program, coef [][]float64, seed uint64) map[string]*prim.Tensor {
+	t.Helper()
+	plain, _, err := ops.Program(net.An.Model, net.An.Facts.Bind, prim.F64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := inputs(plain, seed)
+	for i, d := range net.Space.Dims {
+		in["coef/"+d.Name] = prim.F64Tensor(coef[i], len(coef[i]))
+	}
+	return run(t, p, in)
+}
+
+func maxDiff(a, b map[string]*prim.Tensor) float64 {
+	worst := 0.0
+	for name, x := range a {
+		y := b[name]
+		if y == nil || !slices.Equal(x.Shape, y.Shape) {
+			return math.Inf(1)
+		}
+		for i := range x.Len() {
+			d := math.Abs(x.Float(i) - y.Float(i))
+			if math.IsNaN(d) {
+				return math.Inf(1)
+			}
+			worst = max(worst, d)
+		}
+	}
+	return worst
+}
+
+func reimport(t *testing.T, m *ir.Model) *ir.Model {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "subnet.onnx")
+	if err := exporter.Write(path, m, exporter.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	back, err := importer.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := importer.Normal(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+type subject struct {
+	name string
+	m    *ir.Model
+	bind map[string]int
+	opts space.Options
+	runs int
+	tol  float64
+}
+
+func tiny(t *testing.T) []subject {
+	t.Helper()
+	var out []subject
+	for _, e := range models.Tiny() {
+		m, err := e.Build(models.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, subject{e.Name, m, map[string]int{"batch": batch}, space.Options{Divisor: 2}, 3, 1e-10})
+	}
+	return out
+}
+
+// real lists the CNNs of the shared folder; other models join with their own tests.
+func real(t *testing.T) []subject {
+	t.Helper()
+	dir := filepath.Join("..", "..", "shared", "real")
+	var out []subject
+	for _, f := range []string{"resnet20.onnx", "mlperftiny_resnet8.onnx", "mnist_cntk.onnx", "ultraface_version-slim-320.onnx", "yunet_n_320_320.onnx"} {
+		path := filepath.Join(dir, f)
+		if _, err := os.Stat(path); err != nil {
+			t.Logf("%s: not here, left out", path)
+			continue
+		}
+		m, err := importer.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bind := map[string]int{ops.AnyDim: 1}
+		for _, v := range m.Graph.Inputs {
+			for _, d := range v.Type.Shape {
+				if d.Param != "" {
+					bind[d.Param] = 1
+				}
+			}
+		}
+		out = append(out, subject{f, m, bind, space.Options{Divisor: 4}, 1, 1e-9})
+	}
+	return out
+}
+
+// choices returns the largest, the smallest and some random choice vectors.
+func choices(s *space.Space, random int, seed uint64) [][]int {
+	out := [][]int{s.Largest(), s.Smallest()}
+	r := rand.New(rand.NewPCG(seed, 3))
+	for range random {
+		c := make([]int, len(s.Dims))
+		for d, dim := range s.Dims {
+			c[d] = r.IntN(len(dim.Choices))
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// shuffleOrder gives every width a random order of units.
+func shuffleOrder(an *space.Analysis, s *space.Space, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 5))
+	for i, d := range s.Dims {
+		if d.Kind == "width" {
+			s.Dims[i].Order = r.Perm(d.Choices[len(d.Choices)-1])
+		}
+	}
+}
+
+func checkVertices(t *testing.T, s subject) {
+	an := analysed(t, s.m, s.bind)
+	sp, err := space.New(an, s.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shuffleOrder(an, sp, 1)
+	for _, policy := range []space.Superposition{space.Every, space.Reader} {
+		net, err := space.Entangle(an, sp, policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := superProgram(t, net)
+		scale := 1.0
+		original := runModel(t, an.Model, s.bind, 11)
+		for _, x := range original {
+			for i := range x.Len() {
+				scale = max(scale, math.Abs(x.Float(i)))
+			}
+		}
+		for k, c := range choices(sp, s.runs, 2) {
+			super := runSuper(t, net, p, sp.OneHot(c), 11)
+			if k == 0 {
+				if d := maxDiff(super, original); d > s.tol*scale {
+					t.Errorf("%s: largest choice differs from the original by %g", policy, d)
+				}
+			}
+			m, err := subnet.Cut(net, c, nil)
+			if err != nil {
+				t.Fatalf("%s: choice %d: %v", policy, k, err)
+			}
+			cut := runModel(t, m, s.bind, 11)
+			if d := maxDiff(super, cut); d > s.tol*scale {
+				t.Errorf("%s: choice %d %v: supernet and extracted subnet differ by %g", policy, k, c, d)
+			}
+			if d := maxDiff(cut, runModel(t, reimport(t, m), s.bind, 11)); d != 0 {
+				t.Errorf("%s: choice %d: extracted and re-imported subnet differ by %g", policy, k, d)
+			}
+			for _, metric := range space.Metrics {
+				cm, err := net.Cost(metric)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f, err := ops.InferModel(m, s.bind)
+				if err != nil {
+					t.Fatal(err)
+				}
+				price := ops.ModelCost(m, f)
+				got := map[space.Metric]float64{space.MACs: price.MACs / float64(an.Batch), space.Params: float64(price.Params), space.Bytes: cm.At(c)}[metric]
+				if want := cm.At(c); math.Abs(want-got) > 1e-6*want {
+					t.Errorf("%s: choice %d: %s: the cost model says %g, the extracted subnet has %g", policy, k, metric, want, got)
+				}
+			}
+		}
+	}
+}
+
+// TestVertex: one-hot supernet ≡ extracted subnet ≡ re-imported file, largest ≡ original.
+func TestVertex(t *testing.T) {
+	for _, s := range tiny(t) {
+		t.Run(s.name, func(t *testing.T) { checkVertices(t, s) })
+	}
+}
+
+func TestVertexRealModels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real models run in the long suite")
+	}
+	list := real(t)
+	if len(list) == 0 {
+		t.Skip("no real models beside the project")
+	}
+	for _, s := range list {
+		t.Run(s.name, func(t *testing.T) { checkVertices(t, s) })
+	}
+}
+
+// TestZeroAndCut: for every group, the original with some of its units' weights
+// set to zero where they are read equals the network without those units.
+func TestZeroAndCut(t *testing.T) {
+	for _, s := range tiny(t) {
+		t.Run(s.name, func(t *testing.T) {
+			an := analysed(t, s.m, s.bind)
+			// Group normalisation spelled as Reshape, InstanceNormalization, Reshape
+			// normalises over channels: it pins every width.
+			if none := s.name == "norms-tiny"; none != (len(an.Groups) == 0) {
+				t.Fatalf("%d groups", len(an.Groups))
+			}
+			for _, g := range an.Groups {
+				gone := []int{0, g.Size / 2}
+				var stay []int
+				for u := range g.Size {
+					if !slices.Contains(gone, u) {
+						stay = append(stay, u)
+					}
+				}
+				if len(stay) == 0 {
+					continue
+				}
+				zeroed := an.Model.Clone()
+				for _, mb := range g.Members {
+					if !mb.Contracted {
+						continue
+					}
+					i := slices.IndexFunc(zeroed.Graph.Inits, func(x *ir.Tensor) bool { return x.Name == mb.Value })
+					zeroed.Graph.Inits[i] = zero(t, zeroed.Graph.Inits[i], mb, gone)
+				}
+				gone2 := map[string][][]bool{}
+				g.Keep(an, stay, gone2)
+				cut, err := ops.CutModel(an.Model, an.Facts, space.Positions(gone2))
+				if err != nil {
+					t.Errorf("group %s: %v", g.Name, err)
+					continue
+				}
+				if d := maxDiff(runModel(t, zeroed, s.bind, 4), runModel(t, cut, s.bind, 4)); d > 1e-10 {
+					t.Errorf("group %s (%d units): zeroed and cut differ by %g", g.Name, g.Size, d)
+				}
+			}
+		})
+	}
+}
+
+func zero(t *testing.T, x *ir.Tensor, mb space.Member, units []int) *ir.Tensor {
+	t.Helper()
+	v, err := x.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := map[int]bool{}
+	for _, u := range units {
+		for _, p := range mb.Units[u] {
+			gone[p] = true
+		}
+	}
+	inner := ir.Prod(x.Dims[mb.Axis+1:])
+	for i := range v {
+		if gone[i/inner%x.Dims[mb.Axis]] {
+			v[i] = 0
+		}
+	}
+	return ir.NewFloat32(x.Name, x.Dims, v)
+}
+
+// TestRecipeRoundTrip: a recipe read back gives the same subnet as the choice.
+func TestRecipeRoundTrip(t *testing.T) {
+	s := tiny(t)[0]
+	an := analysed(t, s.m, s.bind)
+	sp, err := space.New(an, s.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shuffleOrder(an, sp, 9)
+	net, err := space.Entangle(an, sp, space.Every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := choices(sp, 1, 8)[2]
+	r, err := subnet.NewRecipe(net, c, 1, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := r.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := subnet.UnmarshalRecipe(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m1, err := subnet.Extract(an, back, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m2, err := subnet.Cut(net, c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if space.Fingerprint(m1) != space.Fingerprint(m2) {
+		t.Error("recipe and choice give different subnets")
+	}
+	back.Source = "0"
+	if _, err := subnet.Extract(an, back, nil); err == nil {
+		t.Error("a recipe of another model was accepted")
+	}
+	back.Source, back.Dims[0].Choice = r.Source, 1000
+	if _, err := subnet.Extract(an, back, nil); err == nil {
+		t.Error("a choice outside the list was accepted")
+	}
+	if _, err := subnet.UnmarshalRecipe(append(text, '{')); err == nil {
+		t.Error("trailing bytes were accepted")
+	}
+}
