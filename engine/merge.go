@@ -10,8 +10,14 @@ import (
 func (r *rewriter) merge(p prim.Prim, in []prim.ID) (prim.Prim, []prim.ID) {
 	switch p := p.(type) {
 	case prim.Reshape:
-		if _, ok := r.out.Nodes[in[0]].Prim.(prim.Reshape); ok {
+		switch q := r.out.Nodes[in[0]].Prim.(type) {
+		case prim.Reshape:
 			return p, r.through(in[0])
+		case prim.Map:
+			if len(r.out.Nodes[in[0]].In) == 0 {
+				q.Shape = p.Shape
+				return q, nil
+			}
 		}
 	case prim.Transpose:
 		if q, ok := r.out.Nodes[in[0]].Prim.(prim.Transpose); ok {

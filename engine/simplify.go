@@ -174,6 +174,17 @@ func (r *rewriter) typ(id prim.ID) prim.Type { return r.out.Nodes[id].Type }
 // add appends the node or finds a value that equals it.
 func (r *rewriter) add(p prim.Prim, in []prim.ID, t prim.Type, single bool) (prim.ID, error) {
 	p, in = r.merge(p, in)
+	if rest, invariant, ok := r.hoist(p, in); ok {
+		id, err := r.add(rest.Prim, rest.In, rest.Type, true)
+		if err != nil {
+			return prim.Invalid, err
+		}
+		return r.add(invariant.Prim, append(slices.Clone(invariant.In), id), t, single)
+	}
+	p, in, err := r.outline(p, in)
+	if err != nil {
+		return prim.Invalid, err
+	}
 	if id := r.trivial(p, in, t); id != prim.Invalid {
 		r.single[id] = false
 		return id, nil

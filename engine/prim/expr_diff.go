@@ -5,8 +5,13 @@ import "math"
 // Diff returns the derivative of the expression with respect to operand k as an
 // expression of the same operands, nil where it is zero everywhere. Steps
 // (comparisons, rounding, Sign) have derivative zero. Where Max and Min meet a
-// tie, the second argument takes the derivative, so that max(x, 0) has 0 at 0.
-func (e Expr) Diff(k int) *X {
+// tie, the second argument takes the derivative, or the constant one, so that
+// max(x, 0) has 0 at 0.
+func (e Expr) Diff(k int) *X { return e.diff(k, nil) }
+
+// diff is Diff with the expression's own value, where the derivative uses it,
+// written as value; nil spells it out.
+func (e Expr) diff(k int, value *X) *X {
 	v := make([]*X, len(e))
 	d := make([]*X, len(e))
 	for i, in := range e {
@@ -26,6 +31,9 @@ func (e Expr) Diff(k int) *X {
 				a[j], da[j] = v[r], d[r]
 			}
 			v[i] = Simple(F64, in.Code, a[:n]...)
+			if i == len(e)-1 && value != nil {
+				v[i] = value
+			}
 			if da[0] != nil || da[1] != nil || da[2] != nil {
 				d[i] = diffOp(in.Code, v[i], a, da)
 			}
@@ -106,9 +114,9 @@ func diffOp(c Code, v *X, a, da [3]*X) *X {
 		}
 		return d
 	case Max:
-		return selectD(Op(Lt, a[1], a[0]), da[0], da[1])
+		return diffExtreme(v, a, da, func(x, y *X) *X { return Op(Lt, y, x) })
 	case Min:
-		return selectD(Op(Lt, a[0], a[1]), da[0], da[1])
+		return diffExtreme(v, a, da, func(x, y *X) *X { return Op(Lt, x, y) })
 	case Pow:
 		return addD(mulD(powBase(a), da[0]), mulD(powExponent(v, a), da[1]))
 	case Mod:
@@ -128,6 +136,19 @@ func diffOp(c Code, v *X, a, da [3]*X) *X {
 		return mulD(slope, da[0])
 	}
 	return nil
+}
+
+// diffExtreme serves Max and Min; wins says that its first argument is strictly
+// the extreme. A bound, being constant, is compared with the value instead of the
+// operand, which is equivalent and needs the value only.
+func diffExtreme(v *X, a, da [3]*X, wins func(x, y *X) *X) *X {
+	if a[0].ins.Code == Lit {
+		a[0], a[1], da[0], da[1] = a[1], a[0], da[1], da[0]
+	}
+	if a[1].ins.Code == Lit {
+		return selectD(wins(v, a[1]), da[0], da[1])
+	}
+	return selectD(wins(a[0], a[1]), da[0], da[1])
 }
 
 func powBase(a [3]*X) *X {

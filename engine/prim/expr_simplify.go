@@ -57,6 +57,8 @@ func identity(d DType, c Code, args []*X) *X {
 			return Simple(d, Sub, x, args[1].args[0])
 		case x.ins.Code == Neg:
 			return Simple(d, Sub, args[1], x.args[0])
+		case same(x, args[1]):
+			return Simple(d, Mul, L(2), x)
 		}
 	case Sub:
 		switch {
@@ -66,6 +68,8 @@ func identity(d DType, c Code, args []*X) *X {
 			return Simple(d, Neg, args[1])
 		case args[1].ins.Code == Neg:
 			return Simple(d, Add, x, args[1].args[0])
+		case x.ins.Code == Neg && same(x.args[0], args[1]):
+			return Simple(d, Mul, L(-2), args[1])
 		}
 	case Mul:
 		switch {

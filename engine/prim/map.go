@@ -59,11 +59,36 @@ func (m Map) Eval(in []*Tensor, out Type) (*Tensor, error) {
 }
 
 // VJP differentiates the expression; broadcast operands get the sum. Each
-// operand's gradient is one Map or Reduce.
-func (m Map) VJP(b *Builder, in []ID, _, grad ID) ([]ID, error) {
+// operand's gradient is one Map or Reduce. The gradient reads the result where
+// that saves work and no operand more is needed.
+func (m Map) VJP(b *Builder, in []ID, out, grad ID) ([]ID, error) {
+	n := len(in)
 	if !m.Compute.Float() || !m.Out.Float() {
-		return invalid(len(in)), nil
+		return invalid(n), nil
 	}
-	all := append(slices.Clone(in), grad)
-	return b.mapVJP(m.Expr, m.Compute, len(in), all, A(len(in)), m.Shape), b.err
+	d := make([]*X, n)
+	for i := range d {
+		if !b.Type(in[i]).DType.Float() {
+			continue
+		}
+		d[i] = m.Expr.Diff(i)
+		if d[i] == nil || m.Out != m.Compute {
+			continue
+		}
+		if v := m.Expr.diff(i, A(n+1)); v != nil && operands(v) <= operands(d[i]) {
+			d[i] = v
+		}
+	}
+	return b.exprGrads(d, m.Compute, append(slices.Clone(in), grad, out), A(n), m.Shape), b.err
+}
+
+// operands counts the different operands of x.
+func operands(x *X) int {
+	seen := map[int]bool{}
+	for _, in := range E(x) {
+		if in.Code == Arg {
+			seen[in.Index] = true
+		}
+	}
+	return len(seen)
 }

@@ -122,7 +122,13 @@ func (r Reduce) VJP(b *Builder, in []ID, out, grad ID) ([]ID, error) {
 		all = append(all, out, count)
 		g = Op(Select, hit, Op(Div, g, A(n+2)), L(0))
 	}
-	return b.mapVJP(r.Expr, r.Compute, n, all, g, r.Shape), b.err
+	d := make([]*X, n)
+	for i := range d {
+		if b.Type(in[i]).DType.Float() {
+			d[i] = r.Expr.Diff(i)
+		}
+	}
+	return b.exprGrads(d, r.Compute, all, g, r.Shape), b.err
 }
 
 // Eval scans along the axis; a NaN counts as the extreme.

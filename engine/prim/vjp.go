@@ -62,17 +62,14 @@ func Compact(e Expr, in []ID) (Expr, []ID) { return compact(e, in) }
 // invalid returns n times "no gradient".
 func invalid(n int) []ID { return slices.Repeat([]ID{Invalid}, n) }
 
-// mapVJP returns the gradients of all float operands of e, whose value has the
-// gradient given by the expression g of in (operands of e first).
-func (b *Builder) mapVJP(e Expr, c DType, n int, in []ID, g *X, shape []int) []ID {
-	out := invalid(n)
-	for i := range n {
-		t := b.Type(in[i])
-		if !t.DType.Float() {
-			continue
-		}
-		if d := e.Diff(i); d != nil {
-			out[i] = b.domainGrad(scaleDiff(g, d), c, in, shape, t)
+// exprGrads returns, for each derivative d[i] of an expression over the domain
+// shape with respect to in[i] (nil is zero), the gradient g · d[i], where g is an
+// expression of in too.
+func (b *Builder) exprGrads(d []*X, c DType, in []ID, g *X, shape []int) []ID {
+	out := invalid(len(d))
+	for i, x := range d {
+		if x != nil {
+			out[i] = b.domainGrad(scaleDiff(g, x), c, in, shape, b.Type(in[i]))
 		}
 	}
 	return out
