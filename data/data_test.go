@@ -248,3 +248,14 @@ func TestRealCIFAR(t *testing.T) {
 	}
 	wantError(t, "cifar10:"+dir, Options{}, ".bin.xz")
 }
+
+func FuzzIDX(f *testing.F) {
+	f.Add(idx([]int{2, 2, 2}, make([]byte, 8)))
+	f.Add(idx([]int{1, 1, 3}, []byte{1, 2}))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		sizes, elements, err := parseIDX("x", bytes.NewReader(file), 3)
+		if err == nil && len(elements) != sizes[0]*sizes[1]*sizes[2] {
+			t.Errorf("want %v elements, got %d", sizes, len(elements))
+		}
+	})
+}

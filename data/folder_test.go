@@ -2,6 +2,8 @@ package data
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -112,4 +114,53 @@ func TestFolderFaults(t *testing.T) {
 	if _, err := l.Next(); err == nil {
 		t.Error("want an error for a truncated image")
 	}
+}
+
+func TestFolderParts(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"test/a", "val/a", "train/a", "train/b"} {
+		writePNG(t, filepath.Join(dir, filepath.FromSlash(name), "1.png"), picture(2, 2, plain(color.RGBA{})))
+	}
+	set := must[*Set](t)(Open("folder:"+dir, Options{}))
+	var names []string
+	for _, p := range set.Parts {
+		names = append(names, p.Name)
+	}
+	if !slices.Equal(names, []string{"train", "val", "test"}) {
+		t.Errorf("parts: got %v", names)
+	}
+	writePNG(t, filepath.Join(dir, "val", "c", "1.png"), picture(2, 2, plain(color.RGBA{})))
+	wantError(t, "folder:"+dir, Options{}, "val", `want the classes of "train", got "c"`)
+}
+
+func TestFolderCacheKeepsItsBound(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"1.png", "2.png", "3.png"} {
+		writePNG(t, filepath.Join(dir, "a", name), picture(2, 2, plain(color.RGBA{})))
+	}
+	set := must[*Set](t)(Open("folder:"+dir, Options{CacheBytes: 25})) // two images of 12 bytes
+	l := must[*Loader](t)(set.Part("train").All().Loader(LoaderOptions{Batch: 3}))
+	must[*Batch](t)(l.Next())
+	l.Close()
+	kept := 0
+	for _, pix := range set.Part("train").columns[0].(*imageColumn).cache {
+		if pix != nil {
+			kept++
+		}
+	}
+	if kept != 2 {
+		t.Errorf("want 2 images kept, got %d", kept)
+	}
+}
+
+func TestFolderRefusesHugeImages(t *testing.T) {
+	head := []byte("IHDR")
+	head = binary.BigEndian.AppendUint32(head, 1<<20)
+	head = binary.BigEndian.AppendUint32(head, 1<<20)
+	head = append(head, 8, 2, 0, 0, 0)
+	file := append([]byte("\x89PNG\r\n\x1a\n"), 0, 0, 0, 13)
+	file = binary.BigEndian.AppendUint32(append(file, head...), crc32.ChecksumIEEE(head))
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a", "1.png"), file)
+	wantError(t, "folder:"+dir, Options{Resize: [2]int{4, 4}}, "1.png", "at most 134217728 pixels")
 }

@@ -13,8 +13,9 @@ import (
 // LogVersion is the version that Log writes into every record.
 const LogVersion = 1
 
-// Record is one line of a run log. Kinds in use: "run" (once, first), "step",
-// "epoch", "alpha" and "result"; readers skip kinds that they do not know.
+// Record is one line of a run log. Kind is "step" for what every so many steps
+// give; other kinds, such as "eval", name themselves. Text["stage"] names the stage
+// of the run; steps count within it.
 type Record struct {
 	Version int    `json:"v"`
 	Kind    string `json:"kind"`
