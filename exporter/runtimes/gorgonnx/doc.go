@@ -1,5 +1,5 @@
 // Package gorgonnx runs CNNs on onnx-go with its gorgonnx backend: pure Go, no
-// cgo, about 45 operators of opsets up to 12.
+// cgo, about 45 operators.
 //
 //	s, err := gorgonnx.New().Open(runtimes.Source{Path: "model.onnx", Model: m})
 //

@@ -1,6 +1,7 @@
 package gorgonnx
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -65,7 +66,7 @@ func (s *session) decode() (g *backend.Graph, m *onnx.Model, err error) {
 	g = backend.NewGraph()
 	m = onnx.NewModel(g)
 	if err := m.UnmarshalBinary(s.data); err != nil {
-		return nil, nil, fmt.Errorf("gorgonnx: %s: %w", s.label, err)
+		return nil, nil, s.explain(err)
 	}
 	return g, m, nil
 }
@@ -74,6 +75,15 @@ func (s *session) catch(what string, err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("gorgonnx: %s: %s: onnx-go panicked: %v", s.label, what, p)
 	}
+}
+
+// explain tells what gorgonnx does not implement from what went wrong.
+func (s *session) explain(err error) error {
+	var missing *onnx.ErrNotImplemented
+	if errors.As(err, &missing) {
+		return &runtimes.UnsupportedError{Runtime: Name, Reasons: []string{fmt.Sprintf("%s: %v", s.label, err)}}
+	}
+	return fmt.Errorf("gorgonnx: %s: %w", s.label, err)
 }
 
 func (s *session) Run(in map[string]*ir.Tensor) (out map[string]*ir.Tensor, err error) {
@@ -99,7 +109,7 @@ func (s *session) Run(in map[string]*ir.Tensor) (out map[string]*ir.Tensor, err 
 		}
 	}
 	if err := g.Run(); err != nil {
-		return nil, fmt.Errorf("gorgonnx: %s: %w", s.label, err)
+		return nil, s.explain(err)
 	}
 	tensors, err := m.GetOutputTensors()
 	if err != nil {

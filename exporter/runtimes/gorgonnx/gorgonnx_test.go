@@ -34,8 +34,6 @@ func TestRunNodeCases(t *testing.T) {
 	for _, name := range []string{"test_relu", "test_add", "test_globalaveragepool", "test_concat_2d_axis_1", "test_transpose_all_permutations_2", "test_maxpool_2d_default"} {
 		t.Run(name, func(t *testing.T) {
 			src := source(t, nodes+name+"/model.onnx")
-			src.Model = src.Model.Clone()
-			src.Model.Opsets[0].Version = min(src.Model.Opsets[0].Version, maxOpset) // these operators have not changed since
 			s, err := New().Open(src)
 			if err != nil {
 				t.Fatal(err)
@@ -78,6 +76,40 @@ func equal(t *testing.T, want, got *ir.Tensor) {
 	}
 }
 
+// TestTinyNetwork runs a network with several outputs against a second batch size:
+// gorgonnx has another BatchNormalization for batches of one.
+func TestTinyNetwork(t *testing.T) {
+	src := source(t, "../../../models/fixtures/multi-output.onnx")
+	s, err := New().Open(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := src.Model.Graph.Inputs[0]
+	dims := v.Type.Sizes()
+	run := func(n int) map[string]*ir.Tensor {
+		dims[0] = n
+		x := make([]float32, ir.Prod(dims))
+		for i := range x {
+			x[i] = float32(i%ir.Prod(dims[1:])%17)/8 - 1
+		}
+		out, err := s.Run(map[string]*ir.Tensor{v.Name: ir.NewFloat32(v.Name, dims, x)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	one, two := run(1), run(2)
+	for _, o := range src.Model.Graph.Outputs {
+		a, _ := one[o.Name].Float64s()
+		b, _ := two[o.Name].Float64s()
+		for i := range b {
+			if math.Abs(b[i]-a[i%len(a)]) > 1e-4 {
+				t.Fatalf("output %q, element %d: want %v, got %v", o.Name, i, a[i%len(a)], b[i])
+			}
+		}
+	}
+}
+
 // TestRunTwice holds that a run leaves the weights as they were.
 func TestRunTwice(t *testing.T) {
 	s, err := New().Open(source(t, models+"mnist_cntk.onnx"))
@@ -108,7 +140,7 @@ func TestSupportsListsEverything(t *testing.T) {
 	if !errors.As(err, &u) {
 		t.Fatalf("want an UnsupportedError, got %v", err)
 	}
-	for _, want := range []string{"opset 13", "Shape: no such operator", "Pad: no such operator"} {
+	for _, want := range []string{"6 × Slice: no such operator", "Shape: no such operator", "Pad: no such operator"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q in %v", want, err)
 		}
@@ -129,6 +161,8 @@ func TestSupportsRules(t *testing.T) {
 		{"two inputs", &ir.Node{OpType: "Gemm", Inputs: []string{"a", "b"}}, "no third input"},
 		{"negative axis", &ir.Node{OpType: "Concat", Attrs: []ir.Attr{ir.IntAttr("axis", -1)}}, "negative axis"},
 		{"mask output", &ir.Node{OpType: "Dropout", Outputs: []string{"y", "mask"}}, "more than one output"},
+		{"axes as input", &ir.Node{OpType: "Squeeze", Inputs: []string{"x", "axes"}}, "axes as an input"},
+		{"training", &ir.Node{OpType: "BatchNormalization", Attrs: []ir.Attr{ir.IntAttr("training_mode", 1)}}, "training_mode"},
 		{"other domain", &ir.Node{OpType: "Relu", Domain: "com.example"}, "com.example.Relu: no such operator"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -137,6 +171,41 @@ func TestSupportsRules(t *testing.T) {
 				t.Fatalf("want %q, got %v", c.want, err)
 			}
 		})
+	}
+}
+
+func TestSupportsByOpset(t *testing.T) {
+	m := &ir.Model{Opsets: []ir.Opset{{Version: 12}}, Graph: &ir.Graph{Nodes: []*ir.Node{{OpType: "Softmax"}}}}
+	if err := Supports(m); err != nil {
+		t.Fatal(err)
+	}
+	m.Opsets[0].Version = 13
+	if err := Supports(m); err == nil {
+		t.Fatal("want Softmax refused from opset 13 on")
+	}
+}
+
+// TestNotImplementedIsUnsupported runs a model that passes Supports and that
+// gorgonnx refuses when it sees the sizes: padding that differs between sides.
+func TestNotImplementedIsUnsupported(t *testing.T) {
+	src := source(t, "../../../models/fixtures/old-ir3.onnx")
+	s, err := New().Open(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := map[string]*ir.Tensor{}
+	for _, name := range runtimes.FeedNames(src.Model.Graph) {
+		for _, v := range src.Model.Graph.Inputs {
+			if v.Name == name {
+				dims := v.Type.Sizes()
+				dims[0] = 1
+				in[name] = ir.NewFloat32(name, dims, make([]float32, ir.Prod(dims)))
+			}
+		}
+	}
+	var u *runtimes.UnsupportedError
+	if _, err := s.Run(in); !errors.As(err, &u) {
+		t.Fatalf("want an UnsupportedError, got %v", err)
 	}
 }
 

@@ -9,27 +9,27 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-// maxOpset is the last opset before operators that gorgonnx knows took their
-// axes as inputs or changed their meaning (Squeeze, Unsqueeze, Softmax: 13).
-const maxOpset = 12
+// maxOpset is the newest opset that the rules below were written against.
+const maxOpset = 24
 
-// rule returns why gorgonnx cannot run a node as ONNX means it; "" when it can.
-type rule func(n *ir.Node) string
+// rule returns why gorgonnx cannot run a node as ONNX means it at an opset; ""
+// when it can.
+type rule func(n *ir.Node, opset int64) string
 
 // operators lists what gorgonnx implements, with the rule for what it would
 // compute differently from ONNX without saying so.
 var operators = map[string]rule{
-	"Abs": any1, "Add": any1, "BatchNormalization": oneOutput, "Ceil": any1, "Concat": notNegative("axis"), "Constant": onlyValue,
+	"Abs": any1, "Add": any1, "BatchNormalization": batchNorm, "Ceil": any1, "Concat": notNegative("axis"), "Constant": onlyValue,
 	"Conv": conv, "Cos": any1, "Div": any1, "Dropout": oneOutput, "Exp": any1, "Flatten": notNegative("axis"), "Floor": any1,
 	"Gemm": gemm, "GlobalAveragePool": any1, "Identity": any1, "LeakyRelu": any1, "Log": any1, "MatMul": any1, "Max": any1,
-	"MaxPool": maxPool, "Min": any1, "Mul": any1, "Neg": any1, "Relu": any1, "Reshape": any1, "Sigmoid": any1, "Sign": any1, "Sin": any1,
-	"Softmax": softmax, "Softplus": any1, "Sqrt": any1, "Squeeze": notNegatives("axes"), "Sub": any1, "Tanh": any1, "Transpose": perm,
-	"Unsqueeze": notNegatives("axes"),
+	"MaxPool": maxPool, "Min": any1, "Mul": any1, "Neg": any1, "Relu": any1, "Reshape": reshape, "Sigmoid": any1, "Sign": any1, "Sin": any1,
+	"Softmax": softmax, "Softplus": any1, "Sqrt": any1, "Squeeze": axes, "Sub": any1, "Tanh": any1, "Transpose": perm,
+	"Unsqueeze": axes,
 }
 
-func any1(*ir.Node) string { return "" }
+func any1(*ir.Node, int64) string { return "" }
 
-func oneOutput(n *ir.Node) string {
+func oneOutput(n *ir.Node, _ int64) string {
 	for _, o := range n.Outputs[min(1, len(n.Outputs)):] {
 		if o != "" {
 			return "more than one output"
@@ -39,7 +39,7 @@ func oneOutput(n *ir.Node) string {
 }
 
 func notNegative(attr string) rule {
-	return func(n *ir.Node) string {
+	return func(n *ir.Node, _ int64) string {
 		if n.Int(attr, 0) < 0 {
 			return "negative " + attr
 		}
@@ -47,25 +47,40 @@ func notNegative(attr string) rule {
 	}
 }
 
-func notNegatives(attr string) rule {
-	return func(n *ir.Node) string {
-		for _, v := range n.Ints(attr, nil) {
-			if v < 0 {
-				return "negative " + attr
-			}
-		}
-		return ""
+func axes(n *ir.Node, _ int64) string {
+	if n.Input(1) != "" {
+		return "axes as an input"
 	}
+	for _, v := range n.Ints("axes", nil) {
+		if v < 0 {
+			return "negative axes"
+		}
+	}
+	return ""
 }
 
-func onlyValue(n *ir.Node) string {
+func batchNorm(n *ir.Node, opset int64) string {
+	if n.Int("training_mode", 0) != 0 || n.Int("spatial", 1) != 1 {
+		return "training_mode or spatial"
+	}
+	return oneOutput(n, opset)
+}
+
+func reshape(n *ir.Node, _ int64) string {
+	if n.Int("allowzero", 0) != 0 {
+		return "allowzero"
+	}
+	return ""
+}
+
+func onlyValue(n *ir.Node, _ int64) string {
 	if n.Attr("value") == nil {
 		return "a constant other than value"
 	}
 	return ""
 }
 
-func conv(n *ir.Node) string {
+func conv(n *ir.Node, _ int64) string {
 	if g := n.Int("group", 1); g != 1 {
 		return "groups"
 	}
@@ -83,7 +98,7 @@ func conv(n *ir.Node) string {
 	return ""
 }
 
-func maxPool(n *ir.Node) string {
+func maxPool(n *ir.Node, opset int64) string {
 	switch {
 	case n.Attr("dilations") != nil:
 		return "dilations"
@@ -95,24 +110,28 @@ func maxPool(n *ir.Node) string {
 	if pads := n.Ints("pads", []int{0, 0, 0, 0}); len(pads) != 4 || slices.Max(pads) != slices.Min(pads) {
 		return "unequal pads"
 	}
-	return oneOutput(n)
+	return oneOutput(n, opset)
 }
 
-func gemm(n *ir.Node) string {
+func gemm(n *ir.Node, _ int64) string {
 	if n.Input(2) == "" {
 		return "no third input"
 	}
 	return ""
 }
 
-func softmax(n *ir.Node) string {
-	if n.Int("axis", 1) < 0 {
+// softmax flattens around its axis, as ONNX did before opset 13.
+func softmax(n *ir.Node, opset int64) string {
+	switch {
+	case opset >= 13:
+		return "the meaning of axis from opset 13 on"
+	case n.Int("axis", 1) < 0:
 		return "negative axis"
 	}
 	return ""
 }
 
-func perm(n *ir.Node) string {
+func perm(n *ir.Node, _ int64) string {
 	if n.Attr("perm") == nil {
 		return "no perm"
 	}
@@ -136,7 +155,7 @@ func Supports(m *ir.Model) error {
 	for _, n := range m.Graph.Nodes {
 		why := "no such operator"
 		if r, ok := operators[n.OpType]; ok && ir.NormalDomain(n.Domain) == "" {
-			why = r(n)
+			why = r(n, m.Opset(""))
 		}
 		if why == "" {
 			continue
