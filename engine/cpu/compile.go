@@ -14,6 +14,7 @@ type kernel struct {
 	name  string
 	run   func(x *executable, out view, in []view) error
 	flops float64
+	folds bool  // a Reduce that may run together with others
 	reuse []int // operand positions whose storage the result may overwrite, best first
 }
 
@@ -21,6 +22,7 @@ type kernel struct {
 type step struct {
 	node int
 	in   []int
+	outs []int // of joined folds: the nodes it computes
 	kernel
 	bytes float64
 }
@@ -34,6 +36,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
+	p = inline(p)
 	x := &executable{b: b, k: b.kernels, team: newTeam(b.opt.Threads)}
 	kernels := make([]kernel, len(p.Nodes))
 	for i, n := range p.Nodes {
@@ -49,7 +52,15 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 		}
 		kernels[i] = choose(n.Prim, in, n.Type)
 	}
-	pl := planStorage(p, func(i int) []int { return reusable(p, kernels[i], i) })
+	live := liveNodes(p)
+	groups := siblings(p, live, kernels)
+	runsAt := seq(len(p.Nodes))
+	for last, nodes := range groups {
+		for _, i := range nodes {
+			runsAt[i] = last
+		}
+	}
+	pl := planStorage(p, live, runsAt, func(i int) []int { return reusable(p, kernels[i], i) })
 	x.plan = pl
 	x.donate = make([]bool, len(p.Inputs))
 	for k, in := range p.Inputs {
@@ -65,11 +76,13 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 		x.types = append(x.types, n.Type)
 		c, constant := n.Prim.(prim.Const)
 		switch {
-		case !pl.live[i] || n.Prim == nil || isAlias(n.Prim):
+		case !pl.live[i] || n.Prim == nil || isAlias(n.Prim) || runsAt[i] != i:
 		case constant:
 			v := newView(n.Type)
 			v.copyFrom(c.Value)
 			x.consts = append(x.consts, v)
+		case groups[i] != nil:
+			x.steps = append(x.steps, joinFolds(p, groups[i], kernels))
 		default:
 			s := step{node: i, kernel: kernels[i], bytes: float64(n.Type.Bytes())}
 			for _, id := range n.In {
@@ -86,18 +99,12 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 // reusable lists the roots of node i's operands that k may overwrite: no operand
 // that k must not overwrite reads the same storage.
 func reusable(p *prim.Program, k kernel, i int) []int {
-	root := func(id prim.ID) int {
-		for p.Nodes[id].Prim != nil && isAlias(p.Nodes[id].Prim) {
-			id = p.Nodes[id].In[0]
-		}
-		return int(id)
-	}
 	var out []int
 next:
 	for _, pos := range k.reuse {
-		r := root(p.Nodes[i].In[pos])
+		r := rootOf(p, p.Nodes[i].In[pos])
 		for other, id := range p.Nodes[i].In {
-			if root(id) == r && !slices.Contains(k.reuse, other) {
+			if rootOf(p, id) == r && !slices.Contains(k.reuse, other) {
 				continue next
 			}
 		}

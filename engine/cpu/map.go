@@ -61,7 +61,7 @@ type mapping struct {
 
 func (g *mapping) run(x *executable, out view, in []view) {
 	if g.of != x.k {
-		g.vm, g.of = x.k.compileExpr(g.expr), x.k
+		g.vm, g.of = x.k.compileMap(g.expr), x.k
 	}
 	outer, inner := g.axes[:len(g.axes)-1], g.axes[len(g.axes)-1]
 	rows := count(outer)

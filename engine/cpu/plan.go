@@ -40,12 +40,32 @@ func isAlias(p prim.Prim) bool {
 	return false
 }
 
-// planStorage decides where every value of p lives. reuse(i) lists the operands
+// liveNodes reports which nodes an output needs; inputs always are.
+func liveNodes(p *prim.Program) []bool {
+	live := make([]bool, len(p.Nodes))
+	for _, o := range p.Outputs {
+		live[o.ID] = true
+	}
+	for i := len(p.Nodes) - 1; i >= 0; i-- {
+		if live[i] {
+			for _, in := range p.Nodes[i].In {
+				live[in] = true
+			}
+		}
+	}
+	for _, in := range p.Inputs {
+		live[in.ID] = true
+	}
+	return live
+}
+
+// planStorage decides where every value of p lives. Node i runs when node
+// runsAt[i] ≥ i is due. reuse(i) lists the operands
 // whose storage node i may overwrite with its result, best first.
-func planStorage(p *prim.Program, reuse func(i int) []int) *plan {
+func planStorage(p *prim.Program, live []bool, runsAt []int, reuse func(i int) []int) *plan {
 	n := len(p.Nodes)
 	pl := &plan{
-		root: make([]int, n), live: make([]bool, n), place: make([]place, n),
+		root: make([]int, n), live: live, place: make([]place, n),
 		donated: make([]int, len(p.Outputs)),
 	}
 	for i, node := range p.Nodes {
@@ -54,18 +74,14 @@ func planStorage(p *prim.Program, reuse func(i int) []int) *plan {
 			pl.root[i] = pl.root[node.In[0]]
 		}
 	}
-	for _, o := range p.Outputs {
-		pl.live[o.ID] = true
-	}
 	last := make([]int, n) // of roots: the last node that reads it
 	for i := n - 1; i >= 0; i-- {
 		if !pl.live[i] {
 			continue
 		}
 		for _, in := range p.Nodes[i].In {
-			pl.live[in] = true
 			if r := pl.root[in]; !isAlias(p.Nodes[i].Prim) {
-				last[r] = max(last[r], i)
+				last[r] = max(last[r], runsAt[i])
 			}
 		}
 	}
@@ -83,7 +99,6 @@ func planStorage(p *prim.Program, reuse func(i int) []int) *plan {
 	}
 	for k, in := range p.Inputs {
 		pl.place[in.ID] = place{inInput, k}
-		pl.live[in.ID] = true
 	}
 	taken := make([]bool, len(p.Inputs))
 	for _, k := range pl.copies {
@@ -118,7 +133,8 @@ func planStorage(p *prim.Program, reuse func(i int) []int) *plan {
 			} else {
 				pl.place[i] = place{inArena, free.take(node.Type.Bytes())}
 			}
-			dying[max(last[i], i)] = append(dying[max(last[i], i)], i)
+			end := max(last[i], runsAt[i])
+			dying[end] = append(dying[end], i)
 		}
 		for _, r := range dying[i] {
 			if last[r] >= 0 {

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
@@ -10,34 +12,44 @@ func chooseReduce(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 	if !ok || r.Compute != prim.F32 || prim.Prod(r.Shape) == 0 {
 		return kernel{}, false
 	}
-	g := newReduction(r, in)
+	g := newReduction([]prim.Reduce{r}, [][]int{seq(len(in))}, in)
 	return kernel{
+		folds: true,
 		name:  "reduce " + r.Op.String() + " " + label(r.Expr),
 		flops: float64(len(r.Expr) * prim.Prod(r.Shape)),
 		run: func(x *executable, out view, in []view) error {
-			g.run(x, out.f32(), in)
+			g.run(x, [][]float32{out.f32()}, in)
 			return nil
 		},
 	}, true
 }
 
-// reduction is a Reduce over collapsed axes: the last axis is read in tiles, the
-// others one index at a time.
-type reduction struct {
-	op      prim.ReduceOp
-	expr    prim.Expr
-	args    int
-	product bool // the expression is a product, folded by a dot product
-	kept    []axis
-	outer   []axis // reduced axes but the last of the domain
-	inner   axis
-	vm      *vm
-	of      *kernels
+func seq(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }
 
-func newReduction(r prim.Reduce, in []prim.Type) *reduction {
-	g := &reduction{op: r.Op, expr: r.Expr, args: len(in)}
-	axes := collapse(r.Shape, in, r.Axes)
+// reduction is one or more Reduces over the same axes of the same domain, done in
+// one pass. Axes are collapsed; the last one is read in tiles, the others one index at a time.
+type reduction struct {
+	ops   []prim.ReduceOp
+	expr  prim.Expr
+	wants []want
+	args  int
+	kept  []axis
+	outer []axis // reduced axes but the last of the domain
+	inner axis
+	vm    *vm
+	of    *kernels
+}
+
+// newReduction joins folds; args[i] maps the operands of folds[i] to positions in in.
+func newReduction(folds []prim.Reduce, args [][]int, in []prim.Type) *reduction {
+	g := &reduction{args: len(in)}
+	axes := collapse(folds[0].Shape, in, folds[0].Axes)
 	last := len(axes) - 1
 	g.inner = axes[last]
 	for _, a := range axes[:last] {
@@ -47,14 +59,44 @@ func newReduction(r prim.Reduce, in []prim.Type) *reduction {
 			g.kept = append(g.kept, a)
 		}
 	}
-	e := r.Expr
-	g.product = r.Op == prim.ReduceSum && g.inner.reduced && e[len(e)-1].Code == prim.Mul
+	for i, r := range folds {
+		at := g.join(r.Expr, args[i])
+		g.ops = append(g.ops, r.Op)
+		g.wants = append(g.wants, want{at, r.Op == prim.ReduceSum && g.inner.reduced})
+	}
 	return g
 }
 
-func (g *reduction) run(x *executable, out []float32, in []view) {
+// join appends e to the common expression, sharing equal instructions, and
+// returns where its result is.
+func (g *reduction) join(e prim.Expr, args []int) int {
+	at := make([]int, len(e))
+	for i, in := range e {
+		switch in.Code.Arity() {
+		case 3:
+			in.C = at[in.C]
+			fallthrough
+		case 2:
+			in.B = at[in.B]
+			fallthrough
+		case 1:
+			in.A = at[in.A]
+		}
+		if in.Code == prim.Arg {
+			in.Index = args[in.Index]
+		}
+		if at[i] = slices.Index(g.expr, in); at[i] < 0 {
+			at[i] = len(g.expr)
+			g.expr = append(g.expr, in)
+		}
+	}
+	return at[len(e)-1]
+}
+
+// run writes one result per fold.
+func (g *reduction) run(x *executable, out [][]float32, in []view) {
 	if g.of != x.k {
-		g.vm, g.of = x.k.compileExpr(g.expr), x.k
+		g.vm, g.of = x.k.compile(g.expr, g.wants), x.k
 	}
 	src := make([]source, len(in))
 	for i, v := range in {
@@ -69,8 +111,8 @@ func (g *reduction) run(x *executable, out []float32, in []view) {
 
 // rows folds the last axis: every result is a fold over rows of it. Large folds
 // with few results are cut into chunks, whose number depends on the threads only.
-func (g *reduction) rows(x *executable, out []float32, src []source) {
-	results, rows := len(out), count(g.outer)
+func (g *reduction) rows(x *executable, out [][]float32, src []source) {
+	results, rows, folds := len(out[0]), count(g.outer), len(out)
 	tile := min(g.vm.tileFor(g.args), (g.inner.size+7)&^7)
 	perRow := (g.inner.size + tile - 1) / tile
 	work := rows * g.inner.size
@@ -78,7 +120,7 @@ func (g *reduction) rows(x *executable, out []float32, src []source) {
 	if results < 2*len(x.team.workers) && work*results > 2*mapGrain {
 		chunks = max(1, min(4*len(x.team.workers), rows*perRow, work/mapGrain))
 	}
-	partial := make([]float64, results*chunks)
+	partial := make([]float64, results*chunks*folds)
 	pieces := x.team.pieces(work*results, mapGrain, results)
 	if chunks > 1 {
 		pieces = results * chunks
@@ -91,7 +133,10 @@ func (g *reduction) rows(x *executable, out []float32, src []source) {
 		for item := lo; item < hi; item++ {
 			walk(g.kept, item/chunks, base)
 			t0, t1 := split(rows*perRow, 1, chunks, item%chunks)
-			acc := identity(g.op)
+			acc := partial[item*folds:][:folds]
+			for f := range acc {
+				acc[f] = identity(g.ops[f])
+			}
 			for t := t0; t < t1; t++ {
 				walk(g.outer, t/perRow, off)
 				from := t % perRow * tile
@@ -100,17 +145,21 @@ func (g *reduction) rows(x *executable, out []float32, src []source) {
 					off[i] += base[i]
 				}
 				g.bind(m, src, buf, tile+24, off, from, n)
-				acc = fold(g.op, acc, g.foldTile(x.k, m, n))
+				m.run(n, nil)
+				for f, op := range g.ops {
+					acc[f] = fold(op, acc[f], m.fold(x.k, op, m.roots[f], n))
+				}
 			}
-			partial[item] = acc
 		}
 	})
-	for r := range out {
-		acc := partial[r*chunks]
-		for _, v := range partial[r*chunks+1 : (r+1)*chunks] {
-			acc = fold(g.op, acc, v)
+	for f, o := range out {
+		for r := range o {
+			acc := partial[r*chunks*folds+f]
+			for c := 1; c < chunks; c++ {
+				acc = fold(g.ops[f], acc, partial[(r*chunks+c)*folds+f])
+			}
+			o[r] = float32(acc)
 		}
-		out[r] = float32(acc)
 	}
 }
 
@@ -131,14 +180,26 @@ func (g *reduction) bind(m *machine, src []source, buf []float32, pad int, off [
 	}
 }
 
-// foldTile folds the expression over n elements.
-func (g *reduction) foldTile(k *kernels, m *machine, n int) float64 {
+// value returns consecutive elements of a root.
+func (m *machine) value(k *kernels, r root, n int) *float32 {
+	a := m.read(r.a)
+	if r.dot {
+		b := m.read(r.b)
+		k.binary[prim.Mul](n, m.own(), a.p, b.p, a.step, b.step)
+		return m.own()
+	}
+	if a.step == 0 {
+		k.copy(n, m.own(), a.p, 0)
+		return m.own()
+	}
+	return a.p
+}
+
+// fold folds n elements of a root.
+func (m *machine) fold(k *kernels, op prim.ReduceOp, r root, n int) float64 {
 	whole := n &^ 7
-	if g.product {
-		last := len(m.ops) - 1
-		op := &m.ops[last]
-		m.prefix(last, n)
-		a, b := m.read(op.in[0]), m.read(op.in[1])
+	if r.dot {
+		a, b := m.read(r.a), m.read(r.b)
 		if a.step != 0 && b.step != 0 {
 			acc := float64(k.dot(whole, a.p, b.p))
 			x, y := slice(a.p, n), slice(b.p, n)
@@ -148,15 +209,10 @@ func (g *reduction) foldTile(k *kernels, m *machine, n int) float64 {
 			return acc
 		}
 	}
-	p := m.own()
-	if len(g.expr) == 1 && g.expr[0].Code == prim.Arg && m.args[g.expr[0].Index].step != 0 {
-		p = m.args[g.expr[0].Index].p
-	} else {
-		m.run(n, p)
-	}
+	p := m.value(k, r, n)
 	tail := slice(p, n)[whole:]
 	var acc float64
-	switch g.op {
+	switch op {
 	case prim.ReduceSum:
 		acc = float64(k.sum(whole, p))
 	case prim.ReduceMax:
@@ -167,7 +223,7 @@ func (g *reduction) foldTile(k *kernels, m *machine, n int) float64 {
 		acc, tail = 1, slice(p, n)
 	}
 	for _, v := range tail {
-		acc = fold(g.op, acc, float64(v))
+		acc = fold(op, acc, float64(v))
 	}
 	return acc
 }
@@ -184,12 +240,18 @@ func fold(op prim.ReduceOp, a, b float64) float64 {
 	return a + b
 }
 
+// joiner is the operation that folds vectors.
+var joiner = map[prim.ReduceOp]prim.Code{
+	prim.ReduceSum: prim.Add, prim.ReduceProd: prim.Mul, prim.ReduceMax: prim.Max, prim.ReduceMin: prim.Min,
+}
+
 // flushRows is how many rows are added in float32 before a float64 total takes them.
 const flushRows = 32
 
 // columns keeps the last axis: tiles of it are folded over the reduced axes.
-func (g *reduction) columns(x *executable, out []float32, src []source) {
-	kept, rows, width := count(g.kept), count(g.outer), g.inner.size
+func (g *reduction) columns(x *executable, out [][]float32, src []source) {
+	kept, rows, width, folds := count(g.kept), count(g.outer), g.inner.size, len(out)
+	results := len(out[0])
 	tile := min(g.vm.tileFor(g.args+1), (width+7)&^7)
 	perRow := (width + tile - 1) / tile
 	items := kept * perRow
@@ -198,10 +260,7 @@ func (g *reduction) columns(x *executable, out []float32, src []source) {
 	if items < 2*len(x.team.workers) && work > 2*mapGrain {
 		chunks = max(1, min(2*len(x.team.workers), rows/flushRows))
 	}
-	var partial []float64
-	if chunks > 1 {
-		partial = make([]float64, chunks*len(out))
-	}
+	partial := make([]float64, chunks*results*folds)
 	pieces := x.team.pieces(work, mapGrain, items)
 	if chunks > 1 {
 		pieces = items * chunks
@@ -209,80 +268,60 @@ func (g *reduction) columns(x *executable, out []float32, src []source) {
 	x.team.run(pieces, func(w *worker, piece int) {
 		m := g.vm.machine(w, tile, len(src))
 		buf := w.scratch(scratchArgs, len(src)*(tile+24))
-		sum := w.scratch(scratchTile, tile+16)
-		total := make([]float64, tile)
+		sums := w.scratch(scratchTile, folds*(tile+16))
 		base, off := make([]int, len(src)), make([]int, len(src))
+		total := make([][]float64, folds)
 		lo, hi := split(items*chunks, 1, pieces, piece)
 		for it := lo; it < hi; it++ {
 			item, chunk := it/chunks, it%chunks
 			walk(g.kept, item/perRow, base)
 			from := item % perRow * tile
 			n := min(tile, width-from)
+			for f := range total {
+				total[f] = partial[(chunk*folds+f)*results+item/perRow*width+from:][:n]
+				for i := range total[f] {
+					total[f][i] = identity(g.ops[f])
+				}
+			}
 			r0, r1 := split(rows, 1, chunks, chunk)
-			for i := range total {
-				total[i] = identity(g.op)
-			}
-			g.column(x.k, m, src, buf, sum, total[:n], base, off, from, r0, r1, tile+24)
-			if chunks > 1 {
-				copy(partial[chunk*len(out)+item/perRow*width+from:], total[:n])
-				continue
-			}
-			o := out[item/perRow*width+from:][:n]
-			for i := range o {
-				o[i] = float32(total[i])
+			held := 0
+			for r := r0; r < r1; r++ {
+				walk(g.outer, r, off)
+				for i := range src {
+					off[i] += base[i]
+				}
+				g.bind(m, src, buf, tile+24, off, from, n)
+				m.run(n, nil)
+				held++
+				flush := held == flushRows || r == r1-1
+				for f, op := range g.ops {
+					sum := sums[f*(tile+16):]
+					p := m.value(x.k, m.roots[f], n)
+					if held == 1 {
+						x.k.copy(n, &sum[0], p, 32)
+					} else {
+						x.k.binary[joiner[op]](n, &sum[0], &sum[0], p, 32, 32)
+					}
+					if flush {
+						t := total[f]
+						for i, v := range sum[:n] {
+							t[i] = fold(op, t[i], float64(v))
+						}
+					}
+				}
+				if flush {
+					held = 0
+				}
 			}
 		}
 	})
-	if chunks == 1 {
-		return
-	}
-	for i := range out {
-		acc := partial[i]
-		for c := 1; c < chunks; c++ {
-			acc = fold(g.op, acc, partial[c*len(out)+i])
-		}
-		out[i] = float32(acc)
-	}
-}
-
-// column folds rows [r0, r1) of one tile of columns into total.
-func (g *reduction) column(k *kernels, m *machine, src []source, buf, sum []float32, total []float64, base, off []int, from, r0, r1, pad int) {
-	n := len(total)
-	var join op2
-	switch g.op {
-	case prim.ReduceSum:
-		join = k.binary[prim.Add]
-	case prim.ReduceMax:
-		join = k.binary[prim.Max]
-	case prim.ReduceMin:
-		join = k.binary[prim.Min]
-	default:
-		join = k.binary[prim.Mul]
-	}
-	direct := len(g.expr) == 1 && g.expr[0].Code == prim.Arg
-	held := 0
-	for r := r0; r < r1; r++ {
-		walk(g.outer, r, off)
-		for i := range src {
-			off[i] += base[i]
-		}
-		g.bind(m, src, buf, pad, off, from, n)
-		switch {
-		case held == 0:
-			m.run(n, &sum[0])
-		case direct:
-			a := m.args[g.expr[0].Index]
-			join(n, &sum[0], &sum[0], a.p, 32, a.step)
-		default:
-			m.run(n, m.own())
-			join(n, &sum[0], &sum[0], m.own(), 32, 32)
-		}
-		held++
-		if held == flushRows || r == r1-1 {
-			for i, v := range sum[:n] {
-				total[i] = fold(g.op, total[i], float64(v))
+	for f, o := range out {
+		for i := range o {
+			acc := partial[f*results+i]
+			for c := 1; c < chunks; c++ {
+				acc = fold(g.ops[f], acc, partial[(c*folds+f)*results+i])
 			}
-			held = 0
+			o[i] = float32(acc)
 		}
 	}
 }

@@ -37,50 +37,80 @@ type vm struct {
 	ops   []vmOp
 	slots int
 	lits  []float32 // 8 copies each
+	roots []root
 }
 
-// compileExpr translates e; products that feed one sum become fused multiply-adds,
-// which round once. The result is instruction len(e)-1.
-func (k *kernels) compileExpr(e prim.Expr) *vm {
-	uses := make([]int, len(e))
-	for _, in := range e {
-		for _, r := range operands(in) {
-			uses[r]++
+// root is where a result that is folded lies: in a, or as the product a·b when dot.
+type root struct {
+	a, b ref
+	dot  bool
+}
+
+// want is an instruction whose value is folded; a sum may be folded from the factors of a product.
+type want struct {
+	at  int
+	sum bool
+}
+
+// compileMap translates e so that run writes its last instruction to the destination.
+func (k *kernels) compileMap(e prim.Expr) *vm { return k.compile(e, nil) }
+
+// compile translates e; products that feed one sum become fused multiply-adds,
+// which round once. Without wants the result is the last instruction, otherwise
+// the values of wants stay in the roots.
+func (k *kernels) compile(e prim.Expr, wants []want) *vm {
+	end := len(e)
+	uses, reach := make([]int, end), make([]bool, end)
+	result := end - 1
+	if wants == nil {
+		uses[result], reach[result] = 1, true
+	} else {
+		result = -1
+	}
+	for _, w := range wants {
+		uses[w.at]++
+		reach[w.at] = true
+	}
+	for i := end - 1; i >= 0; i-- {
+		if reach[i] {
+			for _, r := range operands(e[i]) {
+				uses[r]++
+				reach[r] = true
+			}
 		}
 	}
-	uses[len(e)-1]++
-	reach := make([]bool, len(e))
-	fused := make([]bool, len(e))
-	reach[len(e)-1] = true
-	for i := len(e) - 1; i >= 0; i-- {
-		if !reach[i] {
-			continue
-		}
-		for _, r := range operands(e[i]) {
-			reach[r] = true
-		}
-		if c := e[i].Code; c == prim.Add || c == prim.Sub {
-			for _, r := range []int{e[i].A, e[i].B} {
+	skip := make([]bool, end) // products that a sum or a fold takes over
+	for i, in := range e {
+		if c := in.Code; reach[i] && (c == prim.Add || c == prim.Sub) {
+			for _, r := range []int{in.A, in.B} {
 				if e[r].Code == prim.Mul && uses[r] == 1 {
-					fused[r] = true
+					skip[r] = true
 					break
 				}
 			}
 		}
 	}
-	v := &vm{}
-	at := make([]ref, len(e))
-	last := make([]int, len(e))
+	last := make([]int, end)
 	for i, in := range e {
 		if reach[i] {
 			for _, r := range operands(in) {
 				last[r] = i
-				if fused[r] {
+				if skip[r] {
 					last[e[r].A], last[e[r].B] = i, i
 				}
 			}
 		}
 	}
+	v := &vm{}
+	dots := make([]bool, len(wants))
+	for j, w := range wants {
+		last[w.at] = end
+		if e[w.at].Code == prim.Mul && uses[w.at] == 1 && w.sum {
+			dots[j], skip[w.at] = true, true
+			last[e[w.at].A], last[e[w.at].B] = end, end
+		}
+	}
+	at := make([]ref, end)
 	var free []int
 	take := func() int {
 		if n := len(free); n > 0 {
@@ -92,36 +122,40 @@ func (k *kernels) compileExpr(e prim.Expr) *vm {
 		return v.slots - 1
 	}
 	for i, in := range e {
-		if !reach[i] || fused[i] {
+		if !reach[i] || skip[i] {
 			continue
 		}
 		switch in.Code {
 		case prim.Arg:
 			at[i] = ref{refArg, in.Index}
-			if i < len(e)-1 {
-				continue
-			}
 		case prim.Lit:
 			at[i] = ref{refLit, len(v.lits) / 8}
 			for range 8 {
 				v.lits = append(v.lits, float32(in.Value))
 			}
-			if i < len(e)-1 {
-				continue
-			}
 		}
-		op := k.operation(e, i, fused, at)
+		if in.Code <= prim.Lit && i != result {
+			continue
+		}
+		op := k.operation(e, i, skip, at)
 		op.dst = -1
-		if i < len(e)-1 {
+		if i != result {
 			op.dst = take()
 			at[i] = ref{refSlot, op.dst}
 		}
 		for r := range i {
-			if last[r] == i && reach[r] && !fused[r] && at[r].kind == refSlot {
+			if last[r] == i && reach[r] && !skip[r] && at[r].kind == refSlot {
 				free = append(free, at[r].index)
 			}
 		}
 		v.ops = append(v.ops, op)
+	}
+	for j, w := range wants {
+		if dots[j] {
+			v.roots = append(v.roots, root{at[e[w.at].A], at[e[w.at].B], true})
+		} else {
+			v.roots = append(v.roots, root{a: at[w.at]})
+		}
 	}
 	return v
 }
@@ -129,20 +163,20 @@ func (k *kernels) compileExpr(e prim.Expr) *vm {
 func operands(in prim.Instr) []int { return []int{in.A, in.B, in.C}[:in.Code.Arity()] }
 
 // operation picks the function of instruction i.
-func (k *kernels) operation(e prim.Expr, i int, fused []bool, at []ref) vmOp {
+func (k *kernels) operation(e prim.Expr, i int, skip []bool, at []ref) vmOp {
 	in := e[i]
 	switch {
 	case in.Code <= prim.Lit:
 		return vmOp{f1: k.copy, in: [3]ref{at[i]}, arity: 1}
 	case in.Code == prim.Select:
 		return vmOp{f3: k.sel, in: [3]ref{at[in.A], at[in.B], at[in.C]}, arity: 3}
-	case (in.Code == prim.Add || in.Code == prim.Sub) && fused[in.A]:
+	case (in.Code == prim.Add || in.Code == prim.Sub) && skip[in.A]:
 		f := k.fma
 		if in.Code == prim.Sub {
 			f = k.fms
 		}
 		return vmOp{f3: f, in: [3]ref{at[e[in.A].A], at[e[in.A].B], at[in.B]}, arity: 3}
-	case (in.Code == prim.Add || in.Code == prim.Sub) && fused[in.B]:
+	case (in.Code == prim.Add || in.Code == prim.Sub) && skip[in.B]:
 		f := k.fma
 		if in.Code == prim.Sub {
 			f = k.fnma
@@ -195,13 +229,8 @@ func (m *machine) own() *float32 { return m.at(m.slots) }
 
 // run evaluates n ≤ tile elements into dst. Values that depend on repeated
 // operands only are computed once.
-func (m *machine) run(n int, dst *float32) { m.some(len(m.ops), n, dst) }
-
-// prefix runs the first k instructions, none of which writes the result.
-func (m *machine) prefix(k, n int) { m.some(k, n, nil) }
-
-func (m *machine) some(k, n int, dst *float32) {
-	for i := range k {
+func (m *machine) run(n int, dst *float32) {
+	for i := range m.ops {
 		op := &m.ops[i]
 		var x [3]operand
 		step := 0
