@@ -337,3 +337,21 @@ func TestSyntheticIsSeparable(t *testing.T) {
 		t.Errorf("want nearly all of 80 told apart, got %d", right)
 	}
 }
+
+func TestHeadAndJoin(t *testing.T) {
+	v := synthetic(t, SyntheticOptions{}).Part("train").All()
+	parts := must[[]View](t)(v.Split(1, Share{"a", 0.5}, Share{"b", 0.5}))
+	head := parts[0].Head(3)
+	if !slices.Equal(head.Index, parts[0].Index[:3]) || parts[0].Head(1000).Len() != parts[0].Len() {
+		t.Errorf("head: got %v", head.Index)
+	}
+	head.Index[0] = -1
+	if parts[0].Index[0] == -1 {
+		t.Error("want the head to be a copy")
+	}
+	both := parts[0].Join("both", parts[1])
+	slices.Sort(both.Index)
+	if both.Name != "both" || !slices.Equal(both.Index, v.Index) || both.Part() != v.Part() || both.Set() != v.Set() {
+		t.Errorf("join: got %v", both.Index)
+	}
+}

@@ -133,6 +133,12 @@ func TestNPZ(t *testing.T) {
 	if !slices.Equal(b.Inputs[0].I64, []int64{1, 2, 3, 4}) || !slices.Equal(b.Inputs[1].F32, []float32{-0.5, 0, 0.5, 1}) || !slices.Equal(b.Labels.I64, []int64{2, 0}) {
 		t.Errorf("got %v, %v, %v", b.Inputs[0].I64, b.Inputs[1].F32, b.Labels.I64)
 	}
+	few := must[*Set](t)(Open("npz:"+path, Options{Limit: 2})) // one of class 0, one of class 1
+	l2 := must[*Loader](t)(few.Part("train").All().Loader(LoaderOptions{Batch: 2}))
+	defer l2.Close()
+	if b := must[*Batch](t)(l2.Next()); !slices.Equal(b.Inputs[0].I64, []int64{3, 4, 5, 6}) || !slices.Equal(b.Labels.I64, []int64{0, 1}) {
+		t.Errorf("limited: got %v, %v", b.Inputs[0].I64, b.Labels.I64)
+	}
 
 	var one, two bytes.Buffer
 	if err := WriteNPZ(&one, arrays); err != nil {
