@@ -168,7 +168,7 @@ func TestMapAgainstLoops(t *testing.T) {
 func TestReduceAgainstLoops(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for round := range 12 {
-		for _, shape := range append(domains, []int{70000}, []int{3000, 40}, []int{2, 50000}, []int{500, 3, 64}) {
+		for _, shape := range append(domains, []int{70000}, []int{3000, 40}, []int{2, 50000}, []int{500, 3, 64}, []int{40, 33, 9}, []int{3, 50, 7, 12}) {
 			in := broadcastOperands(r, shape)
 			e := prim.E(randomExpr(r, len(in)))
 			op := prim.ReduceOp(r.IntN(4))

@@ -39,6 +39,7 @@ type reduction struct {
 	expr  prim.Expr
 	wants []want
 	args  int
+	short bool // rows are short and next to a kept axis: see shortRows
 	kept  []axis
 	outer []axis // reduced axes but the last of the domain
 	inner axis
@@ -58,6 +59,9 @@ func newReduction(folds []prim.Reduce, args [][]int, in []prim.Type) *reduction 
 		} else {
 			g.kept = append(g.kept, a)
 		}
+	}
+	if k := len(axes) - 2; k >= 0 && g.inner.reduced && g.inner.size < shortReducedRow {
+		g.short = !axes[k].reduced && axes[k].size > 1 && len(g.outer) > 0 && count(g.outer) >= 4
 	}
 	for i, r := range folds {
 		at := g.join(r.Expr, args[i])
@@ -102,9 +106,12 @@ func (g *reduction) run(x *executable, out [][]float32, in []view) {
 	for i, v := range in {
 		src[i] = sourceOf(v)
 	}
-	if g.inner.reduced {
+	switch {
+	case g.short:
+		g.shortRows(x, out, src)
+	case g.inner.reduced:
 		g.rows(x, out, src)
-	} else {
+	default:
 		g.columns(x, out, src)
 	}
 }
