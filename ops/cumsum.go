@@ -23,6 +23,9 @@ func opCumSum() *Op {
 			}
 			n := shape[axis]
 			exclusive, reverse := l.Node.Int("exclusive", 0) != 0, l.Node.Int("reverse", 0) != 0
+			if err := l.fits("matrix of sums", n, n); err != nil {
+				return nil, err
+			}
 			m := prim.NewTensor(prim.Type{DType: prim.F64, Shape: []int{1, n, n}})
 			for i := range n {
 				for j := range n {

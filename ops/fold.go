@@ -35,7 +35,7 @@ func fold(op *Op, s *Site) error {
 		if !s.Out[k].Type.Elem.IsFloat() {
 			limit = maxFoldInts
 		}
-		if name != "" && (!foldable(s.Out[k].Type, limit) || sym.used && !s.Out[k].Type.Elem.IsInt()) {
+		if name != "" && (!foldable(s.Out[k].Type, limit) || sym.used && s.Out[k].Type.Elem != ir.Int64) {
 			return nil
 		}
 	}
@@ -97,17 +97,7 @@ func folded(out []Fact) bool {
 }
 
 func foldable(t ir.Type, limit int) bool {
-	if !t.Static() || !(t.Elem.IsFloat() || t.Elem.IsInt() || t.Elem == ir.Bool) {
-		return false
-	}
-	n := 1
-	for _, d := range t.Shape {
-		if d.Size > 0 && n > limit/d.Size {
-			return false
-		}
-		n *= d.Size
-	}
-	return n <= limit
+	return t.Static() && (t.Elem.IsFloat() || t.Elem.IsInt() || t.Elem == ir.Bool) && atMost(t, limit)
 }
 
 // constant turns a host tensor into a constant of the element type of t.

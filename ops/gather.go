@@ -172,6 +172,9 @@ func opGatherElements() *Op {
 					return nil, l.Errorf("lower", "input 1: axis %d: want a size of at most %d, got %d", k, x[k], out[k])
 				}
 			}
+			if err := l.fits("indices", out...); err != nil {
+				return nil, err
+			}
 			index, err := l.index(1, x[axis])
 			if err != nil {
 				return nil, err

@@ -32,6 +32,9 @@ func opGatherND() *Op {
 			index := b.Reshape(l.In[1], rows, depth)
 			stride := prim.Prod(x[batch : batch+depth])
 			flat := flatCoordinates(b, index, x[batch:batch+depth])
+			if err := l.fits("indices", rows); err != nil {
+				return nil, err
+			}
 			base := prim.NewTensor(prim.Type{DType: prim.I64, Shape: []int{rows, 1}})
 			groups := prim.Prod(x[:batch])
 			for i := range base.I64 {

@@ -161,3 +161,18 @@ func removeAttr(n *ir.Node, name string) {
 func itoa(n int) string { return strconv.Itoa(n) }
 
 var errNoValue = errors.New("attribute \"value\": want a tensor or one of the value_… attributes, got none")
+
+// maxHost bounds the elements of a constant that a lowering computes (indices, sampling matrices, masks).
+const maxHost = 1 << 26
+
+// fits reports an error when the product of sizes is more than a computed constant may have.
+func (s *Site) fits(what string, sizes ...int) error {
+	n := 1
+	for _, k := range sizes {
+		if k > 0 && n > maxHost/k {
+			return s.Errorf("lower", "%s: want at most %d elements, got %v", what, maxHost, sizes)
+		}
+		n *= max(k, 1)
+	}
+	return nil
+}

@@ -8,6 +8,9 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
+// maxElements bounds the elements of one value.
+const maxElements = 1 << 31
+
 // AnyDim is the key of InferModel's bind that names every unnamed unknown input dimension.
 const AnyDim = "*"
 
@@ -48,9 +51,15 @@ func InferModel(m *ir.Model, bind map[string]int) (*Facts, error) {
 		in.facts.Values[t.Name] = Fact{Type: t.Type(), Const: t, Weight: true}
 	}
 	for _, v := range g.Inputs {
-		if _, ok := in.facts.Values[v.Name]; !ok {
-			in.facts.Values[v.Name] = Fact{Type: known(bindType(v.Type, bind, true))}
+		if _, ok := in.facts.Values[v.Name]; ok {
+			continue
 		}
+		t := known(bindType(v.Type, bind, true))
+		if !atMost(t, maxElements) {
+			in.errs = append(in.errs, fmt.Errorf("infer: graph input %q: want at most %d elements, got %s", v.Name, maxElements, t))
+			t = unknown()
+		}
+		in.facts.Values[v.Name] = Fact{Type: t}
 	}
 	for _, n := range g.Nodes {
 		in.node(n)
@@ -88,8 +97,11 @@ func (in *inference) node(n *ir.Node) {
 		out, err := op.Infer(s)
 		if err != nil {
 			in.errs = append(in.errs, err)
+			op = nil
 		}
 		copy(s.Out, out)
+	} else {
+		op = nil
 	}
 	for k, name := range n.Outputs {
 		if name == "" {
@@ -104,6 +116,13 @@ func (in *inference) node(n *ir.Node) {
 			} else {
 				s.Out[k].Type = t
 			}
+		}
+	}
+	for k, name := range n.Outputs {
+		if name != "" && !atMost(s.Out[k].Type, maxElements) {
+			in.errs = append(in.errs, s.Errorf("infer", "output %d %q: want at most %d elements, got %s", k, name, maxElements, s.Out[k].Type))
+			s.Out[k].Type = unknown()
+			op = nil
 		}
 	}
 	if op != nil {
@@ -137,6 +156,23 @@ func usable(n *ir.Node, opset int) *Op {
 		return nil
 	}
 	return op
+}
+
+// atMost reports whether the known sizes of t multiply to no more than limit.
+func atMost(t ir.Type, limit int) bool {
+	n := 1
+	for _, d := range t.Shape {
+		if d.Size > 0 && n > limit/d.Size {
+			return false
+		}
+		if d.Known() {
+			n *= d.Size
+		}
+		if n == 0 {
+			n = 1
+		}
+	}
+	return true
 }
 
 func unknown() ir.Type { return ir.Type{Kind: ir.KindTensor} }

@@ -99,6 +99,9 @@ func opEyeLike() *Op {
 			return []Fact{tensorFact(ir.DType(s.Node.Int("dtype", int(s.In[0].Type.Elem))), s.dimsOf(0))}, nil
 		},
 		Lower: func(l *Lowering) ([]prim.ID, error) {
+			if err := l.fits("diagonal matrix", l.Out[0].Shape()...); err != nil {
+				return nil, err
+			}
 			sh, k := l.Out[0].Shape(), l.Node.Int("k", 0)
 			t := prim.NewTensor(prim.Type{DType: prim.I64, Shape: sh})
 			for i := range sh[0] {
@@ -138,6 +141,9 @@ func opTrilu() *Op {
 			r := len(sh)
 			shape := ones(r)
 			shape[r-2], shape[r-1] = sh[r-2], sh[r-1]
+			if err := l.fits("triangle", shape...); err != nil {
+				return nil, err
+			}
 			diff := prim.NewTensor(prim.Type{DType: prim.I64, Shape: shape})
 			for i := range diff.I64 {
 				diff.I64[i] = int64(i%sh[r-1] - i/sh[r-1])

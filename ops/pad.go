@@ -179,6 +179,9 @@ func padIndex(s *Site, mode string, n, lo, hi int) ([]int64, error) {
 	if n == 0 {
 		return nil, s.Errorf("lower", "mode %q: want a non-empty axis to pad", mode)
 	}
+	if err := s.fits("padded axis", n+max(lo, 0)+max(hi, 0)); err != nil {
+		return nil, err
+	}
 	index := make([]int64, max(0, n+lo+hi))
 	for k := range index {
 		p := k - lo

@@ -248,6 +248,9 @@ func lowerResize(l *Lowering, g *geometry) ([]prim.ID, error) {
 		if n < 1 {
 			return nil, l.Errorf("lower", "axis %d: want a size ≥ 1 to sample from, got %d", i, n)
 		}
+		if err := l.fits("sampling matrix", n, g.out[i]); err != nil {
+			return nil, err
+		}
 		w, err := g.grid.weights(n, g.out[i], g.scale[i], lo, hi)
 		if err != nil {
 			return nil, l.Errorf("lower", "%w", err)

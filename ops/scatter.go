@@ -43,6 +43,9 @@ func scatterElements(name string, since int, doc string) *Op {
 			if err != nil {
 				return nil, err
 			}
+			if err := l.fits("indices", b.Shape(l.In[1])...); err != nil {
+				return nil, err
+			}
 			flat := flatIndex(b, x, index, axis)
 			n := prim.Prod(b.Shape(l.In[2]))
 			y, err := scatterFlat(l, prim.Prod(x), 1, b.Reshape(flat, n), b.Reshape(l.In[2], n, 1))

@@ -106,6 +106,9 @@ func opRange() *Op {
 			if n < 0 {
 				return nil, l.Errorf("lower", "start, limit, delta: want constants")
 			}
+			if err := l.fits("range", n); err != nil {
+				return nil, err
+			}
 			t := prim.NewTensor(prim.Type{DType: prim.F64, Shape: []int{n}})
 			for i := range t.F64 {
 				t.F64[i] = start + float64(i)*delta
