@@ -17,8 +17,9 @@ func chooseMap(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 	if !ok {
 		return kernel{}, false
 	}
-	identity := len(m.Expr) == 1 && m.Expr[0].Code == prim.Arg
-	if m.Compute != prim.F32 && !(identity && out.DType == prim.F32) {
+	cast := len(m.Expr) == 1 && m.Expr[0].Code == prim.Arg && out.DType == prim.F32 &&
+		(in[m.Expr[0].Index].DType == m.Compute || in[m.Expr[0].Index].DType == prim.Bool)
+	if m.Compute != prim.F32 && !cast {
 		return kernel{}, false
 	}
 	k := kernel{name: "map " + label(m.Expr), flops: float64(len(m.Expr) * out.Len())}
