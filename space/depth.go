@@ -48,7 +48,7 @@ func newBranches(an *Analysis) *branches {
 }
 
 // exclusive returns the nodes that serve only the value v as read by node end,
-// and the values they read from elsewhere.
+// and the values they read from elsewhere; the other operand of end is elsewhere.
 func (b *branches) exclusive(v string, end *ir.Node) (nodes []*ir.Node, from []string, weighted bool) {
 	in := map[*ir.Node]bool{end: true}
 	outside := map[string]bool{}
@@ -59,7 +59,7 @@ func (b *branches) exclusive(v string, end *ir.Node) (nodes []*ir.Node, from []s
 		x := queue[0]
 		queue = queue[1:]
 		n := b.producer[x]
-		if n == nil {
+		if n == nil || (x != v && slices.Contains(end.Inputs, x)) {
 			outside[x] = true
 			continue
 		}

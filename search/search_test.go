@@ -1,0 +1,333 @@
+package search_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/relax"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// bench is a tiny model with data, ready to search.
+type bench struct {
+	be    engine.Backend
+	model *ir.Model
+	set   *data.Set
+	job   search.Job
+}
+
+func newBench(t *testing.T, name string) *bench {
+	t.Helper()
+	e, ok := models.Lookup(name)
+	if !ok {
+		t.Fatalf("no model %q", name)
+	}
+	raw, err := e.Build(models.Options{Classes: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := importer.Normal(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := e.Defaults
+	set, err := data.Synthetic(data.SyntheticOptions{Classes: 4, Shape: [3]int{d.Channels, d.Size, d.Size}, Train: 320, Test: 80, Noise: 0.1, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := search.Job{Space: space.Options{Divisor: 2}, Batch: 16, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "taylor",
+		Super: space.Every, Search: search.DefaultConfig(), Target: search.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 8, Tune: search.DefaultWeights()}
+	j.Search.Weights.Epochs, j.Tune.Epochs = 1, 1
+	return &bench{cpu.New(cpu.Options{Threads: 2}), m, set, j}
+}
+
+func (b *bench) plan(t *testing.T) *search.Plan {
+	t.Helper()
+	p, err := search.Prepare(b.model, b.set, b.job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// run searches with the plan's space; alpha replaces the architecture view when not nil.
+func (b *bench) run(ctx context.Context, p *search.Plan, cfg search.Config, alpha *data.View, h search.Hooks) (*search.Decision, error) {
+	super, err := space.Entangle(p.An, p.Space, b.job.Super)
+	if err != nil {
+		return nil, err
+	}
+	n, err := search.NewNetwork(p.Model, b.job.Batch, b.set.Shape(), super)
+	if err != nil {
+		return nil, err
+	}
+	view := p.Views.Alpha
+	if alpha != nil {
+		view = *alpha
+	}
+	return search.Run(ctx, b.be, n, nil, p.Views.Weights, view, data.View{}, cfg, b.job.Seed, h)
+}
+
+func equalWeights(a, b map[string]*ir.Tensor) bool {
+	return reflect.DeepEqual(a, b)
+}
+
+// TestSameSeedSameBytes: two searches with one seed agree to the bit; another seed differs.
+func TestSameSeedSameBytes(t *testing.T) {
+	b := newBench(t, "fashion-tiny")
+	p := b.plan(t)
+	one, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(one.Alpha, two.Alpha) || !equalWeights(one.Weights, two.Weights) {
+		t.Error("two runs with one seed differ")
+	}
+	b.job.Seed++
+	three, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reflect.DeepEqual(one.Alpha, three.Alpha) {
+		t.Error("another seed gave the same α")
+	}
+}
+
+// TestResume: a run stopped at any step and started again equals the uninterrupted one bit for bit.
+func TestResume(t *testing.T) {
+	b := newBench(t, "fashion-tiny")
+	b.job.Search.Sandwich = true
+	b.job.Search.Budget = &search.Budget{Metric: space.MACs, Limit: 1e5}
+	p := b.plan(t)
+	whole, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := search.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint"), LogEvery: 1}
+	stops := 0
+	for {
+		ctx, cancel := context.WithCancel(context.Background())
+		begun := -1
+		h.Observe = func(e search.Event) {
+			if begun < 0 {
+				begun = e.Step
+			}
+			if e.Kind == "step" && e.Step == begun+2 {
+				cancel()
+			}
+		}
+		got, err := b.run(ctx, p, b.job.Search, nil, h)
+		cancel()
+		var stopped *search.Interrupted
+		if errors.As(err, &stopped) {
+			if stopped.Checkpoint != h.Checkpoint {
+				t.Fatalf("checkpoint %q", stopped.Checkpoint)
+			}
+			stops++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stops < 2 {
+			t.Fatalf("%d stops: want at least 2", stops)
+		}
+		if !reflect.DeepEqual(whole.Alpha, got.Alpha) || !equalWeights(whole.Weights, got.Weights) {
+			t.Error("the resumed run differs from the uninterrupted one")
+		}
+		break
+	}
+	// The checkpoint of another configuration is refused and stays as it is.
+	before, err := os.ReadFile(h.Checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := b.job.Search
+	other.AlphaRate *= 2
+	if _, err := b.run(context.Background(), p, other, nil, h); err == nil {
+		t.Error("a checkpoint of another configuration was accepted")
+	}
+	if after, err := os.ReadFile(h.Checkpoint); err != nil || !slices.Equal(before, after) {
+		t.Error("the refused checkpoint was changed")
+	}
+	// A truncated checkpoint is an error, not a panic.
+	if err := os.WriteFile(h.Checkpoint, before[:len(before)/2], 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.run(context.Background(), p, b.job.Search, nil, h); err == nil {
+		t.Error("a truncated checkpoint was accepted")
+	}
+}
+
+// TestFreezeWeights: with frozen weights only α moves.
+func TestFreezeWeights(t *testing.T) {
+	b := newBench(t, "fashion-tiny")
+	p := b.plan(t)
+	cfg := b.job.Search
+	cfg.FreezeWeights = true
+	d, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range d.Weights {
+		if !slices.Equal(w.Raw, p.Model.Graph.Init(name).Raw) {
+			t.Errorf("weight %q moved", name)
+		}
+	}
+	cfg.AlphaRate = 0
+	still, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reflect.DeepEqual(d.Alpha, still.Alpha) {
+		t.Error("α did not move")
+	}
+}
+
+// TestArchitectureDataDoesNotLeak: with α held still, the architecture batches
+// change nothing about the weights; with α moving, they do through α alone.
+func TestArchitectureDataDoesNotLeak(t *testing.T) {
+	b := newBench(t, "fashion-tiny")
+	p := b.plan(t)
+	cfg := b.job.Search
+	cfg.AlphaRate = 0
+	half := p.Views.Alpha.Head(p.Views.Alpha.Len() / 2)
+	one, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := b.run(context.Background(), p, cfg, &half, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !equalWeights(one.Weights, two.Weights) {
+		t.Error("architecture data reached the weights while α stood still")
+	}
+	cfg.AlphaRate = 0.05
+	three, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	four, err := b.run(context.Background(), p, cfg, &half, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reflect.DeepEqual(three.Alpha, four.Alpha) {
+		t.Error("α does not depend on the architecture data")
+	}
+	if _, err := b.run(context.Background(), p, cfg, &p.Views.Weights, search.Hooks{}); err == nil {
+		t.Error("overlapping splits were accepted")
+	}
+}
+
+// TestCompressMeetsTarget: every relaxation ends within the budget, the subnet's
+// real cost is the reported one, and training helps.
+func TestCompressMeetsTarget(t *testing.T) {
+	for _, rx := range relax.All() {
+		t.Run(rx.Name, func(t *testing.T) {
+			b := newBench(t, "resnet20-tiny")
+			b.job.Search.Relaxation = rx.Name
+			b.job.Baselines = rx.Name == relax.Default
+			b.job.Tune.Epochs = 2
+			p := b.plan(t)
+			o, err := p.Compress(context.Background(), b.be)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range o.Candidates {
+				f, err := ops.InferModel(c.Model, map[string]int{"batch": 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				real := ops.ModelCost(c.Model, f)
+				if real.MACs > p.Budget.Limit || math.Abs(real.MACs-c.Cost[space.MACs]) > 0.5 || float64(real.Params) != c.Cost[space.Params] {
+					t.Errorf("%s: MACs %g (limit %g), reported %g; parameters %d, reported %g", c.Name, real.MACs, p.Budget.Limit, c.Cost[space.MACs], real.Params, c.Cost[space.Params])
+				}
+				if c.Test.Tuned == nil || c.Test.Inherited == nil || c.Test.Recalibrated == nil {
+					t.Errorf("%s: want three scores, got %+v", c.Name, c.Test)
+				}
+			}
+		})
+	}
+}
+
+// TestUnreachableTarget: refused before any work, with the figures.
+func TestUnreachableTarget(t *testing.T) {
+	b := newBench(t, "fashion-tiny")
+	b.job.Target.Share = 1e-4
+	_, err := search.Prepare(b.model, b.set, b.job)
+	var unmet *search.TargetError
+	if !errors.As(err, &unmet) || unmet.Smallest <= unmet.Limit {
+		t.Errorf("want a TargetError, got %v", err)
+	}
+}
+
+// TestTrainLearns: training a tiny network raises its accuracy far above chance.
+func TestTrainLearns(t *testing.T) {
+	b := newBench(t, "fashion-tiny")
+	n, err := search.NewNetwork(b.model, 16, b.set.Shape(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := b.job.Splits.View(b.set, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := search.DefaultWeights()
+	w.Epochs, w.Rate = 6, 0.1
+	res, m, err := search.Tune(context.Background(), b.be, n, nil, v, v.Test, w, 0, 1, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.After.Accuracy < 0.6 {
+		t.Errorf("accuracy %.3f after training, %.3f before: want at least 0.6 (chance is 0.25)", res.After.Accuracy, res.Before.Accuracy)
+	}
+	if len(m.Graph.Inits) != len(b.model.Graph.Inits) {
+		t.Error("training changed the model's initialisers")
+	}
+}
+
+// TestBadData: data that does not fit the model is an error with both shapes.
+func TestBadData(t *testing.T) {
+	b := newBench(t, "fashion-tiny")
+	set, err := data.Synthetic(data.SyntheticOptions{Classes: 4, Shape: [3]int{3, 8, 8}, Train: 64, Test: 16, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := search.Prepare(b.model, set, b.job); err == nil {
+		t.Error("data of another shape was accepted")
+	}
+	nan := b.model.Clone()
+	for i, x := range nan.Graph.Inits {
+		if x.DType == ir.Float32 && len(x.Dims) == 4 {
+			v, _ := x.Float32s()
+			v[0] = float32(math.NaN())
+			nan.Graph.Inits[i] = ir.NewFloat32(x.Name, x.Dims, v)
+			break
+		}
+	}
+	p, err := search.Prepare(nan, b.set, b.job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Compress(context.Background(), b.be); err == nil {
+		t.Error("a model with NaN weights was compressed")
+	}
+}
