@@ -97,7 +97,7 @@ func (s *Site) trailing(i int) int {
 	case s.Node.OpType == "PRelu" && y == 1:
 		axis = 1
 	}
-	return max(x-y-axis, 0)
+	return max(x-y-max(axis, 0), 0)
 }
 
 // alignedDims returns the dimensions of input i with its trailing axes.
@@ -120,11 +120,26 @@ func (l *Lowering) aligned() []prim.ID {
 	return out
 }
 
-// broadcastInfer returns an Infer for elementwise operators over all inputs.
+// fits reports whether y broadcasts to x without making it larger.
+func fits(x, y []ir.Dim) bool {
+	all, err := broadcastDims(x, y)
+	if err != nil || len(all) != len(x) {
+		return false
+	}
+	for i, d := range x {
+		if d.Known() && all[i].Size != d.Size {
+			return false
+		}
+	}
+	return true
+}
+
+// broadcastInfer returns an Infer for elementwise operators over all inputs, of
+// which there are at least and at most the given numbers (any when most < 0).
 // elem gives the result's element type; nil means input 0's.
-func broadcastInfer(least int, elem func(s *Site) ir.DType) func(s *Site) ([]Fact, error) {
+func broadcastInfer(least, most int, elem func(s *Site) ir.DType) func(s *Site) ([]Fact, error) {
 	return func(s *Site) ([]Fact, error) {
-		if err := s.inputs("infer", max(least, len(s.Node.Inputs)), -1); err != nil {
+		if err := s.inputs("infer", max(least, len(s.Node.Inputs)), most); err != nil {
 			return nil, err
 		}
 		shapes := make([][]ir.Dim, len(s.Node.Inputs))

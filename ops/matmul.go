@@ -120,8 +120,7 @@ func opGemm() *Op {
 			}
 			dims := []ir.Dim{x[am], y[bn]}
 			if c := s.Input(2); c.Present() {
-				all, err := broadcastDims(dims, c.Type.Shape)
-				if err != nil || len(all) != 2 {
+				if !fits(dims, c.Type.Shape) {
 					return nil, s.Errorf("infer", "input 2 %q: want a shape that broadcasts to %v, got %v", s.Node.Input(2), dims, c.Type.Shape)
 				}
 			}

@@ -200,8 +200,7 @@ func scaledInfer(s *Site) ([]Fact, error) {
 		if !s.In[i].Present() {
 			continue
 		}
-		all, err := broadcastDims(x, s.In[i].Type.Shape)
-		if err != nil || len(all) != len(x) {
+		if !fits(x, s.In[i].Type.Shape) {
 			return nil, s.Errorf("infer", "input %d %q: want a shape that broadcasts to %v, got %v", i, s.Node.Input(i), x, s.In[i].Type.Shape)
 		}
 	}

@@ -35,7 +35,7 @@ func simple(name string, since int, doc string, c prim.Code) *Op {
 func predicate(name string, since int, doc string, f expression) *Op {
 	return &Op{
 		Name: name, Since: since, Doc: doc,
-		Infer: broadcastInfer(1, boolElem),
+		Infer: broadcastInfer(1, 1, boolElem),
 		Axes:  func(s *Site, a *Axes) { carryAxes(s, a) },
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			if err := l.numeric(); err != nil {
@@ -182,11 +182,11 @@ func opPRelu() *Op {
 	return &Op{
 		Name: "PRelu", Since: 6, Params: []int{1}, Doc: "y = x for x ≥ 0, slope·x below; slope broadcasts to x; versions 6, 7, 9, 16",
 		Infer: func(s *Site) ([]Fact, error) {
-			if err := s.inputs("infer", 2, -1); err != nil {
+			if err := s.inputs("infer", 2, 2); err != nil {
 				return nil, err
 			}
-			if _, err := broadcastDims(s.alignedDims(0), s.alignedDims(1)); err != nil {
-				return nil, s.Errorf("infer", "slope: %w", err)
+			if x, slope := s.dimsOf(0), s.alignedDims(1); !fits(x, slope) {
+				return nil, s.Errorf("infer", "slope %q: want a shape that broadcasts to %v, got %v", s.Node.Input(1), x, s.In[1].Type.Shape)
 			}
 			return sameInfer(s)
 		},
