@@ -9,13 +9,15 @@ import (
 
 // largestInline bounds the nodes that calls expand to: functions that call each
 // other can multiply without end.
-const largestInline = 1_000_000
+const largestInline = 250_000
 
 // inliner replaces calls of local functions by their bodies.
 type inliner struct {
 	model *ir.Model
 	funcs map[string]*ir.Function
 	taken map[string]bool // value and node names of the model
+	last  map[string]int  // the number that fresh gave last for a name
+	info  map[*ir.Graph]map[string]bool
 	nodes int
 }
 
@@ -25,7 +27,7 @@ func inlineFunctions(m *ir.Model) error {
 	if len(m.Functions) == 0 {
 		return nil
 	}
-	in := &inliner{model: m, funcs: map[string]*ir.Function{}, taken: map[string]bool{}}
+	in := &inliner{model: m, funcs: map[string]*ir.Function{}, taken: map[string]bool{}, last: map[string]int{}, info: map[*ir.Graph]map[string]bool{}}
 	for _, f := range m.Functions {
 		in.funcs[f.ID()] = f
 	}
@@ -154,13 +156,25 @@ func (in *inliner) call(g *ir.Graph, n *ir.Node, f *ir.Function) ([]*ir.Node, er
 		c.Inputs[0] = b.names[c.Inputs[0]]
 		nodes = append(nodes, c)
 	}
+	stated := in.stated(g)
 	for _, v := range f.Info {
-		if to, ok := b.names[v.Name]; ok && made[v.Name] && !slices.ContainsFunc(g.Info, func(o ir.Value) bool { return o.Name == to }) {
-			v.Name = to
+		if to, ok := b.names[v.Name]; ok && made[v.Name] && !stated[to] {
+			v.Name, stated[to] = to, true
 			g.Info = append(g.Info, v)
 		}
 	}
 	return in.expand(g, nodes)
+}
+
+// stated returns the names in g's value_info.
+func (in *inliner) stated(g *ir.Graph) map[string]bool {
+	if in.info[g] == nil {
+		in.info[g] = map[string]bool{}
+		for _, v := range g.Info {
+			in.info[g][v.Name] = true
+		}
+	}
+	return in.info[g]
 }
 
 // imports adds the opsets that the body needs. A body cannot bring another
@@ -192,8 +206,9 @@ func (in *inliner) calls(f *ir.Function, domain string) bool {
 // fresh returns name, with a number behind it where a value or node has it already.
 func (in *inliner) fresh(name string) string {
 	out := name
-	for i := 2; in.taken[out]; i++ {
-		out = fmt.Sprintf("%s_%d", name, i)
+	for in.taken[out] {
+		in.last[name]++
+		out = fmt.Sprintf("%s_%d", name, in.last[name]+1)
 	}
 	in.taken[out] = true
 	return out
