@@ -30,7 +30,7 @@ type Options struct {
 }
 
 // endless is the number of patches after which a pass is taken to undo its own work.
-const endless = 100_000
+const endless = 10_000
 
 // Run applies each pass until it has nothing left, and the whole list again until
 // no pass has. Steps lists what was applied, also when an error ends the run.
