@@ -138,8 +138,8 @@ func (r *rewriter) splat(t *prim.Tensor) splat {
 	s := splat{}
 	if n := t.Len(); n > 0 && n <= maxSplatScan {
 		s = splat{t.Float(0), true}
-		for i := range n {
-			s.ok = s.ok && t.Float(i) == s.value
+		for i := 0; i < n && s.ok; i++ {
+			s.ok = t.Float(i) == s.value
 		}
 		if t.DType == prim.I64 && (s.value > 1<<53 || s.value < -(1<<53)) {
 			s.ok = false

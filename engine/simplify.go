@@ -12,7 +12,8 @@ import (
 const (
 	maxFused     = 12   // operands of a merged expression
 	maxInstrs    = 64   // instructions of a merged expression
-	maxFold      = 4096 // elements of a result that constant folding may make
+	maxFold      = 4096 // elements of a result that constant folding may always make
+	maxFoldInput = 1 << 22
 	maxRounds    = 32
 	maxSplatScan = 1 << 22
 )
@@ -244,13 +245,14 @@ func (r *rewriter) fold(p prim.Prim, in []prim.ID, t prim.Type) (*prim.Tensor, e
 		v.Type = prim.Type{DType: t.DType, Shape: slices.Clone(t.Shape)}
 		return &v, nil
 	}
-	if len(in) == 0 || t.Len() > maxFold {
+	size := 0
+	for _, a := range args {
+		size += a.Len()
+	}
+	if len(in) == 0 || t.Len() > foldLimit(p, size) || size > maxFoldInput {
 		return nil, nil
 	}
 	for k, a := range args {
-		if a.Len() > 64*maxFold {
-			return nil, nil
-		}
 		args[k] = a.Cast(prim.Storage(a.Type).DType)
 	}
 	v, err := p.Eval(args, t)
@@ -258,6 +260,16 @@ func (r *rewriter) fold(p prim.Prim, in []prim.ID, t prim.Type) (*prim.Tensor, e
 		return nil, err
 	}
 	return v.Cast(t.DType), nil
+}
+
+// foldLimit returns the largest result that folding p may make of operands with
+// that many elements: work linear in the operands may make as many.
+func foldLimit(p prim.Prim, operands int) int {
+	switch p.(type) {
+	case prim.MatMul, prim.Conv, prim.ConvInputGrad, prim.ConvWeightGrad:
+		return maxFold
+	}
+	return max(maxFold, operands)
 }
 
 // trivial returns an existing value equal to the node, Invalid when there is none.

@@ -62,6 +62,9 @@ func (b *Builder) Input(name string, t Type) ID {
 	if b.p.Input(name) >= 0 {
 		return b.Fail(fmt.Errorf("prim: input %q: declared twice", name))
 	}
+	if err := t.Check(); err != nil {
+		return b.Fail(fmt.Errorf("prim: input %q: %w", name, err))
+	}
 	id := b.append(Node{Type: t})
 	b.p.Inputs = append(b.p.Inputs, Input{Name: name, ID: id})
 	return id
@@ -100,11 +103,22 @@ func (b *Builder) Add(p Prim, in ...ID) ID {
 		}
 		types[i] = b.p.Nodes[id].Type
 	}
-	t, err := p.Infer(types)
+	t, err := infer(p, types)
 	if err != nil {
 		return b.Fail(fmt.Errorf("prim: %w", err))
 	}
 	return b.append(Node{Prim: p, In: slices.Clone(in), Type: t})
+}
+
+// infer is p.Infer with the result checked.
+func infer(p Prim, in []Type) (Type, error) {
+	t, err := p.Infer(in)
+	if err == nil {
+		if err = t.Check(); err != nil {
+			err = fmt.Errorf("%s: %w", p.Name(), err)
+		}
+	}
+	return t, err
 }
 
 func (b *Builder) append(n Node) ID {

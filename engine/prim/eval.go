@@ -137,12 +137,7 @@ type arith[T scalar] struct {
 }
 
 var floatArith = arith[float64]{Code.Float, func(v float64) float64 { return v }, (*Tensor).Float}
-var intArith = arith[int64]{Code.Int, ToInt, func(t *Tensor, i int) int64 {
-	if t.DType == F64 {
-		return ToInt(t.F64[i])
-	}
-	return t.Int(i)
-}}
+var intArith = arith[int64]{Code.Int, ToInt, (*Tensor).Int}
 
 // bound is an expression bound to operands over an index space.
 type bound[T scalar] struct {

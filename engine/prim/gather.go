@@ -37,7 +37,7 @@ func (ScatterAdd) Name() string { return "scatter_add" }
 
 // Infer returns the scattered shape.
 func (s ScatterAdd) Infer(in []Type) (Type, error) {
-	if len(in) != 2 || in[0].DType != I64 || s.Axis < 0 || len(in[1].Shape) < s.Axis+len(in[0].Shape) {
+	if len(in) != 2 || in[0].DType != I64 || s.Axis < 0 || s.Axis > len(in[1].Shape)-len(in[0].Shape) {
 		return Type{}, fmt.Errorf("scatter_add: axis %d: want an i64 index and updates of the gathered shape, got %v", s.Axis, in)
 	}
 	u, r := in[1].Shape, len(in[0].Shape)

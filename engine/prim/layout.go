@@ -36,11 +36,13 @@ func (t Transpose) Infer(in []Type) (Type, error) {
 	if len(in) != 1 || len(t.Perm) != len(in[0].Shape) {
 		return Type{}, fmt.Errorf("transpose: want one operand of rank %d, got %v", len(t.Perm), in)
 	}
-	out := make([]int, len(t.Perm))
-	for i, p := range t.Perm {
-		if sorted[i] != i {
+	for i, p := range sorted {
+		if p != i {
 			return Type{}, fmt.Errorf("transpose: perm: want a permutation, got %v", t.Perm)
 		}
+	}
+	out := make([]int, len(t.Perm))
+	for i, p := range t.Perm {
 		out[i] = in[0].Shape[p]
 	}
 	return Type{in[0].DType, out}, nil
@@ -60,8 +62,7 @@ func (s Slice) Infer(in []Type) (Type, error) {
 		return Type{}, fmt.Errorf("slice: want one operand and an entry per axis, got %v and %+v", in, s)
 	}
 	for i, n := range in[0].Shape {
-		last := s.Start[i] + (s.Size[i]-1)*s.Step[i]
-		if s.Step[i] < 1 || s.Start[i] < 0 || s.Size[i] < 0 || (s.Size[i] > 0 && last >= n) {
+		if s.Step[i] < 1 || s.Start[i] < 0 || s.Size[i] < 0 || (s.Size[i] > 0 && (s.Start[i] >= n || s.Size[i]-1 > (n-1-s.Start[i])/s.Step[i])) {
 			return Type{}, fmt.Errorf("slice: axis %d of size %d: start %d, size %d, step %d is out of range", i, n, s.Start[i], s.Size[i], s.Step[i])
 		}
 	}

@@ -27,7 +27,8 @@ func (p Pool) shape(name string, x []int) ([]int, error) {
 }
 
 // MaxPool takes the maximum over each window; padding never wins (-Inf). A
-// window that holds only padding gives -Inf.
+// window that holds only padding gives -Inf, the smallest value in I64. What a
+// window with a NaN gives is up to the backend.
 type MaxPool struct {
 	Pool
 }
@@ -37,8 +38,8 @@ func (MaxPool) Name() string { return "maxpool" }
 
 // Infer returns [N, C, O…].
 func (p MaxPool) Infer(in []Type) (Type, error) {
-	if len(in) != 1 {
-		return Type{}, fmt.Errorf("maxpool: want 1 operand, got %d", len(in))
+	if len(in) != 1 || in[0].DType == Bool {
+		return Type{}, fmt.Errorf("maxpool: want 1 numeric operand, got %v", in)
 	}
 	s, err := p.shape("maxpool", in[0].Shape)
 	return Type{in[0].DType, s}, err
@@ -55,8 +56,8 @@ func (MaxPoolIndex) Name() string { return "maxpool_index" }
 
 // Infer returns I64 [N, C, O…].
 func (p MaxPoolIndex) Infer(in []Type) (Type, error) {
-	if len(in) != 1 {
-		return Type{}, fmt.Errorf("maxpool_index: want 1 operand, got %d", len(in))
+	if len(in) != 1 || in[0].DType == Bool {
+		return Type{}, fmt.Errorf("maxpool_index: want 1 numeric operand, got %v", in)
 	}
 	s, err := p.shape("maxpool_index", in[0].Shape)
 	return Type{I64, s}, err
@@ -73,8 +74,8 @@ func (MaxPoolGrad) Name() string { return "maxpool_grad" }
 
 // Infer returns x's type.
 func (p MaxPoolGrad) Infer(in []Type) (Type, error) {
-	if len(in) != 2 {
-		return Type{}, fmt.Errorf("maxpool_grad: want 2 operands, got %d", len(in))
+	if len(in) != 2 || in[0].DType != in[1].DType || !in[0].DType.Float() {
+		return Type{}, fmt.Errorf("maxpool_grad: want 2 float operands of one dtype, got %v", in)
 	}
 	return in[0], p.checkGrad("maxpool_grad", in[0].Shape, in[1].Shape)
 }

@@ -76,6 +76,9 @@ func (p *Program) Output(name string) int {
 func (p *Program) Validate() error {
 	for i, n := range p.Nodes {
 		if n.Prim == nil {
+			if err := n.Type.Check(); err != nil {
+				return fmt.Errorf("prim: node %d: %w", i, err)
+			}
 			continue
 		}
 		in := make([]Type, len(n.In))
@@ -85,12 +88,24 @@ func (p *Program) Validate() error {
 			}
 			in[k] = p.Nodes[id].Type
 		}
-		t, err := n.Prim.Infer(in)
+		t, err := infer(n.Prim, in)
 		if err != nil {
 			return fmt.Errorf("prim: node %d: %w", i, err)
 		}
 		if !t.Equal(n.Type) {
 			return fmt.Errorf("prim: node %d (%s): want type %s, got %s", i, n.Prim.Name(), t, n.Type)
+		}
+	}
+	fed := map[ID]bool{}
+	for _, in := range p.Inputs {
+		if in.ID < 0 || int(in.ID) >= len(p.Nodes) || p.Nodes[in.ID].Prim != nil || fed[in.ID] {
+			return fmt.Errorf("prim: input %q: want an input node of its own, got %d", in.Name, in.ID)
+		}
+		fed[in.ID] = true
+	}
+	for i, n := range p.Nodes {
+		if n.Prim == nil && !fed[ID(i)] {
+			return fmt.Errorf("prim: node %d: want a primitive or a declared input", i)
 		}
 	}
 	for _, o := range p.Outputs {

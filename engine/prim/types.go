@@ -1,7 +1,9 @@
 package prim
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -40,6 +42,18 @@ func (t Type) Bytes() int { return t.Len() * t.DType.Size() }
 
 // Equal reports equal dtype and shape.
 func (t Type) Equal(o Type) bool { return t.DType == o.DType && slices.Equal(t.Shape, o.Shape) }
+
+// Check reports a negative size, or more elements than memory can hold.
+func (t Type) Check() error {
+	n, limit := 1, math.MaxInt/64
+	for _, s := range t.Shape {
+		if s < 0 || (s > 0 && n > limit/s) {
+			return fmt.Errorf("shape %v: want sizes ≥ 0 whose product fits in memory", t.Shape)
+		}
+		n *= max(s, 1)
+	}
+	return nil
+}
 
 // String prints for example "f32[64 3 32 32]".
 func (t Type) String() string { return fmt.Sprintf("%s%v", t.DType, t.Shape) }
@@ -93,17 +107,25 @@ func I64Tensor(data []int64, shape ...int) *Tensor {
 	return &Tensor{Type: Type{I64, shape}, I64: data}
 }
 
-// Check reports a tensor whose storage does not fit its type.
+// Check reports a missing tensor, or one whose storage does not fit its type.
 func (t *Tensor) Check() error {
-	n := map[DType]int{F32: len(t.F32), F64: len(t.F64), I64: len(t.I64), Bool: len(t.B)}[t.DType]
-	if n != t.Len() {
+	if t == nil {
+		return errors.New("prim: tensor: want a tensor, got nothing")
+	}
+	if t.DType > Bool {
+		return fmt.Errorf("prim: tensor: dtype: want f32, f64, i64 or bool, got %d", uint8(t.DType))
+	}
+	if err := t.Type.Check(); err != nil {
+		return fmt.Errorf("prim: tensor: %w", err)
+	}
+	if n := [...]int{len(t.F32), len(t.F64), len(t.I64), len(t.B)}[t.DType]; n != t.Len() {
 		return fmt.Errorf("prim: tensor %s: want %d elements, got %d", t.Type, t.Len(), n)
 	}
 	return nil
 }
 
 // Cast returns a copy converted to d: floats truncate toward zero when cast to
-// I64, anything non-zero is true, true is 1.
+// I64 (see ToInt), anything non-zero is true, true is 1.
 func (t *Tensor) Cast(d DType) *Tensor {
 	out := NewTensor(Type{d, t.Shape})
 	for i := range out.Len() {
@@ -157,5 +179,5 @@ func (t *Tensor) Int(i int) int64 {
 		}
 		return 0
 	}
-	return int64(t.Float(i))
+	return ToInt(t.Float(i))
 }
