@@ -92,7 +92,7 @@ func binaryMath() []*Op {
 		arithmetic("BitShift", 11, "y = a shifted by b bits, direction LEFT or RIGHT, unsigned; version 11", bitShift),
 		variadic("Max", 6, "y = the largest operand; versions 6, 8, 12, 13", prim.Max, nil),
 		variadic("Min", 6, "y = the smallest operand; versions 6, 8, 12, 13", prim.Min, nil),
-		variadic("Sum", 6, "y = the sum of the operands; versions 6, 8, 13", prim.Add, nil),
+		residual(variadic("Sum", 6, "y = the sum of the operands; versions 6, 8, 13", prim.Add, nil)),
 		variadic("Mean", 6, "y = the mean of the operands; versions 6, 8, 13", prim.Add, func(n int, x *prim.X) *prim.X {
 			return prim.Op(prim.Div, x, prim.L(float64(n)))
 		}),

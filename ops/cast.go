@@ -31,7 +31,14 @@ func castOp(name string, since int, doc string, to func(s *Site) ir.DType) *Op {
 			}
 			return []Fact{tensorFact(d, s.In[0].Type.Shape)}, nil
 		},
-		Axes: func(s *Site, a *Axes) { carryAxes(s, a) },
+		Axes: func(s *Site, a *Axes) {
+			carryAxes(s, a)
+			for i := 1; i < len(s.In); i++ {
+				for n := range s.In[i].Type.Shape {
+					a.free(In(i, n))
+				}
+			}
+		},
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			from, d := l.elem(0), to(l.Site)
 			for _, t := range []ir.DType{from, d} {
