@@ -14,6 +14,10 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		c := forwardConv(p, in[0].Shape, in[1].Shape, out.Shape)
 		return kernel{name: "conv", flops: c.flops(), run: func(x *executable, out view, in []view) error {
 			c := c
+			if c.channels == 1 && c.groups > 1 {
+				c.depthwise(x, out.f32(), in[0].f32(), in[1].f32())
+				return nil
+			}
 			c.cut(len(x.team.workers))
 			panel := x.scratch(c.panelLen())
 			c.packWeights(panel, in[1].f32())
@@ -28,6 +32,10 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		}
 		return kernel{name: "conv_input_grad", flops: flops, run: func(x *executable, out view, in []view) error {
 			for _, c := range parts {
+				if c.channels == 1 && c.groups > 1 {
+					c.depthwise(x, out.f32(), in[0].f32(), in[1].f32())
+					continue
+				}
 				c.cut(len(x.team.workers))
 				panel := x.scratch(c.panelLen())
 				c.packWeights(panel, in[1].f32())
@@ -39,6 +47,10 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		c := forwardConv(p.Conv, in[0].Shape, out.Shape, in[1].Shape)
 		return kernel{name: "conv_weight_grad", flops: c.flops(), run: func(x *executable, out view, in []view) error {
 			c := c
+			if c.channels == 1 && c.groups > 1 {
+				c.depthwiseWeightGrad(x, out.f32(), in[0].f32(), in[1].f32())
+				return nil
+			}
 			c.cut(len(x.team.workers))
 			c.weightGrad(x, out.f32(), in[0].f32(), in[1].f32())
 			return nil

@@ -4477,3 +4477,380 @@ loop:
 done:
 	VZEROUPPER
 	RET
+
+// func depthwise(k int, offs *int64, w *float32, x *float32, o *float32, rows int, xstride int, ostride int, cols int)
+// Requires: AVX, FMA3
+TEXT ·depthwise(SB), NOSPLIT, $0-72
+	MOVQ k+0(FP), AX
+	MOVQ offs+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ o+32(FP), SI
+	MOVQ rows+40(FP), DI
+	LEAQ (CX)(AX*8), CX
+	LEAQ (DX)(AX*4), DX
+	NEGQ AX
+
+row:
+	TESTQ DI, DI
+	JZ    done
+	MOVQ  BX, R8
+	MOVQ  SI, R9
+	MOVQ  cols+64(FP), R10
+
+wide:
+	CMPQ   R10, $0x20
+	JLT    narrow
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   AX, R11
+
+taps4:
+	MOVQ         (CX)(R11*8), R12
+	VBROADCASTSS (DX)(R11*4), Y4
+	VFMADD231PS  (R8)(R12*1), Y4, Y0
+	VFMADD231PS  32(R8)(R12*1), Y4, Y1
+	VFMADD231PS  64(R8)(R12*1), Y4, Y2
+	VFMADD231PS  96(R8)(R12*1), Y4, Y3
+	INCQ         R11
+	JNZ          taps4
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y1, 32(R9)
+	VMOVUPS      Y2, 64(R9)
+	VMOVUPS      Y3, 96(R9)
+	SUBQ         $-128, R8
+	SUBQ         $-128, R9
+	SUBQ         $0x20, R10
+	JMP          wide
+
+narrow:
+	CMPQ   R10, $0x08
+	JLT    rest
+	VXORPS Y0, Y0, Y0
+	MOVQ   AX, R11
+
+taps1:
+	MOVQ         (CX)(R11*8), R12
+	VBROADCASTSS (DX)(R11*4), Y1
+	VFMADD231PS  (R8)(R12*1), Y1, Y0
+	INCQ         R11
+	JNZ          taps1
+	VMOVUPS      Y0, (R9)
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	SUBQ         $0x08, R10
+	JMP          narrow
+
+rest:
+	TESTQ  R10, R10
+	JZ     next
+	VXORPS Y0, Y0, Y0
+	MOVQ   AX, R11
+
+taps0:
+	MOVQ         (CX)(R11*8), R12
+	VBROADCASTSS (DX)(R11*4), Y1
+	VFMADD231PS  (R8)(R12*1), Y1, Y0
+	INCQ         R11
+	JNZ          taps0
+	LEAQ         tailmask<>+0(SB), R8
+	MOVQ         $0x00000008, R11
+	SUBQ         R10, R11
+	VMOVUPS      (R8)(R11*4), Y1
+	VMASKMOVPS   Y0, Y1, (R9)
+
+next:
+	MOVQ xstride+48(FP), R8
+	ADDQ R8, BX
+	MOVQ ostride+56(FP), R8
+	ADDQ R8, SI
+	DECQ DI
+	JMP  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func depthwiseGrad1(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
+// Requires: AVX, FMA3
+TEXT ·depthwiseGrad1(SB), NOSPLIT, $0-48
+	MOVQ   v+0(FP), AX
+	MOVQ   offs+8(FP), CX
+	MOVQ   grad+16(FP), DX
+	MOVQ   x+24(FP), BX
+	MOVQ   taps+32(FP), SI
+	MOVQ   out+40(FP), DI
+	VXORPS Y0, Y0, Y0
+
+loop:
+	MOVQ         (CX), R8
+	ADDQ         BX, R8
+	VMOVUPS      (DX), Y1
+	MOVQ         (SI), R9
+	VFMADD231PS  (R8)(R9*1), Y1, Y0
+	ADDQ         $0x08, CX
+	ADDQ         $0x20, DX
+	DECQ         AX
+	JNZ          loop
+	VEXTRACTF128 $0x01, Y0, X1
+	VMOVAPS      X0, X0
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VSHUFPS      $0x01, X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (DI)
+	VZEROUPPER
+	RET
+
+// func depthwiseGrad3(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
+// Requires: AVX, FMA3
+TEXT ·depthwiseGrad3(SB), NOSPLIT, $0-48
+	MOVQ   v+0(FP), AX
+	MOVQ   offs+8(FP), CX
+	MOVQ   grad+16(FP), DX
+	MOVQ   x+24(FP), BX
+	MOVQ   taps+32(FP), SI
+	MOVQ   out+40(FP), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+loop:
+	MOVQ         (CX), R8
+	ADDQ         BX, R8
+	VMOVUPS      (DX), Y3
+	MOVQ         (SI), R9
+	VFMADD231PS  (R8)(R9*1), Y3, Y0
+	MOVQ         8(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y3, Y1
+	MOVQ         16(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y3, Y2
+	ADDQ         $0x08, CX
+	ADDQ         $0x20, DX
+	DECQ         AX
+	JNZ          loop
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVAPS      X0, X0
+	VADDPS       X3, X0, X0
+	VMOVHLPS     X0, X0, X3
+	VADDPS       X3, X0, X0
+	VSHUFPS      $0x01, X0, X0, X3
+	VADDPS       X3, X0, X0
+	VMOVSS       X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	VMOVAPS      X1, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 4(DI)
+	VEXTRACTF128 $0x01, Y2, X0
+	VMOVAPS      X2, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 8(DI)
+	VZEROUPPER
+	RET
+
+// func depthwiseGrad5(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
+// Requires: AVX, FMA3
+TEXT ·depthwiseGrad5(SB), NOSPLIT, $0-48
+	MOVQ   v+0(FP), AX
+	MOVQ   offs+8(FP), CX
+	MOVQ   grad+16(FP), DX
+	MOVQ   x+24(FP), BX
+	MOVQ   taps+32(FP), SI
+	MOVQ   out+40(FP), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+loop:
+	MOVQ         (CX), R8
+	ADDQ         BX, R8
+	VMOVUPS      (DX), Y5
+	MOVQ         (SI), R9
+	VFMADD231PS  (R8)(R9*1), Y5, Y0
+	MOVQ         8(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y5, Y1
+	MOVQ         16(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y5, Y2
+	MOVQ         24(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y5, Y3
+	MOVQ         32(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y5, Y4
+	ADDQ         $0x08, CX
+	ADDQ         $0x20, DX
+	DECQ         AX
+	JNZ          loop
+	VEXTRACTF128 $0x01, Y0, X5
+	VMOVAPS      X0, X0
+	VADDPS       X5, X0, X0
+	VMOVHLPS     X0, X0, X5
+	VADDPS       X5, X0, X0
+	VSHUFPS      $0x01, X0, X0, X5
+	VADDPS       X5, X0, X0
+	VMOVSS       X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	VMOVAPS      X1, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 4(DI)
+	VEXTRACTF128 $0x01, Y2, X0
+	VMOVAPS      X2, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 8(DI)
+	VEXTRACTF128 $0x01, Y3, X0
+	VMOVAPS      X3, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 12(DI)
+	VEXTRACTF128 $0x01, Y4, X0
+	VMOVAPS      X4, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 16(DI)
+	VZEROUPPER
+	RET
+
+// func depthwiseGrad9(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
+// Requires: AVX, FMA3
+TEXT ·depthwiseGrad9(SB), NOSPLIT, $0-48
+	MOVQ   v+0(FP), AX
+	MOVQ   offs+8(FP), CX
+	MOVQ   grad+16(FP), DX
+	MOVQ   x+24(FP), BX
+	MOVQ   taps+32(FP), SI
+	MOVQ   out+40(FP), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+loop:
+	MOVQ         (CX), R8
+	ADDQ         BX, R8
+	VMOVUPS      (DX), Y9
+	MOVQ         (SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y0
+	MOVQ         8(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y1
+	MOVQ         16(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y2
+	MOVQ         24(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y3
+	MOVQ         32(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y4
+	MOVQ         40(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y5
+	MOVQ         48(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y6
+	MOVQ         56(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y7
+	MOVQ         64(SI), R9
+	VFMADD231PS  (R8)(R9*1), Y9, Y8
+	ADDQ         $0x08, CX
+	ADDQ         $0x20, DX
+	DECQ         AX
+	JNZ          loop
+	VEXTRACTF128 $0x01, Y0, X9
+	VMOVAPS      X0, X0
+	VADDPS       X9, X0, X0
+	VMOVHLPS     X0, X0, X9
+	VADDPS       X9, X0, X0
+	VSHUFPS      $0x01, X0, X0, X9
+	VADDPS       X9, X0, X0
+	VMOVSS       X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	VMOVAPS      X1, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 4(DI)
+	VEXTRACTF128 $0x01, Y2, X0
+	VMOVAPS      X2, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 8(DI)
+	VEXTRACTF128 $0x01, Y3, X0
+	VMOVAPS      X3, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 12(DI)
+	VEXTRACTF128 $0x01, Y4, X0
+	VMOVAPS      X4, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 16(DI)
+	VEXTRACTF128 $0x01, Y5, X0
+	VMOVAPS      X5, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 20(DI)
+	VEXTRACTF128 $0x01, Y6, X0
+	VMOVAPS      X6, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 24(DI)
+	VEXTRACTF128 $0x01, Y7, X0
+	VMOVAPS      X7, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 28(DI)
+	VEXTRACTF128 $0x01, Y8, X0
+	VMOVAPS      X8, X1
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VSHUFPS      $0x01, X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 32(DI)
+	VZEROUPPER
+	RET

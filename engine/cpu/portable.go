@@ -90,6 +90,12 @@ func portableKernels() *kernels {
 		}
 		return m
 	}
+	k.depthwise = portableDepthwise
+	for _, taps := range []int{1, 3, 5, 9} {
+		k.depthwiseGrad[taps] = func(v int, offs *int64, g, x *float32, at *int64, out *float32) {
+			portableDepthwiseGrad(taps, v, offs, g, x, at, out)
+		}
+	}
 	k.transpose8 = func(blocks int, dst *float32, dstride int, src *float32, sstride int) {
 		for i := range 8 {
 			for j, v := range slice(after(src, i*sstride), 8*blocks) {
@@ -206,6 +212,33 @@ func portableWgrad(nv, v int, offs *int64, g *float32, gstride int, x *[3]*float
 				}
 			}
 			out[nv*i+j] = (s[0] + s[4]) + (s[2] + s[6]) + ((s[1] + s[5]) + (s[3] + s[7]))
+		}
+	}
+}
+
+func portableDepthwise(k int, offs *int64, w, x, o *float32, rows, xstride, ostride, cols int) {
+	wt, off := slice(w, k), unsafe.Slice(offs, k)
+	for y := range rows {
+		row := slice(after(o, y*ostride), cols)
+		clear(row)
+		for t, v := range wt {
+			in := slice(after(x, y*xstride+int(off[t])), cols)
+			for c, u := range in {
+				row[c] += v * u
+			}
+		}
+	}
+}
+
+func portableDepthwiseGrad(n, v int, offs *int64, g, x *float32, taps *int64, out *float32) {
+	grad, sums := slice(g, 8*v), slice(out, n)
+	for k, t := range unsafe.Slice(taps, n) {
+		sums[k] = 0
+		for i, d := range unsafe.Slice(offs, v) {
+			in := (*[8]float32)(unsafe.Pointer(after(x, int(d+t))))
+			for j, u := range grad[8*i : 8*i+8] {
+				sums[k] += u * in[j]
+			}
 		}
 	}
 }

@@ -254,3 +254,29 @@ func rMin(n int, a *float32) float32
 //
 //go:noescape
 func transpose8(blocks int, dst *float32, dstride int, src *float32, sstride int)
+
+// depthwise sets o[y·ostride+c] = Σ_k w[k]·x[offs[k]+y·xstride+c] for y < rows, c < cols; offs and strides are in bytes.
+// Rows of x are read in whole vectors of 8.
+//
+//go:noescape
+func depthwise(k int, offs *int64, w *float32, x *float32, o *float32, rows int, xstride int, ostride int, cols int)
+
+// depthwiseGrad1 sets out[k] = Σ_v Σ_t grad[8v+t]·x[offs[v]+taps[k]+t] for k < 1, t < 8; offs and taps are in bytes.
+//
+//go:noescape
+func depthwiseGrad1(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
+
+// depthwiseGrad3 sets out[k] = Σ_v Σ_t grad[8v+t]·x[offs[v]+taps[k]+t] for k < 3, t < 8; offs and taps are in bytes.
+//
+//go:noescape
+func depthwiseGrad3(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
+
+// depthwiseGrad5 sets out[k] = Σ_v Σ_t grad[8v+t]·x[offs[v]+taps[k]+t] for k < 5, t < 8; offs and taps are in bytes.
+//
+//go:noescape
+func depthwiseGrad5(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
+
+// depthwiseGrad9 sets out[k] = Σ_v Σ_t grad[8v+t]·x[offs[v]+taps[k]+t] for k < 9, t < 8; offs and taps are in bytes.
+//
+//go:noescape
+func depthwiseGrad9(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)

@@ -17,5 +17,9 @@ func main() {
 	vectorOps()
 	reductions()
 	transpose()
+	depthwise()
+	for _, n := range []int{1, 3, 5, 9} {
+		depthwiseGrad(n)
+	}
 	Generate()
 }
