@@ -1,7 +1,6 @@
 package exporter
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"strconv"
@@ -16,12 +15,8 @@ const pageSize = 4096
 type side struct {
 	name      string // as the model file calls it: a plain file name
 	threshold int    // bytes
-	w         *bufio.Writer
+	w         io.Writer
 	at        int64
-}
-
-func newSide(w io.Writer, name string, threshold int) *side {
-	return &side{name: name, threshold: threshold, w: bufio.NewWriterSize(w, 1<<20)}
 }
 
 // put appends b at the next page and returns where it is.

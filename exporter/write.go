@@ -3,6 +3,7 @@ package exporter
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
 )
 
@@ -68,67 +70,53 @@ func Write(path string, m *ir.Model, opts Options) error {
 	if m.Graph == nil {
 		return fmt.Errorf("exporter: %s: the model has no graph", path)
 	}
-	if !opts.External && rawBytes(m.Graph) <= largest {
-		b, err := Encode(m)
-		if err != nil {
-			return err
-		}
-		t, err := newTemp(path)
-		if err != nil {
-			return err
-		}
-		defer t.discard()
-		return t.finish(b)
-	}
-	return writeExternal(path, m, opts)
-}
-
-func writeExternal(path string, m *ir.Model, opts Options) error {
 	if opts.Threshold <= 0 {
 		opts.Threshold = 1024
 	}
+	external := opts.External || rawBytes(m.Graph) > largest
+	if external && hasLarge(m.Graph, opts.Threshold) {
+		return writeExternal(path, m, opts.Threshold)
+	}
+	b, err := Encode(m)
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(path, b); err != nil {
+		return fmt.Errorf("exporter: %w", err)
+	}
+	return nil
+}
+
+// writeExternal puts the side file into its place first, and puts the old one
+// back when the model cannot follow.
+func writeExternal(path string, m *ir.Model, threshold int) error {
 	dataPath := path + ".data"
-	data, err := newTemp(dataPath)
+	old, err := keep(dataPath)
 	if err != nil {
 		return err
 	}
-	defer data.discard()
-	s := newSide(data.f, filepath.Base(dataPath), opts.Threshold)
-	b, err := encode(m, s)
-	if err != nil {
-		return err
-	}
-	if s.at == 0 { // nothing was large enough
-		t, err := newTemp(path)
+	replaced := false
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		var b []byte
+		err := atomicfile.Write(dataPath, func(dw io.Writer) error {
+			var err error
+			b, err = encode(m, &side{name: filepath.Base(dataPath), threshold: threshold, w: dw})
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		defer t.discard()
-		return t.finish(b)
-	}
-	if err := s.w.Flush(); err != nil {
-		return fmt.Errorf("exporter: %s: %w", dataPath, err)
-	}
-	model, err := newTemp(path)
+		replaced = true
+		_, err = w.Write(b)
+		return err
+	})
 	if err != nil {
-		return err
-	}
-	defer model.discard()
-	if err := model.fill(b); err != nil {
-		return err
-	}
-	old, err := setAside(dataPath)
-	if err != nil {
-		return err
-	}
-	if err := data.finish(nil); err != nil {
-		old.restore()
-		return err
-	}
-	if err := model.rename(); err != nil {
-		os.Remove(dataPath)
-		old.restore()
-		return err
+		if replaced {
+			err = errors.Join(err, old.restore())
+		} else {
+			old.drop()
+		}
+		return fmt.Errorf("exporter: %s: %w", path, err)
 	}
 	old.drop()
 	return nil
@@ -144,93 +132,58 @@ func rawBytes(g *ir.Graph) int {
 	return n
 }
 
-// temp is a file beside its final place that takes that place only when it is whole.
-type temp struct {
-	f    *os.File
-	path string
-	done bool
+// hasLarge reports whether the side file would hold anything.
+func hasLarge(g *ir.Graph, threshold int) bool {
+	found := false
+	ir.WalkGraphs(g, func(g *ir.Graph) {
+		for _, t := range g.Inits {
+			found = found || len(t.Raw) >= threshold
+		}
+	})
+	return found
 }
 
-func newTemp(path string) (*temp, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp*")
-	if err != nil {
-		return nil, fmt.Errorf("exporter: %s: %w", path, err)
-	}
-	return &temp{f: f, path: path}, nil
-}
+// kept is a second name for a file that is about to be replaced; name is empty
+// when there was none.
+type kept struct{ path, name string }
 
-// discard removes the temporary file unless it has been renamed.
-func (t *temp) discard() {
-	t.f.Close()
-	if !t.done {
-		os.Remove(t.f.Name())
-	}
-}
-
-// fill appends b and makes sure that everything is on the disk.
-func (t *temp) fill(b []byte) error {
-	_, err := t.f.Write(b)
-	if err == nil {
-		err = t.f.Chmod(0o644)
-	}
-	if err == nil {
-		err = t.f.Sync()
-	}
-	if cerr := t.f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("exporter: %s: %w", t.path, err)
-	}
-	return nil
-}
-
-func (t *temp) rename() error {
-	if err := os.Rename(t.f.Name(), t.path); err != nil {
-		return fmt.Errorf("exporter: %w", err)
-	}
-	t.done = true
-	if dir, err := os.Open(filepath.Dir(t.path)); err == nil {
-		dir.Sync() // not every file system can; the file itself is safe
-		dir.Close()
-	}
-	return nil
-}
-
-func (t *temp) finish(b []byte) error {
-	if err := t.fill(b); err != nil {
-		return err
-	}
-	return t.rename()
-}
-
-// aside keeps the file that stood where a new one goes, until both new files are there.
-type aside struct{ path, kept string }
-
-func setAside(path string) (aside, error) {
+func keep(path string) (kept, error) {
+	k := kept{path: path}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return aside{}, nil
+		return k, nil
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".old*")
 	if err != nil {
-		return aside{}, fmt.Errorf("exporter: %s: %w", path, err)
+		return k, fmt.Errorf("exporter: %s: %w", path, err)
 	}
+	k.name = f.Name()
 	f.Close()
-	if err := os.Rename(path, f.Name()); err != nil {
-		os.Remove(f.Name())
-		return aside{}, fmt.Errorf("exporter: %w", err)
+	os.Remove(k.name)
+	if err := os.Link(path, k.name); err != nil {
+		// A file system without links: the old file is away until the new one stands.
+		if err := os.Rename(path, k.name); err != nil {
+			return k, fmt.Errorf("exporter: %w", err)
+		}
 	}
-	return aside{path: path, kept: f.Name()}, nil
+	return k, nil
 }
 
-func (a aside) restore() {
-	if a.kept != "" {
-		os.Rename(a.kept, a.path)
+// restore undoes the replacement.
+func (k kept) restore() error {
+	if k.name == "" {
+		return os.Remove(k.path)
 	}
+	return os.Rename(k.name, k.path)
 }
 
-func (a aside) drop() {
-	if a.kept != "" {
-		os.Remove(a.kept)
+// drop forgets the old file; where it had to be moved away and no new one came, it returns.
+func (k kept) drop() {
+	if k.name == "" {
+		return
 	}
+	if _, err := os.Lstat(k.path); errors.Is(err, fs.ErrNotExist) {
+		os.Rename(k.name, k.path)
+		return
+	}
+	os.Remove(k.name)
 }
