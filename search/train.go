@@ -24,7 +24,7 @@ type Weights struct {
 	Hyper     optim.Hyper `json:"hyper" yaml:"hyper"`
 	Rate      float64     `json:"lr" yaml:"lr"`
 	MinRate   float64     `json:"min_lr" yaml:"min_lr"`
-	Warmup    float64     `json:"warmup" yaml:"warmup"` // epochs
+	Warmup    float64     `json:"warmup" yaml:"warmup"` // epochs, at most a quarter of the run
 	Schedule  string      `json:"schedule" yaml:"schedule"`
 	Clip      float64     `json:"clip" yaml:"clip"` // of the global gradient norm; 0 is none
 	Augment   string      `json:"augment" yaml:"augment"`
@@ -149,7 +149,7 @@ func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, se
 	if l.total < 1 {
 		return nil, fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", h.Stage, n.Batch, c.Epochs, view.Len())
 	}
-	l.plan = optim.Plan{Schedule: c.Schedule, Base: c.Rate, Min: c.MinRate, Warmup: int(c.Warmup * float64(l.perEpoch)), Total: l.total}
+	l.plan = optim.Plan{Schedule: c.Schedule, Base: c.Rate, Min: c.MinRate, Warmup: min(int(c.Warmup*float64(l.perEpoch)), l.total/4), Total: l.total}
 	if err := l.plan.Check(); err != nil {
 		return nil, err
 	}
