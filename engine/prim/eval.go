@@ -223,6 +223,10 @@ func (b *bound[T]) fill(r []T, t *Tensor, stride []int, start int) {
 			for k := range n {
 				r[k] = v
 			}
+		} else if f, ok := any(r).([]float64); ok && t.DType == F64 {
+			for k := range n {
+				f[k] = t.F64[at+k*s]
+			}
 		} else {
 			for k := range n {
 				r[k] = b.load(t, at+k*s)
@@ -283,7 +287,7 @@ func evalMap[T scalar](k arith[T], e Expr, in []*Tensor, shape []int, out *Tenso
 }
 
 // evalReduce folds e over axes of the domain shape into out.
-func evalReduce[T scalar](k arith[T], e Expr, in []*Tensor, shape, axes []int, first T, fold func(T, T) T, out *Tensor) {
+func evalReduce[T scalar](k arith[T], e Expr, in []*Tensor, shape, axes []int, op ReduceOp, first T, out *Tensor) {
 	var order, inner []int
 	for a := range shape {
 		if slices.Contains(axes, a) {
@@ -293,6 +297,8 @@ func evalReduce[T scalar](k arith[T], e Expr, in []*Tensor, shape, axes []int, f
 		}
 	}
 	order = append(order, inner...)
+	code := [...]Code{Add, Mul, Max, Min}[op]
+	fold := func(acc, x T) T { return k.apply(code, acc, x, 0) }
 	n := Prod(permuted(shape, inner))
 	total := out.Len()
 	const group = 16
@@ -301,8 +307,15 @@ func evalReduce[T scalar](k arith[T], e Expr, in []*Tensor, shape, axes []int, f
 		for o := c * group; o < min(total, (c+1)*group); o++ {
 			acc := first
 			for i := 0; i < n; i += blockSize {
-				for _, v := range b.block(o*n+i, min(blockSize, n-i)) {
-					acc = fold(acc, v)
+				v := b.block(o*n+i, min(blockSize, n-i))
+				if op == ReduceSum {
+					for _, x := range v {
+						acc += x
+					}
+					continue
+				}
+				for _, x := range v {
+					acc = fold(acc, x)
 				}
 			}
 			store(out, o, []T{acc})

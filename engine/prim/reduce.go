@@ -75,20 +75,13 @@ func (r Reduce) Eval(in []*Tensor, out Type) (*Tensor, error) {
 	t := NewTensor(Storage(out))
 	if r.Compute == I64 {
 		first := [...]int64{0, 1, math.MinInt64, math.MaxInt64}[r.Op]
-		code := r.code()
-		evalReduce(intArith, r.Expr, in, r.Shape, r.Axes, first, func(a, v int64) int64 { return code.Int(a, v, 0) }, t)
-		return t, nil
+		evalReduce(intArith, r.Expr, in, r.Shape, r.Axes, r.Op, first, t)
+	} else {
+		first := [...]float64{0, 1, math.Inf(-1), math.Inf(1)}[r.Op]
+		evalReduce(floatArith, r.Expr, in, r.Shape, r.Axes, r.Op, first, t)
 	}
-	first := [...]float64{0, 1, math.Inf(-1), math.Inf(1)}[r.Op]
-	fold := func(a, v float64) float64 { return a + v }
-	if code := r.code(); code != Add {
-		fold = func(a, v float64) float64 { return code.Float(a, v, 0) }
-	}
-	evalReduce(floatArith, r.Expr, in, r.Shape, r.Axes, first, fold, t)
 	return t, nil
 }
-
-func (r Reduce) code() Code { return [...]Code{Add, Mul, Max, Min}[r.Op] }
 
 // VJP differentiates the fold and the expression. A product's gradient is exact
 // with zeros among the factors; the gradient of a maximum or minimum is shared
