@@ -15,7 +15,7 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		return kernel{name: "conv", flops: c.flops(), run: func(x *executable, out view, in []view) error {
 			c := c
 			if c.channels == 1 && c.groups > 1 {
-				c.depthwise(x, out.f32(), in[0].f32(), in[1].f32())
+				depthwiseConv(x, []windowConv{c}, out.f32(), in[0].f32(), in[1].f32())
 				return nil
 			}
 			c.cut(len(x.team.workers))
@@ -31,11 +31,11 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 			flops += parts[i].flops()
 		}
 		return kernel{name: "conv_input_grad", flops: flops, run: func(x *executable, out view, in []view) error {
+			if parts[0].channels == 1 && parts[0].groups > 1 {
+				depthwiseConv(x, parts, out.f32(), in[0].f32(), in[1].f32())
+				return nil
+			}
 			for _, c := range parts {
-				if c.channels == 1 && c.groups > 1 {
-					c.depthwise(x, out.f32(), in[0].f32(), in[1].f32())
-					continue
-				}
 				c.cut(len(x.team.workers))
 				panel := x.scratch(c.panelLen())
 				c.packWeights(panel, in[1].f32())
@@ -115,6 +115,7 @@ func inputGradConvs(p prim.ConvInputGrad, x, w, o []int) []windowConv {
 				images: x[0], groups: p.Groups, channels: m, filters: c,
 				weight:   func(g, i, j, t int) int { return ((g*m+j)*c+i)*taps + index[t] },
 				outPlane: g.h * g.w, outBase: a*g.w + b, outRow: g.strideY * g.w, outCol: g.strideX,
+				paired: g.strideX == 2 && g.w > 1,
 			}
 			if len(win.taps) == 1 && win.taps[0] == (tap{}) && g.strideY == 1 && g.strideX == 1 && g.h == g.oh && g.w == g.ow {
 				win.h, win.w, win.rows, win.cols = 1, g.h*g.w, 1, g.h*g.w

@@ -10,8 +10,9 @@ type windowConv struct {
 	weight                   func(group, m, c, t int) int // index into the weights
 	outPlane                 int                          // elements of an output plane
 	outBase, outRow, outCol  int
-	unitImages, unitRows     int // of one piece
-	bands, batches, sections int // pieces along rows, images and filters
+	paired                   bool // positions of convolutions 2i and 2i+1 of a list alternate along rows
+	unitImages, unitRows     int  // of one piece
+	bands, batches, sections int  // pieces along rows, images and filters
 }
 
 const (

@@ -3,60 +3,87 @@ package cpu
 // planeGrain is the multiplications of the smallest piece of planes.
 const planeGrain = 1 << 16
 
-// depthwise computes the convolution when every group has one channel.
-func (c *windowConv) depthwise(x *executable, out, src, weights []float32) {
-	taps, plane := len(c.taps), c.h*c.w
-	panel := x.scratch(c.groups*c.filters*taps + 1)
-	for g := range c.groups {
-		for m := range c.filters {
-			for t := range taps {
-				panel[(g*c.filters+m)*taps+t] = weights[c.weight(g, m, 0, t)]
+// depthwiseConv computes convolutions in which every group has one channel, and which
+// together cover the planes of one output: they differ in where their positions
+// lie, those of a row of residues standing next to each other.
+func depthwiseConv(x *executable, parts []windowConv, out, src, weights []float32) {
+	panels := make([][]float32, len(parts))
+	offs := make([][]int64, len(parts))
+	size, tile, work := 0, 0, 0
+	for i := range parts {
+		c := &parts[i]
+		taps := len(c.taps)
+		panels[i], offs[i] = make([]float32, c.groups*c.filters*taps+1), make([]int64, taps+1)
+		for g := range c.groups {
+			for m := range c.filters {
+				for t := range taps {
+					panels[i][(g*c.filters+m)*taps+t] = weights[c.weight(g, m, 0, t)]
+				}
 			}
 		}
+		for t, tap := range c.taps {
+			offs[i][t] = int64(4 * c.offset(tap))
+		}
+		size, tile = max(size, c.channel(c.rows)), max(tile, c.rows*c.cols)
+		work += c.rows * c.cols * max(taps, 1)
 	}
-	offs := make([]int64, taps+1)
-	for t, tap := range c.taps {
-		offs[t] = int64(4 * c.offset(tap))
-	}
+	c := &parts[0]
 	planes := c.images * c.groups
-	pieces := x.team.pieces(planes*c.filters*c.rows*c.cols*max(taps, 1), planeGrain, planes)
-	size := c.channel(c.rows)
+	pieces := x.team.pieces(planes*c.filters*work, planeGrain, planes)
 	x.team.run(pieces, func(w *worker, piece int) {
 		img := w.scratch(scratchImage, size+8)
-		tile := w.scratch(scratchTile, c.rows*c.cols)
+		tiles := w.scratch(scratchTile, c.outCol*tile+8)
 		lo, hi := split(planes, 1, pieces, piece)
 		for p := lo; p < hi; p++ {
-			c.fill(img, src[p*plane:][:plane], 0, c.rows)
-			for m := range c.filters {
-				at := p*c.filters + m
-				to := out[at*c.outPlane+c.outBase:]
-				if taps == 0 {
-					clear(tile)
-				} else if wt := &panel[at%(c.groups*c.filters)*taps]; c.outCol == 1 {
-					x.k.depthwise(taps, &offs[0], wt, &img[0], &to[0], c.rows, 4*c.rowStride(), 4*c.outRow, c.cols)
-					continue
-				} else {
-					x.k.depthwise(taps, &offs[0], wt, &img[0], &tile[0], c.rows, 4*c.rowStride(), 4*c.cols, c.cols)
-				}
-				for y := range c.rows {
-					spread(to[y*c.outRow:], tile[y*c.cols:(y+1)*c.cols], c.outCol)
+			for i := range parts {
+				c := &parts[i]
+				taps := len(c.taps)
+				c.fill(img, src[p*c.h*c.w:][:c.h*c.w], 0, c.rows)
+				for m := range c.filters {
+					at := p*c.filters + m
+					to := out[at*c.outPlane+c.outBase:]
+					part := tiles[i%c.outCol*tile:]
+					switch wt := first(panels[i][at%(c.groups*c.filters)*taps:]); {
+					case c.outCol == 1 && taps > 0:
+						x.k.depthwise(taps, &offs[i][0], wt, &img[0], &to[0], c.rows, 4*c.rowStride(), 4*c.outRow, c.cols)
+						continue
+					case taps > 0:
+						x.k.depthwise(taps, &offs[i][0], wt, &img[0], &part[0], c.rows, 4*c.rowStride(), 4*c.cols, c.cols)
+					default:
+						clear(part[:c.rows*c.cols])
+					}
+					if c.paired && c.filters == 1 {
+						if i%2 == 1 {
+							x.k.merge(out[at*c.outPlane+parts[i-1].outBase:], c.outRow, c.rows, tiles, parts[i-1].cols, part, c.cols)
+							continue
+						}
+						continue
+					}
+					for y := range c.rows {
+						for i, v := range part[y*c.cols : (y+1)*c.cols] {
+							to[y*c.outRow+i*c.outCol] = v
+						}
+					}
 				}
 			}
 		}
 	})
 }
 
-// spread writes values step elements apart.
-func spread(dst, values []float32, step int) {
-	if step == 2 && len(values) > 0 {
-		dst = dst[:2*len(values)-1]
-		for i, v := range values {
-			dst[2*i] = v
+// merge interleaves rows of a, of n elements, with rows of b, of m = n or n-1.
+func (k *kernels) merge(dst []float32, stride, rows int, a []float32, n int, b []float32, m int) {
+	whole := m &^ 7
+	for y := range rows {
+		d, p, q := dst[y*stride:], a[y*n:(y+1)*n], b[y*m:(y+1)*m]
+		if whole > 0 {
+			k.interleave(whole, &d[0], &p[0], &q[0])
 		}
-		return
-	}
-	for i, v := range values {
-		dst[i*step] = v
+		for i := whole; i < n; i++ {
+			d[2*i] = p[i]
+			if i < m {
+				d[2*i+1] = q[i]
+			}
+		}
 	}
 }
 

@@ -4573,6 +4573,35 @@ done:
 	VZEROUPPER
 	RET
 
+// func interleave(n int, dst *float32, a *float32, b *float32)
+// Requires: AVX
+TEXT ·interleave(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ b+24(FP), BX
+
+loop:
+	CMPQ       AX, $0x08
+	JLT        done
+	VMOVUPS    (DX), Y0
+	VMOVUPS    (BX), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y0
+	VPERM2F128 $0x20, Y0, Y2, Y1
+	VPERM2F128 $0x31, Y0, Y2, Y2
+	VMOVUPS    Y1, (CX)
+	VMOVUPS    Y2, 32(CX)
+	ADDQ       $0x20, DX
+	ADDQ       $0x20, BX
+	ADDQ       $0x40, CX
+	SUBQ       $0x08, AX
+	JMP        loop
+
+done:
+	VZEROUPPER
+	RET
+
 // func depthwiseGrad1(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
 // Requires: AVX, FMA3
 TEXT ·depthwiseGrad1(SB), NOSPLIT, $0-48

@@ -261,6 +261,11 @@ func transpose8(blocks int, dst *float32, dstride int, src *float32, sstride int
 //go:noescape
 func depthwise(k int, offs *int64, w *float32, x *float32, o *float32, rows int, xstride int, ostride int, cols int)
 
+// interleave sets dst[2i] = a[i] and dst[2i+1] = b[i] for i < n, n a multiple of 8.
+//
+//go:noescape
+func interleave(n int, dst *float32, a *float32, b *float32)
+
 // depthwiseGrad1 sets out[k] = Σ_v Σ_t grad[8v+t]·x[offs[v]+taps[k]+t] for k < 1, t < 8; offs and taps are in bytes.
 //
 //go:noescape

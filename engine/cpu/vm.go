@@ -282,10 +282,8 @@ func (v *vm) tileFor(args int) int {
 		return 4096
 	case n <= 3:
 		return 2048
-	case n <= 7:
-		return 1024
 	}
-	return 512
+	return 1024
 }
 
 // identity returns the start of a fold.

@@ -18,6 +18,7 @@ func main() {
 	reductions()
 	transpose()
 	depthwise()
+	interleave()
 	for _, n := range []int{1, 3, 5, 9} {
 		depthwiseGrad(n)
 	}
