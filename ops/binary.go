@@ -12,7 +12,7 @@ import (
 func arithmetic(name string, since int, doc string, f func(s *Site, x, y *prim.X) *prim.X) *Op {
 	return &Op{
 		Name: name, Since: since, Doc: doc,
-		Infer: broadcastInfer(2, 2, nil),
+		Infer: broadcastInfer(2, 2, 0, nil),
 		Axes:  broadcastAxes,
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			if err := l.numeric(); err != nil {
@@ -43,7 +43,7 @@ func scales(op *Op) *Op {
 func relation(name string, since int, doc string, f func(x, y *prim.X) *prim.X) *Op {
 	return &Op{
 		Name: name, Since: since, Doc: doc,
-		Infer: broadcastInfer(2, 2, boolElem),
+		Infer: broadcastInfer(2, 2, 0, boolElem),
 		Axes:  broadcastAxes,
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			if err := l.numeric(); err != nil {
@@ -62,7 +62,7 @@ func relation(name string, since int, doc string, f func(x, y *prim.X) *prim.X) 
 func variadic(name string, since int, doc string, c prim.Code, finish func(n int, x *prim.X) *prim.X) *Op {
 	return &Op{
 		Name: name, Since: since, Doc: doc,
-		Infer: broadcastInfer(1, -1, nil),
+		Infer: broadcastInfer(1, -1, 0, nil),
 		Axes:  broadcastAxes,
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			if err := l.numeric(); err != nil {
@@ -126,7 +126,7 @@ func bitShift(s *Site, x, y *prim.X) *prim.X {
 func opPow() *Op {
 	return &Op{
 		Name: "Pow", Since: 1, Doc: "y = a to the power b, of a's type; versions 1, 7, 12, 13, 15",
-		Infer: broadcastInfer(2, 2, nil),
+		Infer: broadcastInfer(2, 2, 1, nil),
 		Axes:  broadcastAxes,
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			if err := l.numeric(); err != nil {
@@ -190,7 +190,7 @@ func absPower(x *prim.X, p float64) *prim.X {
 func opWhere() *Op {
 	return &Op{
 		Name: "Where", Since: 9, Doc: "y = a where the condition holds, else b; versions 9, 16",
-		Infer: broadcastInfer(3, 3, func(s *Site) ir.DType { return s.elem(1) }),
+		Infer: broadcastInfer(3, 3, 1, func(s *Site) ir.DType { return s.elem(1) }),
 		Axes:  broadcastAxes,
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			if err := l.numeric(); err != nil {

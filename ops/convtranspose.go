@@ -40,6 +40,9 @@ func transposeWindow(s *Site) (window, error) {
 	if err := s.inputs("infer", 2, -1); err != nil {
 		return window{}, err
 	}
+	if err := s.oneElem(0); err != nil {
+		return window{}, err
+	}
 	x, k := s.In[0].Shape(), s.In[1].Shape()
 	if len(x) < 3 || len(k) != len(x) {
 		return window{}, s.Errorf("infer", "operands: want data and weight of one rank ≥ 3, got %v and %v", x, k)

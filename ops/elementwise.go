@@ -134,12 +134,26 @@ func fits(x, y []ir.Dim) bool {
 	return true
 }
 
+// oneElem checks that the inputs from the given one on have one element type.
+func (s *Site) oneElem(first int) error {
+	for i := first + 1; i < len(s.Node.Inputs); i++ {
+		if d := s.elem(i); s.Input(i).Present() && d != s.elem(first) {
+			return s.Errorf("infer", "input %d %q: element type: want %s like input %d, got %s", i, s.Node.Input(i), s.elem(first), first, d)
+		}
+	}
+	return nil
+}
+
 // broadcastInfer returns an Infer for elementwise operators over all inputs, of
-// which there are at least and at most the given numbers (any when most < 0).
+// which there are at least and at most the given numbers (any when most < 0), of
+// one element type from input typed on.
 // elem gives the result's element type; nil means input 0's.
-func broadcastInfer(least, most int, elem func(s *Site) ir.DType) func(s *Site) ([]Fact, error) {
+func broadcastInfer(least, most, typed int, elem func(s *Site) ir.DType) func(s *Site) ([]Fact, error) {
 	return func(s *Site) ([]Fact, error) {
 		if err := s.inputs("infer", max(least, len(s.Node.Inputs)), most); err != nil {
+			return nil, err
+		}
+		if err := s.oneElem(typed); err != nil {
 			return nil, err
 		}
 		shapes := make([][]ir.Dim, len(s.Node.Inputs))

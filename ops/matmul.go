@@ -13,7 +13,10 @@ func opMatMul() *Op {
 	return &Op{
 		Name: "MatMul", Since: 1, Params: []int{0, 1}, Doc: "matrix product with broadcast leading axes; versions 1, 9, 13",
 		Infer: func(s *Site) ([]Fact, error) {
-			if err := s.inputs("infer", 2, -1); err != nil {
+			if err := s.inputs("infer", 2, 3); err != nil {
+				return nil, err
+			}
+			if err := s.oneElem(0); err != nil {
 				return nil, err
 			}
 			x, y := s.In[0].Type.Shape, s.In[1].Type.Shape
@@ -107,7 +110,10 @@ func opGemm() *Op {
 	return &Op{
 		Name: "Gemm", Since: 6, Params: []int{0, 1, 2}, Doc: "alpha·A'·B' + beta·C with transA, transB and C broadcast; versions 6, 7, 9, 11, 13",
 		Infer: func(s *Site) ([]Fact, error) {
-			if err := s.inputs("infer", 2, -1); err != nil {
+			if err := s.inputs("infer", 2, 3); err != nil {
+				return nil, err
+			}
+			if err := s.oneElem(0); err != nil {
 				return nil, err
 			}
 			x, y := s.In[0].Type.Shape, s.In[1].Type.Shape

@@ -35,7 +35,7 @@ func simple(name string, since int, doc string, c prim.Code) *Op {
 func predicate(name string, since int, doc string, f expression) *Op {
 	return &Op{
 		Name: name, Since: since, Doc: doc,
-		Infer: broadcastInfer(1, 1, boolElem),
+		Infer: broadcastInfer(1, 1, 0, boolElem),
 		Axes:  func(s *Site, a *Axes) { carryAxes(s, a) },
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			if err := l.numeric(); err != nil {
