@@ -20,7 +20,7 @@ func opCastLike() *Op {
 
 func castOp(name string, since int, doc string, to func(s *Site) ir.DType) *Op {
 	return &Op{
-		Name: name, Since: since, Doc: doc,
+		Name: name, Since: since, Doc: doc, Moves: 1,
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 1, -1); err != nil {
 				return nil, err

@@ -72,9 +72,13 @@ func cutNode(g *ir.Graph, n *ir.Node, old *Site, keep map[string]Positions, take
 		return nil
 	}
 	c.SetConst = func(i int, t *ir.Tensor) {
-		name := n.Inputs[i] + ".cut"
+		base := n.Inputs[i]
+		if base == "" {
+			base = fmt.Sprintf("%s.input%d", n.Outputs[0], i)
+		}
+		name := base + ".cut"
 		for k := 2; taken[name]; k++ {
-			name = fmt.Sprintf("%s.cut%d", n.Inputs[i], k)
+			name = fmt.Sprintf("%s.cut%d", base, k)
 		}
 		taken[name] = true
 		t.Name = name

@@ -18,42 +18,36 @@ import (
 // cutClass is a set of positions that an operator's Axes rule says are cut together.
 type cutClass map[string]ops.Positions // by value: positions that go, per axis
 
-// classes returns the classes of positions of a one-node model that no pin and no
-// missing rule holds, in a fixed order.
-func classes(m *ir.Model, f *ops.Facts, n *ir.Node) []cutClass {
-	s := f.Sites[n]
-	var a ops.Axes
-	op := ops.Lookup(n.Domain, n.OpType)
-	if op == nil || op.Axes == nil {
-		return nil
-	}
-	op.Axes(s, &a)
-	type axis struct {
-		value string
-		axis  int
-	}
-	var order []axis
-	start := map[axis]int{}
-	var owner []axis
-	size := map[axis]int{}
+type axisOf struct {
+	value string
+	axis  int
+}
+
+// classes returns the classes of positions of a model that no pin and no missing
+// rule holds, in a fixed order.
+func classes(m *ir.Model, f *ops.Facts) []cutClass {
+	start, size := map[axisOf]int{}, map[axisOf]int{}
+	var owner []axisOf
 	add := func(name string, fact ops.Fact) {
 		for k, d := range fact.Shape() {
-			x := axis{name, k}
+			x := axisOf{name, k}
 			if _, ok := start[x]; name == "" || ok {
 				continue
 			}
 			start[x], size[x] = len(owner), d
-			order = append(order, x)
 			for range d {
 				owner = append(owner, x)
 			}
 		}
 	}
-	for i, name := range n.Inputs {
-		add(name, s.In[i])
-	}
-	for k, name := range n.Outputs {
-		add(name, s.Out[k])
+	for _, n := range m.Graph.Nodes {
+		s := f.Sites[n]
+		for i, name := range n.Inputs {
+			add(name, s.In[i])
+		}
+		for k, name := range n.Outputs {
+			add(name, s.Out[k])
+		}
 	}
 	parent := make([]int, len(owner))
 	for i := range parent {
@@ -66,32 +60,50 @@ func classes(m *ir.Model, f *ops.Facts, n *ir.Node) []cutClass {
 		}
 		return parent[i]
 	}
-	at := func(r ops.AxisRef) axis {
-		if r.Out {
-			return axis{n.Output(r.Index), r.Axis}
+	pinned := map[axisOf]bool{}
+	for _, n := range m.Graph.Nodes {
+		s := f.Sites[n]
+		at := func(r ops.AxisRef) axisOf {
+			if r.Out {
+				return axisOf{n.Output(r.Index), r.Axis}
+			}
+			return axisOf{n.Input(r.Index), r.Axis}
 		}
-		return axis{n.Input(r.Index), r.Axis}
-	}
-	mentioned, pinned := map[axis]bool{}, map[axis]bool{}
-	for _, l := range a.Links {
-		x, y := at(l.A), at(l.B)
-		mentioned[x], mentioned[y] = true, true
-		pa, pb := l.PairsA, l.PairsB
-		if pa == nil {
-			for i := range size[x] {
-				pa, pb = append(pa, i), append(pb, i)
+		mentioned := map[axisOf]bool{}
+		var a ops.Axes
+		if op := ops.Lookup(n.Domain, n.OpType); op != nil && op.Axes != nil {
+			op.Axes(s, &a)
+		}
+		for _, l := range a.Links {
+			x, y := at(l.A), at(l.B)
+			mentioned[x], mentioned[y] = true, true
+			pa, pb := l.PairsA, l.PairsB
+			if pa == nil {
+				for i := range size[x] {
+					pa, pb = append(pa, i), append(pb, i)
+				}
+			}
+			for k := range pa {
+				parent[find(start[x]+pa[k])] = find(start[y] + pb[k])
 			}
 		}
-		for k := range pa {
-			parent[find(start[x]+pa[k])] = find(start[y] + pb[k])
+		for _, p := range a.Pins {
+			pinned[at(p.Ref)] = true
 		}
-	}
-	for _, p := range a.Pins {
-		pinned[at(p.Ref)] = true
+		for i, name := range n.Inputs {
+			for k := range s.In[i].Shape() {
+				pinned[axisOf{name, k}] = pinned[axisOf{name, k}] || !mentioned[axisOf{name, k}]
+			}
+		}
+		for o, name := range n.Outputs {
+			for k := range s.Out[o].Shape() {
+				pinned[axisOf{name, k}] = pinned[axisOf{name, k}] || !mentioned[axisOf{name, k}]
+			}
+		}
 	}
 	bad := map[int]bool{}
 	for i, x := range owner {
-		if pinned[x] || !mentioned[x] {
+		if pinned[x] && size[x] != 1 {
 			bad[find(i)] = true
 		}
 	}
@@ -110,8 +122,7 @@ func classes(m *ir.Model, f *ops.Facts, n *ir.Node) []cutClass {
 		}
 		c := out[k]
 		if c[x.value] == nil {
-			rank := len(f.Values[x.value].Shape())
-			c[x.value] = make(ops.Positions, rank)
+			c[x.value] = make(ops.Positions, len(f.Values[x.value].Shape()))
 		}
 		c[x.value][x.axis] = append(c[x.value][x.axis], i-start[x])
 	}
@@ -210,7 +221,7 @@ func checkCuts(t *testing.T, backend engine.Backend, m *ir.Model, in []*ir.Tenso
 			return 0
 		}
 	}
-	all := classes(full, f, n)
+	all := classes(full, f)
 	stream := rng.New(1, "ops/axes/"+n.OpType)
 	stream.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	tried := 0

@@ -111,7 +111,8 @@ func opScatterND() *Op {
 				a.Tie(Carried, In(2, q-1+k-depth), Out(0, k))
 			}
 			for k := range q - 1 {
-				a.Tie(Carried, In(1, k), In(2, k))
+				a.Fix(In(1, k), "every update is written")
+				a.Fix(In(2, k), "every update is written")
 			}
 			a.Fix(In(1, q-1), "coordinates of an index")
 		},
