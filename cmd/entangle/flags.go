@@ -115,10 +115,10 @@ func trainFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.Float64Flag{Name: "epochs", Usage: "passes over the training samples, fractions allowed; for compress, of fine-tuning", Value: 10},
 		&cli.Float64Flag{Name: "lr", Usage: "base learning rate of the weights", Value: 0.05},
-		&cli.StringFlag{Name: "optimizer", Usage: "optimiser of the weights: " + strings.Join(methods, ", "), Value: "sgd"},
+		&cli.StringFlag{Name: "optimizer", Usage: "optimiser of the weights: " + strings.Join(methods, ", "), Value: "sgd", Action: oneOf("optimizer", methods...)},
 		&cli.Float64Flag{Name: "momentum", Usage: "momentum of sgd (Nesterov's)", Value: 0.9},
 		&cli.Float64Flag{Name: "weight-decay", Usage: "weight decay of matrices and kernels; vectors have none", Value: 1e-4},
-		&cli.StringFlag{Name: "schedule", Usage: "learning rate over the run: " + strings.Join(schedules, ", "), Value: "cosine"},
+		&cli.StringFlag{Name: "schedule", Usage: "learning rate over the run: " + strings.Join(schedules, ", "), Value: "cosine", Action: oneOf("schedule", schedules...)},
 		&cli.Float64Flag{Name: "warmup", Usage: "epochs over which the learning rate rises", Value: 0.25},
 		&cli.Float64Flag{Name: "clip", Usage: "largest norm of the gradient; 0: no limit", Value: 5},
 		&cli.StringFlag{Name: "augment", Usage: "augmentation, comma-separated: flip, crop, mixup, cutout; none", Value: "flip,crop"},
@@ -153,17 +153,27 @@ func searchFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "target", Usage: "cost to reach: macs, params or bytes, as a share of the original up to 1 or a number above", Value: "macs=0.5"},
 		&cli.StringFlag{Name: "space", Usage: "space.yaml to search instead of all that the model offers", TakesFile: true},
-		&cli.StringFlag{Name: "relaxation", Usage: "relaxation of the choices: " + strings.Join(relaxations, ", "), Value: d.Relaxation},
+		&cli.StringFlag{Name: "relaxation", Usage: "relaxation of the choices: " + strings.Join(relaxations, ", "), Value: d.Relaxation, Action: oneOf("relaxation", relaxations...)},
 		&cli.Float64Flag{Name: "search-epochs", Usage: "passes over the weights split during the search", Value: d.Weights.Epochs},
 		&cli.Float64Flag{Name: "search-lr", Usage: "base learning rate of the weights during the search", Value: d.Weights.Rate},
 		&cli.Float64Flag{Name: "alpha-lr", Usage: "learning rate of the architecture parameters", Value: d.AlphaRate},
 		&cli.Float64Flag{Name: "alpha-from", Usage: "epochs of weight steps before the first architecture step"},
-		&cli.StringFlag{Name: "order", Usage: "importance that ranks a width's units: " + strings.Join(search.Importance, ", "), Value: search.Importance[0]},
+		&cli.StringFlag{Name: "order", Usage: "importance that ranks a width's units: " + strings.Join(search.Importance, ", "), Value: search.Importance[0], Action: oneOf("order", search.Importance...)},
 		&cli.StringFlag{Name: "superposition", Usage: "weights that carry a width's coefficients: every (as in TangleNAS) or reader (once per unit)", Value: string(space.Every)},
 		&cli.BoolFlag{Name: "sandwich", Usage: "of four weight steps, one on the largest and one on the smallest subnet"},
 		&cli.BoolFlag{Name: "freeze-weights", Usage: "move only the architecture parameters"},
 		&cli.IntFlag{Name: "calibrate", Usage: "batches that recalibrate running statistics after the cut", Value: 100},
 	}, spaceFlags()...)
+}
+
+// oneOf returns a check that an option has one of the given values.
+func oneOf(name string, values ...string) func(*cli.Context, string) error {
+	return func(_ *cli.Context, s string) error {
+		if !slices.Contains(values, s) {
+			return usagef("--%s: want one of %s, got %q", name, strings.Join(values, ", "), s)
+		}
+		return nil
+	}
 }
 
 // numbers reads a comma-separated option as finite numbers.

@@ -174,19 +174,24 @@ func applyJob(c *cli.Context) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	has := map[string]bool{}
+	has := map[string]cli.Flag{}
 	for _, f := range c.Command.Flags {
-		has[f.Names()[0]] = true
+		has[f.Names()[0]] = f
 	}
 	given := map[string]bool{}
 	for _, v := range j.set {
 		given[v.flag] = c.IsSet(v.flag)
 	}
 	for _, v := range j.set {
-		if !has[v.flag] || given[v.flag] {
+		f := has[v.flag]
+		if f == nil || given[v.flag] {
 			continue
 		}
-		if err := c.Set(v.flag, v.value); err != nil {
+		err := c.Set(v.flag, v.value)
+		if check, ok := f.(cli.ActionableFlag); ok && err == nil {
+			err = check.RunAction(c)
+		}
+		if err != nil {
 			return nil, usagef("job: %s: %s: %v", v.at, v.flag, err)
 		}
 	}
