@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/internal/onnxpb"
 	"github.com/entangle-nas/entangle/ir"
@@ -298,6 +299,17 @@ func FuzzDecode(f *testing.F) {
 		m, err := importer.Decode(b, "")
 		if err != nil {
 			return
+		}
+		out, err := exporter.Encode(m)
+		if err != nil {
+			t.Fatalf("write back: %v", err)
+		}
+		back, err := importer.Decode(out, "")
+		if err != nil {
+			t.Fatalf("read what was written: %v", err)
+		}
+		if d := ir.Diff(m, back); d != "" {
+			t.Fatalf("written and read back: %s", d)
 		}
 		if n, err := importer.Normal(m); err == nil {
 			if err := ir.Verify(n); err != nil {
