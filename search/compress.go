@@ -27,12 +27,28 @@ type Job struct {
 	Super     space.Superposition
 	Search    Config
 	Target    Target
-	Calibrate int // batches of recalibration after the cut
+	Inherit   string // of Inherit; "" is the first
+	Calibrate int    // batches of recalibration after the cut
 	Tune      Weights
 	Baselines bool   // also tune the uniform and a random choice of equal cost
 	Dir       string // checkpoints; "" keeps none
 	Every     int    // steps between checkpoints; 0: one per epoch
 	Observe   func(Event)
+}
+
+// Inherit lists the weights that a subnet can start from: those that the search
+// trained, or the original's.
+var Inherit = []string{"search", "original"}
+
+// DefaultJob returns the settings of a short search from pretrained weights to half
+// of the MACs.
+func DefaultJob() Job {
+	j := Job{Batch: 128, Splits: Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Order: "taylor", Super: space.Every, Search: DefaultConfig(),
+		Target: Target{Metric: space.MACs, Share: 0.5}, Calibrate: 100, Tune: DefaultWeights()}
+	for _, w := range []*Weights{&j.Search.Weights, &j.Tune} {
+		w.Objective = Objective{Labels: 0.5, Distill: 0.5, Temperature: 4}
+	}
+	return j
 }
 
 // Target is a budget as a share of the original's cost (Share) or absolute (Limit).
@@ -327,7 +343,13 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 		return nil, nil, err
 	}
 	choice, err := Choose(p.Space, p.Cost[p.Budget.Metric], &p.Budget, LogProb(d.Mean))
-	return choice, d.Weights, err
+	switch p.Job.Inherit {
+	case "", "search":
+		return choice, d.Weights, err
+	case "original":
+		return choice, nil, err
+	}
+	return nil, nil, fmt.Errorf("search: inherit: want one of %v, got %q", Inherit, p.Job.Inherit)
 }
 
 // candidate cuts a choice, recalibrates and fine-tunes it. Weights nil are the original's.

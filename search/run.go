@@ -132,6 +132,9 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	if err != nil {
 		return nil, err
 	}
+	if !(c.AlphaStart >= 0 && c.AlphaStart < 1) {
+		return nil, fmt.Errorf("search: start of α: want a share in [0, 1), got %g", c.AlphaStart)
+	}
 	if err := disjoint(weights, alpha); err != nil {
 		return nil, err
 	}
@@ -161,7 +164,9 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	var sizes []int
 	for _, d := range n.Super.Space.Dims {
 		sizes = append(sizes, len(d.Choices))
-		s.pos.Alpha = append(s.pos.Alpha, relax.Init(len(d.Choices), init))
+		a := relax.Init(len(d.Choices), init)
+		lean(rx, a, c.AlphaStart)
+		s.pos.Alpha = append(s.pos.Alpha, a)
 	}
 	if s.host, err = optim.NewHost(adam, c.AlphaHyper, sizes...); err != nil {
 		return nil, err
@@ -182,6 +187,33 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	}
 	s.pos.Run = l.fingerprint(weights, c, alpha.Index, string(space))
 	return s, s.restore()
+}
+
+// lean raises the last entry of α and lowers the others by the same amount, such
+// that the mean coefficient of the last is share.
+func lean(rx relax.Relaxation, a []float64, share float64) {
+	last := len(a) - 1
+	if last == 0 || share <= rx.Mean(a)[last] {
+		return
+	}
+	at := func(t float64) []float64 {
+		out := make([]float64, len(a))
+		for i, v := range a {
+			out[i] = v - t
+		}
+		out[last] = a[last] + t
+		return out
+	}
+	low, high := 0.0, 20.0
+	for range 60 {
+		mid := (low + high) / 2
+		if rx.Mean(at(mid))[last] < share {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	copy(a, at(high))
 }
 
 func disjoint(a, b data.View) error {

@@ -157,11 +157,13 @@ func searchFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "search-epochs", Usage: "passes over the weights split during the search", Value: d.Weights.Epochs},
 		&cli.Float64Flag{Name: "search-lr", Usage: "base learning rate of the weights during the search", Value: d.Weights.Rate},
 		&cli.Float64Flag{Name: "alpha-lr", Usage: "learning rate of the architecture parameters", Value: d.AlphaRate},
+		&cli.Float64Flag{Name: "alpha-start", Usage: "share of probability that the original begins with; 0 begins uniform", Value: d.AlphaStart},
 		&cli.Float64Flag{Name: "alpha-from", Usage: "epochs of weight steps before the first architecture step"},
 		&cli.StringFlag{Name: "order", Usage: "importance that ranks a width's units: " + strings.Join(search.Importance, ", "), Value: search.Importance[0], Action: oneOf("order", search.Importance...)},
 		&cli.StringFlag{Name: "superposition", Usage: "weights that carry a width's coefficients: every (as in TangleNAS) or reader (once per unit)", Value: string(space.Every)},
 		&cli.BoolFlag{Name: "sandwich", Usage: "of four weight steps, one on the largest and one on the smallest subnet"},
 		&cli.BoolFlag{Name: "freeze-weights", Usage: "move only the architecture parameters"},
+		&cli.StringFlag{Name: "inherit", Usage: "weights that the subnet starts from: search or original", Value: search.Inherit[0]},
 		&cli.IntFlag{Name: "calibrate", Usage: "batches that recalibrate running statistics after the cut", Value: 100},
 	}, spaceFlags()...)
 }

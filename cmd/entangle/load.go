@@ -32,25 +32,10 @@ func loadModel(path string) (*model, error) {
 		}
 		return nil, &modelError{err}
 	}
-	if m.normal, err = importer.Normal(m.raw, importer.WithFold(constants)); err != nil {
+	if m.normal, err = importer.Normal(m.raw, importer.WithFold(ops.ConstantValues)); err != nil {
 		return nil, &modelError{err}
 	}
 	return m, nil
-}
-
-// constants gives importer.Normal what shape inference knows without any size bound.
-func constants(m *ir.Model) (map[string]*ir.Tensor, error) {
-	f, err := ops.InferModel(m, nil)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]*ir.Tensor{}
-	for name, fact := range f.Values {
-		if fact.Const != nil {
-			out[name] = fact.Const
-		}
-	}
-	return out, nil
 }
 
 // source returns the model as a runtime takes it: the file for foreign runtimes,

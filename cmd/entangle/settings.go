@@ -159,6 +159,7 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	s.Weights = w
 	s.Weights.Epochs, s.Weights.Rate = c.Float64("search-epochs"), c.Float64("search-lr")
 	s.Relaxation, s.AlphaRate, s.AlphaFrom = c.String("relaxation"), c.Float64("alpha-lr"), c.Float64("alpha-from")
+	s.AlphaStart, j.Inherit = c.Float64("alpha-start"), c.String("inherit")
 	s.Sandwich, s.FreezeWeights = c.Bool("sandwich"), c.Bool("freeze-weights")
 	if !(s.Weights.Epochs > 0) || !(s.Weights.Rate > 0) || !(s.AlphaRate >= 0) || !(s.AlphaFrom >= 0) {
 		return j, usagef("--search-epochs, --search-lr, --alpha-lr, --alpha-from: want positive numbers (0 is allowed for the last two), got %g, %g, %g, %g",
@@ -167,6 +168,12 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	j.Search = s
 	if j.Super != space.Every && j.Super != space.Reader {
 		return j, usagef("--superposition: want %s or %s, got %q", space.Every, space.Reader, j.Super)
+	}
+	if !(s.AlphaStart >= 0 && s.AlphaStart < 1) {
+		return j, usagef("--alpha-start: want a share in [0, 1), got %g", s.AlphaStart)
+	}
+	if !contains(search.Inherit, j.Inherit) {
+		return j, usagef("--inherit: want one of %s, got %q", strings.Join(search.Inherit, ", "), j.Inherit)
 	}
 	if !contains(search.Importance, j.Order) {
 		return j, usagef("--order: want one of %s, got %q", strings.Join(search.Importance, ", "), j.Order)
