@@ -23,7 +23,10 @@ type Config struct {
 	AlphaHyper optim.Hyper `json:"alpha_hyper" yaml:"alpha_hyper"` // of Adam, L2 inside the moments
 	AlphaClip  float64     `json:"alpha_clip" yaml:"alpha_clip"`   // of the global norm; 0 is none
 	AlphaFrom  float64     `json:"alpha_from" yaml:"alpha_from"`   // epochs of weight steps before the first architecture step
-	KL         float64     `json:"kl" yaml:"kl"`                   // weight of the relaxation's own regulariser; 0 is none
+	// AlphaStart is the share of probability that every dim's original begins with; 0
+	// begins uniform, as the paper does from random weights.
+	AlphaStart float64 `json:"alpha_start" yaml:"alpha_start"`
+	KL         float64 `json:"kl" yaml:"kl"` // weight of the relaxation's own regulariser; 0 is none
 	// Sandwich makes every fourth weight step train the largest subnet and every
 	// fourth the smallest.
 	Sandwich bool `json:"sandwich" yaml:"sandwich"`
