@@ -17,12 +17,13 @@ type Limited interface {
 }
 
 // Run judges a backend: every primitive, every operation of expressions with
-// special values, whole programs, the rules of buffers, and error cases.
+// special values, whole programs, programs of random nodes, the rules of buffers, and error cases.
 func Run(t *testing.T, b engine.Backend) {
 	t.Run("primitives", func(t *testing.T) { runCases(t, b) })
 	t.Run("codes", func(t *testing.T) { runCodes(t, b) })
 	t.Run("casts", func(t *testing.T) { runCasts(t, b) })
 	t.Run("programs", func(t *testing.T) { runPrograms(t, b) })
+	t.Run("random", func(t *testing.T) { runRandom(t, b) })
 	t.Run("buffers", func(t *testing.T) { runBuffers(t, b) })
 	t.Run("errors", func(t *testing.T) { runErrors(t, b) })
 }
