@@ -129,6 +129,11 @@ var choosers = []func(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool)
 	chooseConv,
 	chooseMap,
 	chooseReduce,
+	chooseLayout,
+	chooseGather,
+	choosePool,
+	chooseArgReduce,
+	chooseRandom,
 }
 
 // fallback runs the plain kernel of p in float64.
