@@ -9,7 +9,7 @@ import (
 func All() []*Op {
 	return slices.Concat(
 		[]*Op{
-			opConv(), opConvTranspose(), opMatMul(), opGemm(),
+			opConv(), opConvTranspose(), opMatMul(), opGemm(), opEinsum(),
 			opMaxPool(), opAveragePool(), opLpPool(),
 			opBatchNormalization(), opInstanceNormalization(), opGroupNormalization(), opLayerNormalization(), opRMSNormalization(),
 			opLpNormalization(), opMeanVarianceNormalization(), opLRN(),

@@ -160,6 +160,8 @@ func removeAttr(n *ir.Node, name string) {
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+var errDiagonal = errors.New("equation: want equal sizes where one operand repeats a label")
+
 var errNoValue = errors.New("attribute \"value\": want a tensor or one of the value_… attributes, got none")
 
 // maxHost bounds the elements of a constant that a lowering computes (indices, sampling matrices, masks).

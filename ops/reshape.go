@@ -236,8 +236,22 @@ func axesReshape(s *Site, a *Axes) {
 	}
 }
 
+// maxTied bounds the positions of a merged axis that are tied one by one.
+const maxTied = 1 << 20
+
 // tieFine ties the elastic one of the finer axes to the coarse axis and pins the others.
 func tieFine(a *Axes, d []ir.Dim, fine []int, ref func(int) AxisRef, coarse AxisRef, reason string) {
+	size := 1
+	for _, i := range fine {
+		size *= max(1, d[i].Size)
+	}
+	if size > maxTied {
+		a.Fix(coarse, "it has too many positions to tie one by one")
+		for _, i := range fine {
+			a.Fix(ref(i), reason)
+		}
+		return
+	}
 	k := elasticAxis(d, fine, coarse.Out)
 	inner := 1
 	for _, i := range fine[k+1:] {
