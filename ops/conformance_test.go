@@ -295,7 +295,10 @@ func table(results []outcome) []byte {
 		fmt.Fprintf(&b, "| %s | %d | %d of %d | %s | %s |\n", name, o.Since, r.pass, r.float, leftOut(r.left), strings.ReplaceAll(o.Doc, "|", "\\|"))
 	}
 	fmt.Fprintf(&b, "\n## Cases that do not pass\n\n")
-	for _, name := range with {
+	for _, name := range append(slices.Clone(with), "whole models") {
+		if rows[name] == nil {
+			continue
+		}
 		for _, f := range rows[name].failed {
 			fmt.Fprintf(&b, "- %s, `%s`: %s\n", name, f.c, f.reason)
 		}

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 )
@@ -169,5 +171,86 @@ func TestLowerKeepsGradientsToWeights(t *testing.T) {
 	}
 	if n := b.Node(vals["y"]); n.Prim == nil || n.Prim.Name() != "transpose" {
 		t.Errorf("y: want a transpose of the weight, got %+v", n)
+	}
+}
+
+// twoLayers is y = relu(x·w)·w' with w' = w, one dead node that reads a third weight.
+func twoLayers() *ir.Model {
+	return &ir.Model{
+		Opsets: []ir.Opset{{Version: 13}},
+		Graph: &ir.Graph{
+			Inputs:  []ir.Value{{Name: "x", Type: dims(size(2), size(3))}},
+			Outputs: []ir.Value{{Name: "y"}},
+			Inits: []*ir.Tensor{
+				ir.NewFloat32("w", []int{3, 3}, []float32{1, 0, 0, 0, 1, 0, 0, 0, 1}),
+				ir.NewFloat32("unread", []int{3, 3}, make([]float32, 9)),
+			},
+			Nodes: []*ir.Node{
+				node("MatMul", []string{"x", "w"}, []string{"a"}),
+				node("Relu", []string{"a"}, []string{"b"}),
+				node("MatMul", []string{"b", "w"}, []string{"y"}),
+				node("MatMul", []string{"b", "unread"}, []string{"dead"}),
+			},
+		},
+	}
+}
+
+func TestOutputHookReplacesValues(t *testing.T) {
+	m := twoLayers()
+	f, err := ops.InferModel(m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := prim.NewBuilder()
+	var seen []string
+	vals, err := ops.Lower(b, m, f, ops.Hooks{Seed: prim.Invalid, Output: func(b *prim.Builder, n *ir.Node, k int, v prim.ID) prim.ID {
+		seen = append(seen, n.Outputs[k])
+		if n.OpType == "Relu" {
+			return b.Scale(v, 3)
+		}
+		return v
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(seen, []string{"a", "b", "y"}) {
+		t.Errorf("want the outputs of live nodes in order, got %v", seen)
+	}
+	b.Output("y", vals["y"])
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := engine.RunHost(ref.New(), p, map[string]*prim.Tensor{"x": prim.F32Tensor([]float32{1, -1, 2, 0, 3, -4}, 2, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{3, 0, 6, 0, 9, 0}; !slices.Equal(out["y"].F32, want) {
+		t.Errorf("y: want %v, got %v", want, out["y"].F32)
+	}
+}
+
+func TestModelCostCountsLiveNodesAndSharedWeightsOnce(t *testing.T) {
+	m := twoLayers()
+	f, err := ops.InferModel(m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ops.ModelCost(m, f)
+	if c.MACs != 36 || c.Params != 9 || c.Bytes != 36 || len(c.Nodes) != 3 {
+		t.Errorf("want 36 MACs, 9 parameters, 36 bytes, 3 nodes, got %+v", c)
+	}
+	if c.Nodes[0].Params != 9 || c.Nodes[2].Params != 0 || c.Nodes[2].MACs != 18 {
+		t.Errorf("want the weight at its first reader and 18 MACs at each product, got %+v", c.Nodes)
+	}
+}
+
+func TestInferBoundsTheSizeOfValues(t *testing.T) {
+	m := twoLayers()
+	m.Graph.Nodes = []*ir.Node{node("Expand", []string{"x", "huge"}, []string{"y"})}
+	m.Graph.Inits = []*ir.Tensor{vec("huge", 1<<40, 2, 3)}
+	_, err := ops.InferModel(m, nil)
+	if err == nil || !strings.Contains(err.Error(), `node "n_y" (Expand, opset 13): output 0 "y": want at most`) {
+		t.Errorf("want the value named, got %v", err)
 	}
 }

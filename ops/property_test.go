@@ -1,6 +1,7 @@
 package ops_test
 
 import (
+	"flag"
 	"fmt"
 	"math"
 	"slices"
@@ -196,6 +197,9 @@ func TestAxes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			tried[n.OpType] += checkCuts(t, backend, m, sets[0].in)
 		})
+	}
+	if strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
+		return
 	}
 	for _, o := range []string{"Concat", "Split", "Slice", "Pad", "Reshape", "Transpose", "Gather", "Tile", "Expand", "Add", "MatMul", "Gemm", "BatchNormalization"} {
 		if tried[o] == 0 {
