@@ -3,7 +3,6 @@ package ops
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/entangle-nas/entangle/ir"
@@ -46,13 +45,4 @@ func Validate(list []*Op) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// sorted lists operators by domain and name.
-func sorted(list []*Op) []*Op {
-	out := slices.Clone(list)
-	slices.SortFunc(out, func(a, b *Op) int {
-		return strings.Compare(a.Domain+"."+a.Name, b.Domain+"."+b.Name)
-	})
-	return out
 }
