@@ -52,6 +52,20 @@ output "y" = %5`},
 		{"truncation stays", func(b *prim.Builder, x, r, d, w prim.ID) { b.Output("y", b.Cast(b.Cast(x, prim.I64), prim.F32)) },
 			`%4 f32[4 3] = map(%0) Expr: a0, Compute: i64, Out: f32, Shape: [4 3]
 output "y" = %4`},
+		{"a narrow value stays between wide ones", func(b *prim.Builder, x, r, d, w prim.ID) {
+			b.Output("y", b.MapAs(prim.F64, prim.F64, op(prim.Exp, a(0)), b.Cast(d, prim.F32)))
+		}, `%4 f32[4 3] = map(%2) Expr: a0, Compute: f64, Out: f32, Shape: [4 3]
+%5 f64[4 3] = map(%4) Expr: a0 exp(0), Compute: f64, Out: f64, Shape: [4 3]
+output "y" = %5`},
+		{"an integer stays between floats", func(b *prim.Builder, x, r, d, w prim.ID) {
+			b.Output("y", b.MapAs(prim.F32, prim.F32, op(prim.Exp, a(0)), b.Cast(x, prim.I64)))
+		}, `%4 i64[4 3] = map(%0) Expr: a0, Compute: f32, Out: i64, Shape: [4 3]
+%5 f32[4 3] = map(%4) Expr: a0 exp(0), Compute: f32, Out: f32, Shape: [4 3]
+output "y" = %5`},
+		{"a sum of repeated rows stays", func(b *prim.Builder, x, r, d, w prim.ID) {
+			b.Output("y", b.Add(prim.Reduce{Expr: prim.E(a(0)), Axes: []int{0}, Compute: prim.F32, Shape: []int{4, 3}}, r))
+		}, `%4 f32[1 3] = reduce(%1) Expr: a0, Op: sum, Axes: [0], Compute: f32, Shape: [4 3]
+output "y" = %4`},
 		{"mask merges as zero or one", func(b *prim.Builder, x, r, d, w prim.ID) {
 			b.Output("y", b.Where(b.Compare(prim.Lt, x, r), x, r))
 		}, `%4 f32[4 3] = map(%0, %1) Expr: a0 a1 lt(0,1) select(2,0,1), Compute: f32, Out: f32, Shape: [4 3]

@@ -141,6 +141,11 @@ func reduceCases(r *rng.Stream) []Case {
 			return b.Reduce(prim.ReduceProd, []int{1}, prim.A(0), in[0])
 		}})
 	for op := prim.ReduceSum; op <= prim.ReduceMin; op++ {
+		// The domain is larger than the operand along both a reduced and a kept axis.
+		cases = append(cases, Case{Name: "reduce/repeat_" + op.String(), In: []*prim.Tensor{normal(r, 1, 3, 1)}, Smooth: true, Terms: 4,
+			Make: func(b *prim.Builder, in []prim.ID) prim.ID {
+				return b.Add(prim.Reduce{Expr: prim.E(prim.A(0)), Op: op, Axes: []int{0}, Compute: b.Type(in[0]).DType, Shape: []int{4, 3, 2}}, in...)
+			}})
 		cases = append(cases, Case{Name: "reduce/int_" + op.String(), In: []*prim.Tensor{integers(r, -5, 5, 3, 4, 5)},
 			Make: func(b *prim.Builder, in []prim.ID) prim.ID { return b.Reduce(op, []int{0, 2}, prim.A(0), in[0]) }})
 		cases = append(cases, Case{Name: "reduce/empty_" + op.String(), In: []*prim.Tensor{normal(r, 3, 0)},
