@@ -4,8 +4,10 @@ package ort
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
+	"reflect"
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ir"
@@ -46,12 +48,24 @@ func (s *session) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
 		ins[i] = v
 	}
 	defer destroy(outs)
+	for i, v := range s.graph.Outputs {
+		if !isScalar(v.Type) {
+			continue
+		}
+		var err error
+		if outs[i], err = newScalar(v.Type.Elem); err != nil {
+			return nil, fmt.Errorf("ort: %s: output %q: %w", s.label, v.Name, err)
+		}
+	}
 	if err := s.s.Run(ins, outs); err != nil {
+		if errors.Is(err, onnxruntime.ZeroShapeLengthError) {
+			err = fmt.Errorf("want scalar outputs to be declared with their shape in the model: %w", err)
+		}
 		return nil, fmt.Errorf("ort: %s: %w", s.label, err)
 	}
 	res := make(map[string]*ir.Tensor, len(outs))
 	for i, name := range s.outputs {
-		t, err := fromValue(name, outs[i])
+		t, err := fromValue(name, s.graph.Outputs[i].Type, outs[i])
 		if err != nil {
 			return nil, fmt.Errorf("ort: %s: output %q: %w", s.label, name, err)
 		}
@@ -60,9 +74,10 @@ func (s *session) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
 	return res, nil
 }
 
+// destroy frees values. A failed run of the binding leaves interfaces that hold nil pointers.
 func destroy(vs []onnxruntime.Value) {
 	for _, v := range vs {
-		if v != nil {
+		if v != nil && !reflect.ValueOf(v).IsNil() {
 			_ = v.Destroy()
 		}
 	}
@@ -70,7 +85,11 @@ func destroy(vs []onnxruntime.Value) {
 
 func toValue(t *ir.Tensor) (onnxruntime.Value, error) {
 	if len(t.Dims) == 0 {
-		return nil, fmt.Errorf("want a tensor of rank 1 or more, got a scalar of %s", t.DType)
+		k, err := scalarOf(t.DType)
+		if err != nil {
+			return nil, err
+		}
+		return k.write(t.Raw)
 	}
 	shape := make(onnxruntime.Shape, len(t.Dims))
 	for i, d := range t.Dims {
@@ -79,10 +98,32 @@ func toValue(t *ir.Tensor) (onnxruntime.Value, error) {
 	if t.DType == ir.String || t.Len() == 0 {
 		return nil, fmt.Errorf("want numbers, got %s", t.Type())
 	}
-	return onnxruntime.NewCustomDataTensor(shape, t.Raw, onnxruntime.TensorElementDataType(t.DType))
+	v, err := onnxruntime.NewCustomDataTensor(shape, t.Raw, onnxruntime.TensorElementDataType(t.DType))
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
-func fromValue(name string, v onnxruntime.Value) (*ir.Tensor, error) {
+// newScalar returns a value of rank 0 that a run writes to.
+func newScalar(dt ir.DType) (onnxruntime.Value, error) {
+	k, err := scalarOf(dt)
+	if err != nil {
+		return nil, err
+	}
+	return k.write(make([]byte, dt.Bits()/8))
+}
+
+// fromValue reads an output that the model declares as typ.
+func fromValue(name string, typ ir.Type, v onnxruntime.Value) (*ir.Tensor, error) {
+	if isScalar(typ) {
+		k, err := scalarOf(typ.Elem)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := k.read(v)
+		return &ir.Tensor{Name: name, DType: typ.Elem, Raw: raw}, err
+	}
 	var dims []int
 	for _, d := range v.GetShape() {
 		dims = append(dims, int(d))
