@@ -59,11 +59,14 @@ type Decision struct {
 	Mean  [][]float64 // mean coefficients per dim
 }
 
-// multiplier steps: relative excess of the expected cost moves the logarithm.
+// The cost term's weight is λ·exp(multiplierReact·excess), excess being the
+// relative distance of the expected cost from the limit: it answers at once, and
+// λ itself drifts by multiplierDrift·excess per step until the two balance.
 const (
 	multiplierStart = 0.3
-	multiplierGain  = 0.08
-	multiplierMax   = 1e4
+	multiplierReact = 8
+	multiplierDrift = 0.03
+	multiplierMax   = 1e6
 )
 
 type searcher struct {
@@ -386,23 +389,24 @@ func (s *searcher) alphaStep() error {
 	return nil
 }
 
-// addCost adds the gradient of λ·max(0, E[cost]/limit − 1) to the architecture
-// gradients; E is the exact expectation at the mean coefficients. λ grows while
-// the budget is exceeded and shrinks while it is met.
+// addCost replaces the architecture gradients g by (g + μ·∂E[cost]/limit) / (1 + μ).
+// E is the exact expectation at the mean coefficients and μ the cost term's weight;
+// the division keeps the scale that Adam sees while μ moves over magnitudes.
 func (s *searcher) addCost(grads [][]float64) {
 	if s.cost == nil {
 		return
 	}
 	value, dcoef := s.cost.Expect(s.means())
 	s.ratio = value / s.full
-	excess := value/s.cfg.Budget.Limit - 1
-	s.pos.Lambda = min(s.pos.Lambda*math.Exp(multiplierGain*max(min(excess, 1), -1)), multiplierMax)
+	excess := max(min(value/s.cfg.Budget.Limit-1, 1), -1)
+	s.pos.Lambda = min(s.pos.Lambda*math.Exp(multiplierDrift*excess), multiplierMax)
+	mu := s.pos.Lambda * math.Exp(multiplierReact*excess)
 	for i := range grads {
 		for k := range dcoef[i] {
-			dcoef[i][k] *= s.pos.Lambda / s.cfg.Budget.Limit
+			dcoef[i][k] *= mu / s.cfg.Budget.Limit
 		}
 		for k, g := range s.rx.MeanBackward(s.pos.Alpha[i], dcoef[i]) {
-			grads[i][k] += g
+			grads[i][k] = (grads[i][k] + g) / (1 + mu)
 		}
 	}
 }
