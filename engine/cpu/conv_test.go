@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -196,13 +197,16 @@ func benchOne(b *testing.B, back *Backend, flops float64, p prim.Prim, in ...*pr
 		b.Fatal(err)
 	}
 	out := newView(ty)
+	best := math.Inf(1)
 	for b.Loop() {
+		start := time.Now()
 		if err := k.run(x, out, views); err != nil {
 			b.Fatal(err)
 		}
+		best = min(best, time.Since(start).Seconds())
 	}
 	if flops > 0 {
-		b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		b.ReportMetric(flops/best/1e9, "GFLOP/s-best")
 	}
 }
 

@@ -140,6 +140,53 @@ func mobile(batch int) (*prim.Program, map[string]*prim.Tensor, error) {
 	return p, n.init, err
 }
 
+// layerNorm normalises the last axis.
+func (n *network) layerNorm(x prim.ID) prim.ID {
+	s := n.Shape(x)
+	last := len(s) - 1
+	shape := []int{1, 1, s[last]}
+	g, b := n.param(0, 1, shape...), n.param(0, 0, shape...)
+	d := n.Minus(x, n.Mean(x, last))
+	v := n.Mean(n.Times(d, d), last)
+	r := n.Map(prim.Op(prim.Rsqrt, prim.Op(prim.Add, prim.A(0), prim.L(1e-5))), v)
+	return n.Plus(n.Times(n.Times(d, r), g), b)
+}
+
+// linear applies a weight [in, out] and a bias to [batch, tokens, in].
+func (n *network) linear(x prim.ID, out int) prim.ID {
+	s := n.Shape(x)
+	flat := n.Reshape(x, s[0]*s[1], s[2])
+	w := n.param(0.02, 0, s[2], out)
+	return n.Reshape(n.Plus(n.MatMul(flat, w, false, false), n.param(0, 0, 1, out)), s[0], s[1], out)
+}
+
+func vit(batch, depth int) (*prim.Program, map[string]*prim.Tensor, error) {
+	const e, heads, width, mlp = 192, 3, 64, 768
+	n := newNetwork()
+	n.init["x"] = randomTensor(n.r, batch, 3, 32, 32)
+	x := n.Input("x", n.init["x"].Type)
+	w := n.param(0.1, 0, e, 3, 4, 4)
+	two := func(v int) []int { return []int{v, v} }
+	x = n.Add(prim.Conv{Window: prim.Window{Strides: two(4), Dilations: two(1), PadLo: two(0), PadHi: two(0)}, Groups: 1}, x, w)
+	x = n.Transpose(n.Reshape(x, batch, e, 64), 0, 2, 1)
+	x = n.Concat(1, n.Broadcast(n.param(0.02, 0, 1, 1, e), batch, 1, e), x)
+	x = n.Plus(x, n.param(0.02, 0, 1, 65, e))
+	for range depth {
+		qkv := n.Transpose(n.Reshape(n.linear(n.layerNorm(x), 3*heads*width), batch, 65, 3, heads, width), 2, 0, 3, 1, 4)
+		part := func(i int) prim.ID { return n.Reshape(n.SliceAxis(qkv, 0, i, i+1), batch*heads, 65, width) }
+		a := n.Softmax(n.Scale(n.MatMul(part(0), part(1), false, true), 1/math.Sqrt(width)), 2)
+		y := n.Reshape(n.MatMul(a, part(2), false, false), batch, heads, 65, width)
+		x = n.Plus(x, n.linear(n.Reshape(n.Transpose(y, 0, 2, 1, 3), batch, 65, heads*width), e))
+		h := n.linear(n.layerNorm(x), mlp)
+		h = n.Map(prim.Op(prim.Mul, prim.Op(prim.Mul, prim.A(0), prim.L(0.5)),
+			prim.Op(prim.Add, prim.L(1), prim.Op(prim.Erf, prim.Op(prim.Mul, prim.A(0), prim.L(math.Sqrt2/2))))), h)
+		x = n.Plus(x, n.linear(h, e))
+	}
+	x = n.Reshape(n.SliceAxis(n.layerNorm(x), 1, 0, 1), batch, e)
+	p, err := n.step(n.dense(x, 10), oneHot(n.r, batch, 10))
+	return p, n.init, err
+}
+
 // stepper runs steps of a program, feeding outputs back to the inputs of their names.
 type stepper struct {
 	p   *prim.Program
@@ -256,6 +303,7 @@ func BenchmarkStep(b *testing.B) {
 	}{
 		{"resnet20", func() (*prim.Program, map[string]*prim.Tensor, error) { return resnet20(128, 16, 3) }},
 		{"mobilenet", func() (*prim.Program, map[string]*prim.Tensor, error) { return mobile(64) }},
+		{"vit_tiny", func() (*prim.Program, map[string]*prim.Tensor, error) { return vit(64, 12) }},
 	} {
 		b.Run(w.name, func(b *testing.B) {
 			p, init, err := w.build()
