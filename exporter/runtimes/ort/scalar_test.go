@@ -49,7 +49,6 @@ func TestScalars(t *testing.T) {
 		{"input x int32[]\noutput y int32[]\nnode _: (y) = Add(x, x)", ir.Int32, -7, -14},
 		{"input x bool[]\noutput y bool[]\nnode _: (y) = Not(x)", ir.Bool, 0, 1},
 	} {
-
 		t.Run(c.dtype.String(), func(t *testing.T) {
 			tensor := func(name string, v float64) *ir.Tensor {
 				if c.dtype == ir.Bool {
