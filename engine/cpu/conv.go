@@ -18,10 +18,8 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 				depthwiseConv(x, []windowConv{c}, out.f32(), in[0].f32(), in[1].f32())
 				return nil
 			}
-			c.cut(len(x.team.workers))
-			panel := x.scratch(c.panelLen())
-			c.packWeights(panel, in[1].f32())
-			c.run(x, out.f32(), in[0].f32(), panel)
+			c.cut(len(x.team.workers), unitBytes)
+			c.run(x, out.f32(), in[0].f32(), c.packWeights(x, in[1].f32()))
 			return nil
 		}}, true
 	case prim.ConvInputGrad:
@@ -36,10 +34,8 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 				return nil
 			}
 			for _, c := range parts {
-				c.cut(len(x.team.workers))
-				panel := x.scratch(c.panelLen())
-				c.packWeights(panel, in[1].f32())
-				c.run(x, out.f32(), in[0].f32(), panel)
+				c.cut(len(x.team.workers), unitBytes)
+				c.run(x, out.f32(), in[0].f32(), c.packWeights(x, in[1].f32()))
 			}
 			return nil
 		}}, true
@@ -51,7 +47,7 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 				c.depthwiseWeightGrad(x, out.f32(), in[0].f32(), in[1].f32())
 				return nil
 			}
-			c.cut(len(x.team.workers))
+			c.cut(len(x.team.workers), gradBytes)
 			c.weightGrad(x, out.f32(), in[0].f32(), in[1].f32())
 			return nil
 		}}, true
@@ -87,7 +83,7 @@ func forwardConv(p prim.Conv, x, w, o []int) windowConv {
 	m, c, taps := w[0]/p.Groups, w[1], g.kh*g.kw
 	return windowConv{
 		window: win.prepared(), images: x[0], groups: p.Groups, channels: c, filters: m,
-		weight:   func(g, i, j, t int) int { return ((g*m+i)*c+j)*taps + t },
+		weights:  weightIndex{m * c * taps, c * taps, taps, seq(taps)},
 		outPlane: g.oh * g.ow, outRow: win.cols, outCol: 1,
 	}
 }
@@ -113,7 +109,7 @@ func inputGradConvs(p prim.ConvInputGrad, x, w, o []int) []windowConv {
 			}
 			v := windowConv{
 				images: x[0], groups: p.Groups, channels: m, filters: c,
-				weight:   func(g, i, j, t int) int { return ((g*m+j)*c+i)*taps + index[t] },
+				weights:  weightIndex{m * c * taps, taps, c * taps, index},
 				outPlane: g.h * g.w, outBase: a*g.w + b, outRow: g.strideY * g.w, outCol: g.strideX,
 				paired: g.strideX == 2 && g.w > 1,
 			}

@@ -6,9 +6,9 @@ package cpu
 type windowConv struct {
 	window
 	images, groups           int
-	channels, filters        int                          // per group
-	weight                   func(group, m, c, t int) int // index into the weights
-	outPlane                 int                          // elements of an output plane
+	channels, filters        int // per group
+	weights                  weightIndex
+	outPlane                 int // elements of an output plane
 	outBase, outRow, outCol  int
 	paired                   bool // positions of convolutions 2i and 2i+1 of a list alternate along rows
 	unitImages, unitRows     int  // of one piece
@@ -17,11 +17,12 @@ type windowConv struct {
 
 const (
 	unitBytes   = 192 << 10 // copied source per piece
+	gradBytes   = 448 << 10 // and of weight gradients
 	unitVectors = 96        // vectors of positions below which a piece takes more images
 )
 
-// cut chooses the pieces for a number of threads.
-func (c *windowConv) cut(threads int) {
+// cut chooses the pieces for a number of threads and a size of the copied source.
+func (c *windowConv) cut(threads, unitBytes int) {
 	c.unitRows, c.unitImages = c.rows, 1
 	for c.unitRows > 1 && 4*c.channels*c.groups*c.channel(c.unitRows) > unitBytes {
 		c.unitRows = (c.unitRows + 1) / 2
@@ -44,35 +45,6 @@ func (c *windowConv) cut(threads int) {
 
 func (c *windowConv) flops() float64 {
 	return 2 * float64(c.images*c.groups*c.filters*c.rows*c.cols) * float64(c.channels*len(c.taps))
-}
-
-// packWeights lays weights out as [group][block of 4 filters][channel·tap][4], zero beyond the last filter.
-func (c *windowConv) packWeights(dst, w []float32) {
-	k := c.channels * len(c.taps)
-	blocks := (c.filters + 3) / 4
-	for g := range c.groups {
-		for b := range blocks {
-			p := dst[(g*blocks+b)*4*k:][:4*k]
-			for i := range 4 {
-				m := 4*b + i
-				at := i
-				for ch := range c.channels {
-					for t := range c.taps {
-						v := float32(0)
-						if m < c.filters {
-							v = w[c.weight(g, m, ch, t)]
-						}
-						p[at] = v
-						at += 4
-					}
-				}
-			}
-		}
-	}
-}
-
-func (c *windowConv) panelLen() int {
-	return c.groups * ((c.filters + 3) / 4 * 4) * c.channels * len(c.taps)
 }
 
 // offsets returns the byte offset of every (channel, tap) in a copied image for n rows.
@@ -170,95 +142,4 @@ func first(s []float32) *float32 {
 		return nil
 	}
 	return &s[0]
-}
-
-// weightGrad sets out[m, c, t] = Σ_{n, y, x} grad[n, m, y, x] · src[n, c, window(y, x, t)],
-// in the order of groups, filters, channels and taps.
-func (c *windowConv) weightGrad(x *executable, out, src, grad []float32) {
-	all := c.groups * c.channels
-	plane := c.h * c.w
-	k := c.channels * len(c.taps)
-	m4 := (c.filters + 3) / 4 * 4
-	size := c.groups * m4 * k
-	positions := c.rows * c.cols
-	taps := c.offsets(c.unitRows)
-	pieces := min(c.batches*c.bands, 2*len(x.team.workers))
-	parts := x.scratch(pieces * size)
-	clear(parts)
-	ch := c.channel(c.unitRows)
-	maxVec := c.unitImages * c.unitRows * c.vectors
-	gs := 8*maxVec + 16
-	x.team.run(pieces, func(w *worker, piece int) {
-		part := parts[piece*size : (piece+1)*size]
-		u0, u1 := split(c.batches*c.bands, 1, pieces, piece)
-		img := w.scratch(scratchImage, c.unitImages*all*ch+8)
-		gp := w.scratch(scratchPanelB, m4*gs)
-		offs := w.offsets(maxVec)
-		var sums [12]float32
-		for unit := u0; unit < u1; unit++ {
-			y0 := unit % c.bands * c.unitRows
-			rows := min(c.unitRows, c.rows-y0)
-			n0 := unit / c.bands * c.unitImages
-			images := min(c.unitImages, c.images-n0)
-			for i := range images * all {
-				c.fill(img[i*ch:(i+1)*ch], src[(n0*all+i)*plane:][:plane], y0, rows)
-			}
-			total := images * rows * c.vectors
-			for v := range total {
-				r, xv := v/c.vectors, v%c.vectors
-				offs[v] = int64(4 * (r/rows*all*ch + r%rows*c.rowStride() + 8*xv))
-			}
-			for g := range c.groups {
-				for m := range m4 {
-					row := gp[m*gs : m*gs+8*total]
-					if m >= c.filters {
-						clear(row)
-						continue
-					}
-					for i := range images {
-						from := grad[(((n0+i)*c.groups+g)*c.filters+m)*positions+y0*c.cols:][:rows*c.cols]
-						if c.cols == 8*c.vectors {
-							copy(row[i*len(from):], from)
-							continue
-						}
-						for y := range rows {
-							to := row[8*c.vectors*(i*rows+y):][:8*c.vectors]
-							copy(to, from[y*c.cols:(y+1)*c.cols])
-							clear(to[c.cols:])
-						}
-					}
-				}
-				base := &img[g*c.channels*ch]
-				for m := 0; m < m4; m += 4 {
-					dst := part[(g*m4+m)*k:][:4*k]
-					for t := 0; t < k; t += 3 {
-						nv := min(3, k-t)
-						var p [3]*float32
-						for j := range nv {
-							p[j] = after(base, int(taps[t+j]))
-						}
-						x.k.wgrad[nv](total, &offs[0], &gp[m*gs], 4*gs, &p, &sums)
-						for i := range 4 {
-							d := dst[i*k+t:][:nv]
-							for j := range d {
-								d[j] += sums[i*nv+j]
-							}
-						}
-					}
-				}
-			}
-		}
-	})
-	for g := range c.groups {
-		for m := range c.filters {
-			at := (g*m4 + m) * k
-			o := out[(g*c.filters+m)*k:][:k]
-			copy(o, parts[at:at+k])
-			for p := 1; p < pieces; p++ {
-				for i, v := range parts[p*size+at:][:k] {
-					o[i] += v
-				}
-			}
-		}
-	}
 }

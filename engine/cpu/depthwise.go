@@ -17,7 +17,7 @@ func depthwiseConv(x *executable, parts []windowConv, out, src, weights []float3
 		for g := range c.groups {
 			for m := range c.filters {
 				for t := range taps {
-					panels[i][(g*c.filters+m)*taps+t] = weights[c.weight(g, m, 0, t)]
+					panels[i][(g*c.filters+m)*taps+t] = weights[c.weights.at(g, m, 0, t)]
 				}
 			}
 		}

@@ -15,9 +15,9 @@ type (
 // of its members stand with the assembly's declarations.
 type kernels struct {
 	name                string
-	gemm                [7]func(k int, a, b, c *float32, ldc int, acc bool)                                    // by rows, from 1
-	conv                [4]func(k int, offs *int64, a *float32, p, o *[3]*float32, ostride, blocks int)        // by vectors, from 1
-	wgrad               [4]func(v int, offs *int64, g *float32, gstride int, x *[3]*float32, out *[12]float32) // by vectors, from 1
+	gemm                [7]func(k int, a, b, c *float32, ldc int, acc bool)                             // by rows, from 1
+	conv                [4]func(k int, offs *int64, a *float32, p, o *[3]*float32, ostride, blocks int) // by vectors, from 1
+	wgrad               func(v int, offs *int64, grad *float32, gstride int, x *float32, taps *int64, groups int, out *float32)
 	unary               map[prim.Code]op1
 	binary              map[prim.Code]op2
 	depthwise           func(k int, offs *int64, w, x, o *float32, rows, xstride, ostride, cols int)

@@ -879,46 +879,6 @@ store:
 	VZEROUPPER
 	RET
 
-// func wgrad4x1(v int, offs *int64, grad *float32, gstride int, x *[3]*float32, out *[12]float32)
-// Requires: AVX, FMA3
-TEXT ·wgrad4x1(SB), NOSPLIT, $0-48
-	MOVQ   v+0(FP), AX
-	MOVQ   offs+8(FP), CX
-	MOVQ   grad+16(FP), DX
-	MOVQ   gstride+24(FP), BX
-	MOVQ   x+32(FP), SI
-	MOVQ   out+40(FP), DI
-	MOVQ   (SI), SI
-	LEAQ   (BX)(BX*2), R8
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-loop:
-	MOVQ         (CX), R9
-	VMOVUPS      (SI)(R9*1), Y4
-	VMOVUPS      (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      (DX)(BX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (DX)(BX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (DX)(R8*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x08, CX
-	ADDQ         $0x20, DX
-	DECQ         AX
-	JNZ          loop
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X0, X1, X1
-	VMOVUPS      X1, (DI)
-	VZEROUPPER
-	RET
-
 // func conv4x2(k int, offs *int64, a *float32, p *[3]*float32, o *[3]*float32, ostride int, blocks int)
 // Requires: AVX, FMA3
 TEXT ·conv4x2(SB), NOSPLIT, $0-56
@@ -1023,62 +983,6 @@ store:
 	ADDQ    DI, SI
 	DECQ    R8
 	JNZ     block
-	VZEROUPPER
-	RET
-
-// func wgrad4x2(v int, offs *int64, grad *float32, gstride int, x *[3]*float32, out *[12]float32)
-// Requires: AVX, FMA3
-TEXT ·wgrad4x2(SB), NOSPLIT, $0-48
-	MOVQ   v+0(FP), AX
-	MOVQ   offs+8(FP), CX
-	MOVQ   grad+16(FP), DX
-	MOVQ   gstride+24(FP), BX
-	MOVQ   x+32(FP), SI
-	MOVQ   out+40(FP), DI
-	MOVQ   (SI), R8
-	MOVQ   8(SI), SI
-	LEAQ   (BX)(BX*2), R9
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-loop:
-	MOVQ         (CX), R10
-	VMOVUPS      (R8)(R10*1), Y8
-	VMOVUPS      (SI)(R10*1), Y9
-	VMOVUPS      (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VMOVUPS      (DX)(BX*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VMOVUPS      (DX)(BX*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(R9*1), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x08, CX
-	ADDQ         $0x20, DX
-	DECQ         AX
-	JNZ          loop
-	VHADDPS      Y1, Y0, Y0
-	VHADDPS      Y3, Y2, Y2
-	VHADDPS      Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X0, X1, X1
-	VMOVUPS      X1, (DI)
-	VHADDPS      Y5, Y4, Y4
-	VHADDPS      Y7, Y6, Y6
-	VHADDPS      Y6, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X4, X0, X0
-	VMOVUPS      X0, 16(DI)
 	VZEROUPPER
 	RET
 
@@ -1218,19 +1122,26 @@ store:
 	VZEROUPPER
 	RET
 
-// func wgrad4x3(v int, offs *int64, grad *float32, gstride int, x *[3]*float32, out *[12]float32)
+// func wgrad4x3(v int, offs *int64, grad *float32, gstride int, x *float32, taps *int64, groups int, out *float32)
 // Requires: AVX, FMA3
-TEXT ·wgrad4x3(SB), NOSPLIT, $0-48
-	MOVQ   v+0(FP), AX
-	MOVQ   offs+8(FP), CX
-	MOVQ   grad+16(FP), DX
-	MOVQ   gstride+24(FP), BX
-	MOVQ   x+32(FP), SI
-	MOVQ   out+40(FP), DI
-	MOVQ   (SI), R8
-	MOVQ   8(SI), R9
-	MOVQ   16(SI), SI
-	LEAQ   (BX)(BX*2), R10
+TEXT ·wgrad4x3(SB), NOSPLIT, $0-64
+	MOVQ gstride+24(FP), AX
+	MOVQ taps+40(FP), CX
+	MOVQ groups+48(FP), DX
+	MOVQ out+56(FP), BX
+	LEAQ (AX)(AX*2), SI
+
+group:
+	MOVQ   v+0(FP), DI
+	MOVQ   offs+8(FP), R8
+	MOVQ   grad+16(FP), R9
+	MOVQ   x+32(FP), R10
+	MOVQ   (CX), R11
+	ADDQ   R10, R11
+	MOVQ   8(CX), R12
+	ADDQ   R10, R12
+	MOVQ   16(CX), R13
+	ADDQ   R10, R13
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1245,48 +1156,55 @@ TEXT ·wgrad4x3(SB), NOSPLIT, $0-48
 	VXORPS Y11, Y11, Y11
 
 loop:
-	MOVQ         (CX), R11
-	VMOVUPS      (R8)(R11*1), Y12
-	VMOVUPS      (R9)(R11*1), Y13
-	VMOVUPS      (SI)(R11*1), Y14
-	VMOVUPS      (DX), Y15
+	MOVQ         (R8), R10
+	VMOVUPS      (R11)(R10*1), Y12
+	VMOVUPS      (R12)(R10*1), Y13
+	VMOVUPS      (R13)(R10*1), Y14
+	VMOVUPS      (R9), Y15
 	VFMADD231PS  Y12, Y15, Y0
 	VFMADD231PS  Y13, Y15, Y1
 	VFMADD231PS  Y14, Y15, Y2
-	VMOVUPS      (DX)(BX*1), Y15
+	VMOVUPS      (R9)(AX*1), Y15
 	VFMADD231PS  Y12, Y15, Y3
 	VFMADD231PS  Y13, Y15, Y4
 	VFMADD231PS  Y14, Y15, Y5
-	VMOVUPS      (DX)(BX*2), Y15
+	VMOVUPS      (R9)(AX*2), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
 	VFMADD231PS  Y14, Y15, Y8
-	VMOVUPS      (DX)(R10*1), Y15
+	VMOVUPS      (R9)(SI*1), Y15
 	VFMADD231PS  Y12, Y15, Y9
 	VFMADD231PS  Y13, Y15, Y10
 	VFMADD231PS  Y14, Y15, Y11
-	ADDQ         $0x08, CX
-	ADDQ         $0x20, DX
-	DECQ         AX
+	ADDQ         $0x08, R8
+	ADDQ         $0x20, R9
+	DECQ         DI
 	JNZ          loop
 	VHADDPS      Y1, Y0, Y0
 	VHADDPS      Y3, Y2, Y2
 	VHADDPS      Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X0, X1, X1
-	VMOVUPS      X1, (DI)
+	VADDPS       (BX), X1, X1
+	VMOVUPS      X1, (BX)
 	VHADDPS      Y5, Y4, Y4
 	VHADDPS      Y7, Y6, Y6
 	VHADDPS      Y6, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPS       X4, X0, X0
-	VMOVUPS      X0, 16(DI)
+	VADDPS       16(BX), X0, X0
+	VMOVUPS      X0, 16(BX)
 	VHADDPS      Y9, Y8, Y8
 	VHADDPS      Y11, Y10, Y10
 	VHADDPS      Y10, Y8, Y8
 	VEXTRACTF128 $0x01, Y8, X0
 	VADDPS       X8, X0, X0
-	VMOVUPS      X0, 32(DI)
+	VADDPS       32(BX), X0, X0
+	VMOVUPS      X0, 32(BX)
+	ADDQ         $0x18, CX
+	ADDQ         $0x30, BX
+	DECQ         DX
+	JNZ          group
 	VZEROUPPER
 	RET
 

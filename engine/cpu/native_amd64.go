@@ -16,7 +16,7 @@ func nativeKernels() *kernels {
 	k := &kernels{name: "avx2"}
 	k.gemm = [7]func(int, *float32, *float32, *float32, int, bool){nil, gemm1x16, gemm2x16, gemm3x16, gemm4x16, gemm5x16, gemm6x16}
 	k.conv = [4]func(int, *int64, *float32, *[3]*float32, *[3]*float32, int, int){nil, conv4x1, conv4x2, conv4x3}
-	k.wgrad = [4]func(int, *int64, *float32, int, *[3]*float32, *[12]float32){nil, wgrad4x1, wgrad4x2, wgrad4x3}
+	k.wgrad = wgrad4x3
 	k.unary = map[prim.Code]op1{
 		prim.Neg: vNeg, prim.Abs: vAbs, prim.Sqrt: vSqrt, prim.Rsqrt: vRsqrt, prim.Recip: vRecip,
 		prim.Floor: vFloor, prim.Ceil: vCeil, prim.Round: vRound, prim.Not: vNot,

@@ -22,10 +22,8 @@ func portableKernels() *kernels {
 		k.conv[nv] = func(n int, offs *int64, a *float32, p, o *[3]*float32, ostride, blocks int) {
 			portableConv(nv, n, offs, a, p, o, ostride, blocks)
 		}
-		k.wgrad[nv] = func(v int, offs *int64, g *float32, gstride int, x *[3]*float32, out *[12]float32) {
-			portableWgrad(nv, v, offs, g, gstride, x, out)
-		}
 	}
+	k.wgrad = portableWgrad
 	k.unary = map[prim.Code]op1{
 		prim.Neg: portable1(func(a float32) float32 { return -a }),
 		prim.Abs: portable1(func(a float32) float32 { return math.Float32frombits(math.Float32bits(a) &^ (1 << 31)) }),
@@ -206,18 +204,19 @@ func portableConv(nv, n int, offs *int64, a *float32, p, o *[3]*float32, ostride
 	}
 }
 
-func portableWgrad(nv, v int, offs *int64, g *float32, gstride int, x *[3]*float32, out *[12]float32) {
+func portableWgrad(v int, offs *int64, g *float32, gstride int, x *float32, taps *int64, groups int, out *float32) {
+	at, sums := unsafe.Slice(taps, 3*groups), slice(out, 12*groups)
 	for i := range 4 {
 		row := slice(after(g, i*gstride), 8*v)
-		for j := range nv {
+		for q, t := range at {
 			var s [8]float32
 			for k, d := range unsafe.Slice(offs, v) {
-				in := (*[8]float32)(unsafe.Pointer(after(x[j], int(d))))
-				for t := range s {
-					s[t] += row[8*k+t] * in[t]
+				in := (*[8]float32)(unsafe.Pointer(after(x, int(d+t))))
+				for j := range s {
+					s[j] += row[8*k+j] * in[j]
 				}
 			}
-			out[nv*i+j] = (s[0] + s[4]) + (s[2] + s[6]) + ((s[1] + s[5]) + (s[3] + s[7]))
+			sums[q/3*12+3*i+q%3] += (s[0] + s[4]) + (s[2] + s[6]) + ((s[1] + s[5]) + (s[3] + s[7]))
 		}
 	}
 }

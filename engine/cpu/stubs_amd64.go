@@ -40,23 +40,11 @@ func gemm6x16(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
 //go:noescape
 func conv4x1(k int, offs *int64, a *float32, p *[3]*float32, o *[3]*float32, ostride int, blocks int)
 
-// wgrad4x1 sets out[1·i+j] = Σ_v Σ_t grad[i·gstride+8v+t]·x[j][offs[v]+t] for i < 4, j < 1, t < 8;
-// offs and gstride are in bytes.
-//
-//go:noescape
-func wgrad4x1(v int, offs *int64, grad *float32, gstride int, x *[3]*float32, out *[12]float32)
-
 // conv4x2 computes, for every block m of 4 filters, o[j][(4m+i)·ostride+t] = Σ_k a[m][k][i]·p[j][offs[k]+t]
 // for i < 4, j < 2, t < 8; offs and ostride are in bytes.
 //
 //go:noescape
 func conv4x2(k int, offs *int64, a *float32, p *[3]*float32, o *[3]*float32, ostride int, blocks int)
-
-// wgrad4x2 sets out[2·i+j] = Σ_v Σ_t grad[i·gstride+8v+t]·x[j][offs[v]+t] for i < 4, j < 2, t < 8;
-// offs and gstride are in bytes.
-//
-//go:noescape
-func wgrad4x2(v int, offs *int64, grad *float32, gstride int, x *[3]*float32, out *[12]float32)
 
 // conv4x3 computes, for every block m of 4 filters, o[j][(4m+i)·ostride+t] = Σ_k a[m][k][i]·p[j][offs[k]+t]
 // for i < 4, j < 3, t < 8; offs and ostride are in bytes.
@@ -64,11 +52,11 @@ func wgrad4x2(v int, offs *int64, grad *float32, gstride int, x *[3]*float32, ou
 //go:noescape
 func conv4x3(k int, offs *int64, a *float32, p *[3]*float32, o *[3]*float32, ostride int, blocks int)
 
-// wgrad4x3 sets out[3·i+j] = Σ_v Σ_t grad[i·gstride+8v+t]·x[j][offs[v]+t] for i < 4, j < 3, t < 8;
-// offs and gstride are in bytes.
+// wgrad4x3 adds to out[12q+3i+j] Σ_v Σ_t grad[i·gstride+8v+t]·x[offs[v]+taps[3q+j]+t] for q < groups, i < 4, j < 3, t < 8;
+// offs, taps and gstride are in bytes.
 //
 //go:noescape
-func wgrad4x3(v int, offs *int64, grad *float32, gstride int, x *[3]*float32, out *[12]float32)
+func wgrad4x3(v int, offs *int64, grad *float32, gstride int, x *float32, taps *int64, groups int, out *float32)
 
 // vCopy sets dst to a.
 //

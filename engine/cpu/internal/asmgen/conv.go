@@ -83,46 +83,51 @@ func convTile(nv int) {
 	RET()
 }
 
-// wgradTile emits the 4×nv tile of dot products of filters' gradients with shifted inputs.
-func wgradTile(nv int) {
-	name := fmt.Sprintf("wgrad4x%d", nv)
-	TEXT(name, NOSPLIT, "func(v int, offs *int64, grad *float32, gstride int, x *[3]*float32, out *[12]float32)")
-	Doc(fmt.Sprintf("%s sets out[%d·i+j] = Σ_v Σ_t grad[i·gstride+8v+t]·x[j][offs[v]+t] for i < 4, j < %d, t < 8;", name, nv, nv),
-		"offs and gstride are in bytes.")
+// wgradTile emits tiles of dot products of 4 filters' gradients with 3 shifted inputs.
+func wgradTile() {
+	TEXT("wgrad4x3", NOSPLIT, "func(v int, offs *int64, grad *float32, gstride int, x *float32, taps *int64, groups int, out *float32)")
+	Doc("wgrad4x3 adds to out[12q+3i+j] Σ_v Σ_t grad[i·gstride+8v+t]·x[offs[v]+taps[3q+j]+t] for q < groups, i < 4, j < 3, t < 8;",
+		"offs, taps and gstride are in bytes.")
 	Pragma("noescape")
-	v := Load(Param("v"), GP64())
-	offs := Load(Param("offs"), GP64())
-	g := Load(Param("grad"), GP64())
 	gs := Load(Param("gstride"), GP64())
-	xx := Load(Param("x"), GP64())
+	taps := Load(Param("taps"), GP64())
+	groups := Load(Param("groups"), GP64())
 	out := Load(Param("out"), GP64())
-	var p [3]reg.GPVirtual
-	for j := range nv {
-		p[j] = GP64()
-		MOVQ(Mem{Base: xx, Disp: 8 * j}, p[j])
-	}
 	gs3 := GP64()
 	LEAQ(Mem{Base: gs, Index: gs, Scale: 2}, gs3)
+	v, offs, g, off := GP64(), GP64(), GP64(), GP64()
+	var p [3]reg.GPVirtual
+	for j := range p {
+		p[j] = GP64()
+	}
+	Label("group")
+	Load(Param("v"), v)
+	Load(Param("offs"), offs)
+	Load(Param("grad"), g)
+	Load(Param("x"), off)
+	for j := range p {
+		MOVQ(Mem{Base: taps, Disp: 8 * j}, p[j])
+		ADDQ(off, p[j])
+	}
 	var acc [4][3]reg.VecVirtual
-	for i := range 4 {
-		for j := range nv {
+	for i := range acc {
+		for j := range acc[i] {
 			acc[i][j] = YMM()
 			VXORPS(acc[i][j], acc[i][j], acc[i][j])
 		}
 	}
 	Label("loop")
-	off := GP64()
 	MOVQ(Mem{Base: offs}, off)
 	var x [3]reg.VecVirtual
-	for j := range nv {
+	for j := range x {
 		x[j] = YMM()
 		VMOVUPS(Mem{Base: p[j], Index: off, Scale: 1}, x[j])
 	}
 	rows := []Mem{{Base: g}, {Base: g, Index: gs, Scale: 1}, {Base: g, Index: gs, Scale: 2}, {Base: g, Index: gs3, Scale: 1}}
-	for i := range 4 {
+	for i := range acc {
 		w := YMM()
 		VMOVUPS(rows[i], w)
-		for j := range nv {
+		for j := range x {
 			VFMADD231PS(x[j], w, acc[i][j])
 		}
 	}
@@ -131,8 +136,8 @@ func wgradTile(nv int) {
 	DECQ(v)
 	JNZ(LabelRef("loop"))
 	var all []reg.VecVirtual
-	for i := range 4 {
-		all = append(all, acc[i][:nv]...)
+	for i := range acc {
+		all = append(all, acc[i][:]...)
 	}
 	for q := 0; q < len(all); q += 4 {
 		s := all[q : q+4]
@@ -142,8 +147,13 @@ func wgradTile(nv int) {
 		hi := XMM()
 		VEXTRACTF128(Imm(1), s[0], hi)
 		VADDPS(s[0].AsX(), hi, hi)
+		VADDPS(Mem{Base: out, Disp: 4 * q}, hi, hi)
 		VMOVUPS(hi, Mem{Base: out, Disp: 4 * q})
 	}
+	ADDQ(Imm(24), taps)
+	ADDQ(Imm(48), out)
+	DECQ(groups)
+	JNZ(LabelRef("group"))
 	VZEROUPPER()
 	RET()
 }

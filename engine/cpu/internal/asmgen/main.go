@@ -12,8 +12,8 @@ func main() {
 	}
 	for nv := 1; nv <= 3; nv++ {
 		convTile(nv)
-		wgradTile(nv)
 	}
+	wgradTile()
 	vectorOps()
 	reductions()
 	transpose()
