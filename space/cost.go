@@ -30,6 +30,7 @@ type term struct {
 	table  []float64
 	factor float64
 	axes   []linear
+	shared []int                      // dims of several axes: the expectation goes through their choices
 	at     func(choice []int) float64 // of a term in product form: the exact cost, by choice per t.dims
 }
 
@@ -119,13 +120,16 @@ func (s *Supernet) macs(c *CostModel, touches map[string][]touch, closed map[str
 			}
 			return op.Cost(&at).MACs / batch
 		}, func() []linear {
+			// One axis of a product stands on several values, each time with the same
+			// dims; two of its axes with the same dims stand on one value.
 			var axes []linear
-			seen := map[string]bool{}
+			seen := map[string]int{}
 			for _, v := range values {
+				here := map[string]int{}
 				for _, l := range s.linears(v, touches[v]) {
-					// One axis of a product appears on several values with the same dims: count it once.
-					if key := fmt.Sprint(l); !seen[key] {
-						seen[key] = true
+					key := fmt.Sprint(l)
+					if here[key]++; here[key] > seen[key] {
+						seen[key] = here[key]
 						axes = append(axes, l)
 					}
 				}
@@ -253,6 +257,7 @@ func (c *CostModel) add(t *term, full float64, at func(choice []int) float64, ax
 		for _, l := range t.axes {
 			t.factor /= l.at(func(d int) int { return c.dims[d] - 1 })
 		}
+		t.shared = c.sharedDims(t.axes)
 		c.terms = append(c.terms, *t)
 		return
 	}
@@ -299,8 +304,9 @@ func (c *CostModel) At(choice []int) float64 {
 }
 
 // Expect returns the expected cost when choices are drawn independently with
-// probabilities coef, and its gradient. Terms in product form are exact while no
-// dim owns two of the axes; otherwise they take the product of expectations.
+// probabilities coef, and its gradient. It is exact, unless a term in product form
+// has dims of several axes with more combinations than a table holds: such a term
+// takes the product of its axes' expectations.
 func (c *CostModel) Expect(coef [][]float64) (float64, [][]float64) {
 	grad := make([][]float64, len(c.dims))
 	for d := range grad {
@@ -343,12 +349,73 @@ func (t *term) expect(coef, grad [][]float64) float64 {
 	return total
 }
 
+// sharedDims lists the dims of more than one axis, none when their choices have
+// too many combinations.
+func (c *CostModel) sharedDims(axes []linear) []int {
+	count := map[int]int{}
+	for _, l := range axes {
+		for _, d := range l.dims {
+			count[d]++
+		}
+	}
+	var out []int
+	n := 1
+	for d, size := range c.dims {
+		if count[d] < 2 {
+			continue
+		}
+		if n *= size; n > tableLimit {
+			return nil
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// product goes through the combinations of the shared dims; given one, the axes
+// are independent.
 func (t *term) product(coef, grad [][]float64) float64 {
+	n := len(t.shared)
+	fixed := make([]int, n)
+	pre := make([]float64, n+1)
+	total := 0.0
+	for done := false; !done; {
+		pre[0] = 1
+		for k, d := range t.shared {
+			pre[k+1] = pre[k] * coef[d][fixed[k]]
+		}
+		v := t.given(fixed, pre[n], coef, grad)
+		total += v * pre[n]
+		post := 1.0
+		done = true
+		for k := n - 1; k >= 0; k-- {
+			d := t.shared[k]
+			grad[d][fixed[k]] += v * pre[k] * post
+			post *= coef[d][fixed[k]]
+			if done { // count up, the last dim first
+				if fixed[k]++; fixed[k] < len(coef[d]) {
+					done = false
+				} else {
+					fixed[k] = 0
+				}
+			}
+		}
+	}
+	return total
+}
+
+// given returns the product of the axes' expected sizes when the shared dims have
+// fixed choices, and adds its gradient with respect to the other dims, times weight.
+func (t *term) given(fixed []int, weight float64, coef, grad [][]float64) float64 {
 	vals := make([]float64, len(t.axes))
 	total := t.factor
 	for i, l := range t.axes {
 		vals[i] = l.base
 		for k, d := range l.dims {
+			if s := slices.Index(t.shared, d); s >= 0 {
+				vals[i] += l.kept[k][fixed[s]]
+				continue
+			}
 			for c, p := range coef[d] {
 				vals[i] += p * l.kept[k][c]
 			}
@@ -356,13 +423,16 @@ func (t *term) product(coef, grad [][]float64) float64 {
 		total *= vals[i]
 	}
 	for i, l := range t.axes {
-		rest := t.factor
+		rest := t.factor * weight
 		for j, v := range vals {
 			if j != i {
 				rest *= v
 			}
 		}
 		for k, d := range l.dims {
+			if slices.Contains(t.shared, d) {
+				continue
+			}
 			for c := range coef[d] {
 				grad[d][c] += rest * l.kept[k][c]
 			}

@@ -105,8 +105,8 @@ func (s *Supernet) Coefficients(b *prim.Builder, float prim.DType) []prim.ID {
 
 // Weight returns w ⊙ M for the weight of that name and coefficients from
 // Coefficients. M is the outer product over dims of their staircases; a dim that
-// owns several axes alone (a square residual weight, a kernel) counts once, by
-// the larger of its axes' first choices, which is the literal sum of padded blocks.
+// owns positions on several axes (a square residual weight, a kernel) counts once,
+// by the larger of its axes' first choices, which is the literal sum of padded blocks.
 func (s *Supernet) Weight(b *prim.Builder, name string, w prim.ID, coefs []prim.ID) prim.ID {
 	list := s.masks[name]
 	if len(list) == 0 {
@@ -125,42 +125,53 @@ func (s *Supernet) Weight(b *prim.Builder, name string, w prim.ID, coefs []prim.
 		shape[axis] = prim.Prod(b.Shape(v))
 		return b.Reshape(v, shape...)
 	}
-	done := make([]bool, len(list))
-	for i, m := range list {
-		if done[i] {
-			continue
+	axes := map[int]int{} // dim → axes that it owns positions of
+	for _, m := range list {
+		for _, d := range m.dims {
+			axes[d]++
 		}
-		factor := operand(spread(s.staircase(b, m, float, coefs), m.axis))
-		if len(m.dims) == 1 {
-			first := s.firsts(b, m, float)
-			fx := (*prim.X)(nil)
-			for j := i + 1; j < len(list); j++ {
-				o := list[j]
-				if done[j] || len(o.dims) != 1 || o.dims[0] != m.dims[0] {
+	}
+	for _, m := range list {
+		alone := func(k int) bool { return axes[m.dims[k]] == 1 }
+		if slices.ContainsFunc(m.dims, func(d int) bool { return axes[d] == 1 }) {
+			e = prim.Op(prim.Mul, e, operand(spread(s.staircase(b, m, alone, float, coefs), m.axis)))
+		}
+	}
+	for i, m := range list {
+		for k, d := range m.dims {
+			if axes[d] == 1 || slices.ContainsFunc(list[:i], func(o maskAxis) bool { return slices.Contains(o.dims, d) }) {
+				continue
+			}
+			factor := operand(spread(s.staircase(b, m, only(k), float, coefs), m.axis))
+			first := operand(spread(firsts(b, m, k, float), m.axis))
+			for _, o := range list[i+1:] {
+				ok := slices.Index(o.dims, d)
+				if ok < 0 {
 					continue
 				}
-				done[j] = true
-				if fx == nil {
-					fx = operand(spread(first, m.axis))
-				}
-				ofx := operand(spread(s.firsts(b, o, float), o.axis))
-				other := operand(spread(s.staircase(b, o, float, coefs), o.axis))
-				later := prim.Op(prim.Le, ofx, fx)
-				factor = prim.Op(prim.Select, later, factor, other)
-				fx = prim.Op(prim.Select, later, fx, ofx)
+				other := operand(spread(s.staircase(b, o, only(ok), float, coefs), o.axis))
+				ofirst := operand(spread(firsts(b, o, ok, float), o.axis))
+				later := prim.Op(prim.Le, ofirst, first)
+				factor, first = prim.Op(prim.Select, later, factor, other), prim.Op(prim.Select, later, first, ofirst)
 			}
+			e = prim.Op(prim.Mul, e, factor)
 		}
-		e = prim.Op(prim.Mul, e, factor)
 	}
 	return b.Map(e, operands...)
 }
 
+func only(k int) func(int) bool { return func(j int) bool { return j == k } }
+
 // staircase returns, per position of an axis, the sum of the coefficients of the
-// choices that keep it; 1 where no dim owns it. Shape [1, n].
-func (s *Supernet) staircase(b *prim.Builder, m maskAxis, float prim.DType, coefs []prim.ID) prim.ID {
+// choices that keep it; 1 where no dim owns it that takes accepts (by index into
+// m.dims). Shape [1, n].
+func (s *Supernet) staircase(b *prim.Builder, m maskAxis, takes func(k int) bool, float prim.DType, coefs []prim.ID) prim.ID {
 	n := len(m.owner)
 	var sum prim.ID = prim.Invalid
 	for k, d := range m.dims {
+		if !takes(k) {
+			continue
+		}
 		ind := make([]float64, m.sizes[k]*n)
 		for p, o := range m.owner {
 			if o != k {
@@ -177,24 +188,25 @@ func (s *Supernet) staircase(b *prim.Builder, m maskAxis, float prim.DType, coef
 			sum = b.Plus(sum, part)
 		}
 	}
-	if slices.Contains(m.owner, -1) {
-		fixed := make([]float64, n)
-		for p, o := range m.owner {
-			if o < 0 {
-				fixed[p] = 1
-			}
+	fixed := make([]float64, n)
+	for p, o := range m.owner {
+		if o < 0 || !takes(o) {
+			fixed[p] = 1
 		}
+	}
+	if slices.Contains(fixed, 1) {
 		sum = b.Plus(sum, b.Const(prim.F64Tensor(fixed, 1, n).Cast(float)))
 	}
 	return sum
 }
 
-// firsts returns the first keeping choice of each position, -1 where no dim owns it.
-func (s *Supernet) firsts(b *prim.Builder, m maskAxis, float prim.DType) prim.ID {
+// firsts returns the first keeping choice of each position that dim k of the axis
+// owns, -1 elsewhere.
+func firsts(b *prim.Builder, m maskAxis, k int, float prim.DType) prim.ID {
 	v := make([]float64, len(m.owner))
 	for p, o := range m.owner {
-		if v[p] = float64(m.first[p]); o < 0 {
-			v[p] = -1
+		if v[p] = -1; o == k {
+			v[p] = float64(m.first[p])
 		}
 	}
 	return b.Const(prim.F64Tensor(v, 1, len(v)).Cast(float))

@@ -1,0 +1,139 @@
+package space_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
+	"github.com/entangle-nas/entangle/subnet"
+)
+
+// pick leaves n random dims of a space.
+func pick(s *space.Space, n int, r *rand.Rand) *space.Space {
+	out := &space.Space{Source: s.Source}
+	for _, i := range r.Perm(len(s.Dims))[:min(n, len(s.Dims))] {
+		out.Dims = append(out.Dims, s.Dims[i])
+	}
+	return out
+}
+
+// every calls f with every choice vector whose coefficients are not 0.
+func every(coef [][]float64, f func(choice []int, p float64)) {
+	choice := make([]int, len(coef))
+	var walk func(d int, p float64)
+	walk = func(d int, p float64) {
+		if d == len(coef) {
+			f(choice, p)
+			return
+		}
+		for k, q := range coef[d] {
+			if q != 0 {
+				choice[d] = k
+				walk(d+1, p*q)
+			}
+		}
+	}
+	walk(0, 1)
+}
+
+// checkExpect compares Expect with the enumeration of all choices, and its
+// gradient with differences, which are exact: the cost is linear in each coefficient.
+func checkExpect(t *testing.T, name string, c *space.CostModel, coef [][]float64) {
+	t.Helper()
+	want := 0.0
+	every(coef, func(choice []int, p float64) { want += p * c.At(choice) })
+	got, grad := c.Expect(coef)
+	if math.Abs(got-want) > 1e-9*want {
+		t.Errorf("%s: %s: expected cost: want %.12g, got %.12g", name, c.Metric, want, got)
+	}
+	for d, row := range coef {
+		for k, p := range row {
+			const step = 0.25
+			row[k] = p + step
+			high, _ := c.Expect(coef)
+			row[k] = p - step
+			low, _ := c.Expect(coef)
+			row[k] = p
+			if slope := (high - low) / (2 * step); math.Abs(slope-grad[d][k]) > 1e-9*(want+math.Abs(slope)) {
+				t.Errorf("%s: %s: gradient of choice %d of dim %d: want %.12g, got %.12g", name, c.Metric, k, d, slope, grad[d][k])
+			}
+		}
+	}
+}
+
+// TestExpectIsEnumeration: on small spaces over every tiny network.
+func TestExpectIsEnumeration(t *testing.T) {
+	for i, e := range networks() {
+		r := rand.New(rand.NewPCG(11, uint64(i)))
+		an := analysed(t, e.Name, models.Options{})
+		s := pick(offered(t, an, space.Options{Divisor: 1}), 6, r)
+		scramble(s, 3, r)
+		net := entangled(t, an, s, space.Every)
+		for _, m := range space.Metrics {
+			c, err := net.Cost(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkExpect(t, e.Name, c, simplex(s, r))
+		}
+	}
+}
+
+// TestProductForm: a joint of many branches has more combinations than a table
+// holds. Its cost is still that of the extracted subnet, and its expectation that
+// of the enumeration, although its kernel and the stream's width stand on two axes each.
+func TestProductForm(t *testing.T) {
+	an := analysed(t, "knot", models.Options{Width: 9, Depth: 5})
+	s := offered(t, an, space.Options{Divisor: 1, MinRatio: 0.1})
+	net := entangled(t, an, s, space.Every)
+	r := rand.New(rand.NewPCG(3, 1))
+	for _, m := range space.Metrics {
+		c, err := net.Cost(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Products() == 0 {
+			t.Fatalf("%s: no term in product form", m)
+		}
+		for range 5 {
+			choice := make([]int, len(s.Dims))
+			coef := make([][]float64, len(s.Dims))
+			for d, dim := range s.Dims {
+				choice[d] = r.IntN(len(dim.Choices))
+				coef[d] = make([]float64, len(dim.Choices))
+				p := 0.2 + 0.6*r.Float64()
+				if d >= 8 {
+					p = 1
+				}
+				coef[d][r.IntN(len(dim.Choices))] += p
+				coef[d][r.IntN(len(dim.Choices))] += 1 - p
+			}
+			checkExpect(t, "knot", c, coef)
+			cut, err := subnet.Cut(net, choice, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := ops.InferModel(cut, map[string]int{"batch": 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			price := ops.ModelCost(cut, f)
+			want := map[space.Metric]float64{space.MACs: price.MACs, space.Params: float64(price.Params), space.Bytes: c.At(choice)}[m]
+			if got := c.At(choice); math.Abs(got-want) > 1e-6*want {
+				t.Errorf("%s at %v: the extracted subnet has %g, the cost model says %g", m, choice, want, got)
+			}
+		}
+	}
+}
+
+// TestMetricUnknown: an unknown metric is an error that lists the known ones.
+func TestMetricUnknown(t *testing.T) {
+	an := analysed(t, "knot", models.Options{})
+	net := entangled(t, an, offered(t, an, space.Options{Divisor: 1}), space.Every)
+	if _, err := net.Cost("speed"); err == nil || err.Error() != `space: metric "speed": want one of [macs params bytes]` {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,12 @@
+package space
+
+// Products counts the terms in product form.
+func (c *CostModel) Products() int {
+	n := 0
+	for _, t := range c.terms {
+		if t.table == nil {
+			n++
+		}
+	}
+	return n
+}
