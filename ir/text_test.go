@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 // everything is a model with one of each thing that the text form can say.
 func everything() *ir.Model {
 	f16, _ := ir.NewFloats("", ir.Float16, []int{2}, []float64{0.1, math.Inf(-1)})
-	bf16, _ := ir.NewFloats("bf", ir.BFloat16, []int{2}, []float64{3.14, -0.0})
+	bf16, _ := ir.NewFloats("bf", ir.BFloat16, []int{2}, []float64{3.14, math.Copysign(0, -1)})
 	flags, _ := ir.NewInts("flags", ir.Bool, []int{3}, []int64{1, 0, 1})
 	u64, _ := ir.NewInts("u64", ir.Uint64, nil, []int64{-1})
 	long := make([]float32, 20)

@@ -108,7 +108,8 @@ func TestSeedDecidesBytes(t *testing.T) {
 		}
 		return b.String()
 	}
-	if raw(3) != raw(3) {
+	first := raw(3)
+	if raw(3) != first {
 		t.Error("seed 3 twice: want equal weights, got different ones")
 	}
 	if raw(3) == raw(4) {

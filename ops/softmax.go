@@ -103,9 +103,7 @@ func lowerHardmax(l *Lowering, axes []int) prim.ID {
 	}
 	first, n := axes[0], extent(shape, axes)
 	flat := append(slices.Clone(shape[:first]), n)
-	for _, s := range shape[axes[len(axes)-1]+1:] {
-		flat = append(flat, s)
-	}
+	flat = append(flat, shape[axes[len(axes)-1]+1:]...)
 	x = b.Reshape(x, flat...)
 	at := b.Add(prim.ArgReduce{Axis: first}, x)
 	along := slices.Repeat([]int{1}, len(flat))

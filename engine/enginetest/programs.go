@@ -176,7 +176,7 @@ func runPrograms(t *testing.T, b engine.Backend) {
 			t.Fatal(err)
 		}
 		if x, y := first["loss"].F32[0], last["loss"].F32[0]; !(y < x/2) {
-			t.Error(fmt.Sprintf("want less than half of the first loss %g after 25 steps, got %g", x, y))
+			t.Errorf("want less than half of the first loss %g after 25 steps, got %g", x, y)
 		}
 	})
 }

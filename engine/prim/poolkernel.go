@@ -64,7 +64,7 @@ func (p MaxPool) VJP(b *Builder, in []ID, _, grad ID) ([]ID, error) {
 	if !b.Type(in[0]).DType.Float() {
 		return invalid(1), nil
 	}
-	return []ID{b.Add(MaxPoolGrad{Pool: p.Pool}, in[0], grad)}, b.err
+	return []ID{b.Add(MaxPoolGrad(p), in[0], grad)}, b.err
 }
 
 // Eval finds the maxima.
@@ -103,7 +103,7 @@ func (p MaxPoolGrad) VJP(b *Builder, in []ID, _, grad ID) ([]ID, error) {
 	for i := range base.I64 {
 		base.I64[i] = int64(i * plane)
 	}
-	at := b.Add(MaxPoolIndex{Pool: p.Pool}, in[0])
+	at := b.Add(MaxPoolIndex(p), in[0])
 	flat := b.Map(Op(Add, Op(Max, A(0), L(0)), A(1)), at, b.Const(base))
 	picked := b.Add(Gather{Axis: 0}, b.Reshape(grad, Prod(xs)), flat)
 	d := b.Type(in[1]).DType
