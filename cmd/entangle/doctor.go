@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 )
 
 func (e *env) doctorCommand() *cli.Command {
@@ -50,7 +50,7 @@ func (e *env) doctor(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	d := diagnosis{Program: version(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cgo: cgo(), Cores: runtime.NumCPU(), Features: cpuFeatures(), Kernels: cpu.New(cpu.Options{Threads: n}).Describe()}
+	d := diagnosis{Program: version(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cgo: ort.Built, Cores: runtime.NumCPU(), Features: cpuFeatures(), Kernels: cpu.New(cpu.Options{Threads: n}).Describe()}
 	for _, k := range runtimeKinds() {
 		f := runtimeFinding{Name: k.name, Doc: k.doc}
 		info, err := k.open(e, n, c.String("ort-lib")).Describe()
@@ -82,18 +82,4 @@ func (e *env) doctor(c *cli.Context) error {
 		}
 	}
 	return t.print(e.stdout)
-}
-
-// cgo reports whether the program was built with cgo.
-func cgo() bool {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return false
-	}
-	for _, s := range info.Settings {
-		if s.Key == "CGO_ENABLED" {
-			return s.Value == "1"
-		}
-	}
-	return false
 }

@@ -61,6 +61,10 @@ func readJob(path string) (*job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("job: %w", err)
 	}
+	return parseJob(path, b)
+}
+
+func parseJob(path string, b []byte) (*job, error) {
 	file, err := parser.ParseBytes(b, 0)
 	if err != nil {
 		return nil, usagef("job: %s: %s", path, strings.TrimSpace(err.Error()))
