@@ -18,6 +18,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Debian packages that tests and the demo read, with a file that shows each is there.
 APT_PACKAGES := libonnx-testdata:/usr/share/libonnx-testdata/data dataset-fashion-mnist:/usr/share/datasets/fashion-mnist
 
+# Packages whose tests compare with files that -update rewrites.
+GOLDEN := ./ir ./models ./ops ./space ./cmd/entangle
+
 # A library that the user names wins over the one in the cache.
 WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
 
@@ -51,11 +54,11 @@ check: deps ## format, vet, lint, generated files and docs, foreign builds, race
 	$(MAKE) --no-print-directory race
 
 golden: deps ## rewrite expected outputs; git shows the change
-	$(WITH_ORT) UPDATE_GOLDEN=1 $(GO) test ./cmd/entangle
+	$(WITH_ORT) $(GO) test $(GOLDEN) -update
 	@git status --short
 
-docs: ## rewrite the generated pages of docs/
-	UPDATE_GOLDEN=1 $(GO) test -run '^TestDocs' ./...
+docs: deps ## rewrite the generated pages of docs/
+	$(GO) test -run '^(TestDocsCLI|TestConformance)$$' ./cmd/entangle ./ops -update
 
 FUZZTIME ?= 30s
 fuzz: ## run every fuzz target for FUZZTIME (30s)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -11,12 +12,14 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+var update = flag.Bool("update", false, "rewrite docs/cli.md and the outputs that scripts compare with")
+
 const cliPage = "../../docs/cli.md"
 
-// TestDocsCLI holds docs/cli.md to the command tree; UPDATE_GOLDEN=1 rewrites it.
+// TestDocsCLI holds docs/cli.md to the command tree; -update rewrites it.
 func TestDocsCLI(t *testing.T) {
 	want := cliMarkdown()
-	if os.Getenv("UPDATE_GOLDEN") != "" {
+	if *update {
 		if err := os.WriteFile(cliPage, want, 0o644); err != nil {
 			t.Fatal(err)
 		}

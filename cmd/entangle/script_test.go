@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs testdata/script/*.txtar; UPDATE_GOLDEN=1 rewrites the outputs
+// TestScripts runs testdata/script/*.txtar; -update rewrites the outputs
 // that the scripts compare with cmp.
 //
 // Beside testscript's own, scripts have the command "code N PROGRAM ARGS…",
@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 	const fashion = "/usr/share/datasets/fashion-mnist"
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		UpdateScripts:       os.Getenv("UPDATE_GOLDEN") != "",
+		UpdateScripts:       *update,
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
