@@ -64,6 +64,13 @@ func choosePool(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 			src, dst := in[0].f32(), out.f32()
 			g.planes(x, func(n int, _ []int) {
 				from, to := src[n*g.h*g.w:], dst[n*g.oh*g.ow:][:g.oh*g.ow]
+				if g.whole {
+					to[0] = 0
+					for _, v := range from[:g.h*g.w] {
+						to[0] += v
+					}
+					return
+				}
 				clear(to)
 				g.visit(func(o, i, count int) {
 					for j := range count {
@@ -79,6 +86,10 @@ func choosePool(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 			grad, dst := in[0].f32(), out.f32()
 			g.planes(x, func(n int, _ []int) {
 				from, to := grad[n*g.oh*g.ow:], dst[n*g.h*g.w:][:g.h*g.w]
+				if g.whole {
+					fillSlice(to, from[0])
+					return
+				}
 				clear(to)
 				g.visit(func(o, i, count int) {
 					for j := range count {
@@ -98,6 +109,7 @@ func choosePool(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 type pool struct {
 	h, w, oh, ow, sy, sx, count int
 	taps                        []tap
+	whole                       bool // the one window is the plane
 }
 
 func poolOf(p prim.Pool, x, o []int) pool {
@@ -108,6 +120,7 @@ func poolOf(p prim.Pool, x, o []int) pool {
 			out.taps = append(out.taps, tap{y*g.dilY - g.padY, x*g.dilX - g.padX})
 		}
 	}
+	out.whole = g.oh*g.ow == 1 && g.kh == g.h && g.kw == g.w && g.padY == 0 && g.padX == 0 && g.dilY == 1 && g.dilX == 1
 	return out
 }
 
