@@ -40,6 +40,10 @@ var Allowed = map[string][]string{
 	"search/optim": {"engine/prim"},
 	"search":       {"ir", "ops", "engine", "engine/prim", "data", "space", "subnet", "search/relax", "search/optim", "internal/rng", "internal/atomicfile"},
 
+	// What the engine is timed on, and where its time goes.
+	"internal/workloads": {"engine", "engine/prim", "search/optim", "internal/rng"},
+	"internal/trace":     {"engine", "engine/prim"},
+
 	// The door out.
 	"exporter":                   {"ir", "internal/onnxpb", "internal/rng", "internal/atomicfile", "exporter/runtimes"},
 	"exporter/runtimes":          {"ir"},

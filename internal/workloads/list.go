@@ -1,0 +1,67 @@
+package workloads
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Workload is one training step that can be timed.
+type Workload struct {
+	Name, Doc string
+	// Batch is the number of images that the workload is defined with.
+	Batch int
+	// Super says that the step is one of a supernet.
+	Super bool
+	// Build makes the step for a number of images, at least 1.
+	Build func(batch int) (*Step, error)
+}
+
+// All lists the workloads.
+func All() []Workload {
+	return []Workload{
+		{
+			Name: "resnet20", Batch: 128,
+			Doc:   "CIFAR ResNet-20, widths 16, 32 and 64",
+			Build: func(batch int) (*Step, error) { return build(batch, false, resnet(16, 3, false)) },
+		},
+		{
+			Name: "mobilenet", Batch: 64,
+			Doc:   "six inverted residuals, expansion 4, depthwise 3×3, ReLU6",
+			Build: func(batch int) (*Step, error) { return build(batch, false, mobilenet) },
+		},
+		{
+			Name: "vit_tiny", Batch: 64,
+			Doc:   "ViT, embedding 192, depth 12, 3 heads of 64, MLP 768, patches of 4×4",
+			Build: func(batch int) (*Step, error) { return build(batch, false, vitTiny.forward(false)) },
+		},
+		{
+			Name: "resnet20_super", Batch: 128, Super: true,
+			Doc:   "resnet20 with inner widths of 1/4, 1/2, 3/4 and 1 and kernels of 1 and 3",
+			Build: func(batch int) (*Step, error) { return build(batch, true, resnet(16, 3, true)) },
+		},
+		{
+			Name: "vit_tiny_super", Batch: 64, Super: true,
+			Doc:   "vit_tiny with 1, 2 or 3 heads, MLP 384, 576 or 768 and depth 10, 11 or 12",
+			Build: func(batch int) (*Step, error) { return build(batch, true, vitTiny.forward(true)) },
+		},
+	}
+}
+
+// Names lists the names of All, in order.
+func Names() []string {
+	var out []string
+	for _, w := range All() {
+		out = append(out, w.Name)
+	}
+	return out
+}
+
+// ByName returns the workload of that name, or an error that lists the names.
+func ByName(name string) (Workload, error) {
+	for _, w := range All() {
+		if w.Name == name {
+			return w, nil
+		}
+	}
+	return Workload{}, fmt.Errorf("workload: want one of %s, got %q", strings.Join(Names(), ", "), name)
+}

@@ -1,0 +1,89 @@
+package workloads
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/engine"
+)
+
+// Runner holds a step on a backend: compiled programs and the state between steps.
+type Runner struct {
+	phases []phase
+	state  map[string]engine.Buffer
+	losses []engine.Buffer
+}
+
+type phase struct {
+	Phase
+	exe  engine.Executable
+	data map[string]engine.Buffer
+}
+
+// NewRunner compiles the phases of s and uploads its batches and initial values.
+func NewRunner(be engine.Backend, s *Step) (*Runner, error) {
+	r := &Runner{state: map[string]engine.Buffer{}}
+	for _, ph := range s.Phases {
+		exe, err := be.Compile(ph.Program)
+		if err != nil {
+			return nil, fmt.Errorf("workloads: %s phase: %w", ph.Name, err)
+		}
+		c := phase{Phase: ph, exe: exe, data: map[string]engine.Buffer{}}
+		for _, in := range ph.Program.Inputs {
+			if t, ok := ph.Data[in.Name]; ok {
+				if c.data[in.Name], err = be.Upload(t); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			if r.state[in.Name] != nil {
+				continue
+			}
+			if r.state[in.Name], err = be.Upload(s.Init[in.Name]); err != nil {
+				return nil, fmt.Errorf("workloads: input %q: %w", in.Name, err)
+			}
+		}
+		r.phases = append(r.phases, c)
+	}
+	r.losses = make([]engine.Buffer, len(r.phases))
+	return r, nil
+}
+
+// Step runs every phase once.
+func (r *Runner) Step() error {
+	for i, ph := range r.phases {
+		in := make([]engine.Buffer, len(ph.Program.Inputs))
+		for k, x := range ph.Program.Inputs {
+			if in[k] = ph.data[x.Name]; in[k] == nil {
+				in[k] = r.state[x.Name]
+			}
+		}
+		out, err := ph.exe.Run(in)
+		if err != nil {
+			return fmt.Errorf("workloads: %s phase: %w", ph.Name, err)
+		}
+		for k, o := range ph.Program.Outputs {
+			if ph.Program.Input(o.Name) >= 0 {
+				r.state[o.Name] = out[k]
+			} else {
+				r.losses[i] = out[k]
+			}
+		}
+	}
+	return nil
+}
+
+// Losses reads the loss of every phase of the last step, in order.
+func (r *Runner) Losses() ([]float64, error) {
+	out := make([]float64, len(r.losses))
+	for i, b := range r.losses {
+		if b == nil {
+			return nil, fmt.Errorf("workloads: losses: want a step before, got none")
+		}
+		t, err := b.Read()
+		if err != nil {
+			return nil, err
+		}
+		out[i] = t.Float(0)
+	}
+	return out, nil
+}

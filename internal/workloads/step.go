@@ -1,0 +1,131 @@
+package workloads
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/search/optim"
+)
+
+// classes is the number of classes of every workload.
+const classes = 10
+
+// forward builds a network on images [n, 3, 32, 32] and returns logits [n, 10].
+type forward func(n *net, x prim.ID) prim.ID
+
+// Phase is one program of a step. Outputs that are named like inputs replace them;
+// the output "loss" is the mean cross-entropy before the update, rank 0.
+type Phase struct {
+	Name    string // "weights" or "alpha"
+	Program *prim.Program
+	Data    map[string]*prim.Tensor // the batch, by input name
+}
+
+// Step is a training step, its phases in order, with the initial values of
+// everything that they update, by input name.
+type Step struct {
+	Phases []Phase
+	Init   map[string]*prim.Tensor
+	// Weights and Alphas count trained numbers.
+	Weights, Alphas int
+}
+
+// build makes the step of a network.
+func build(batch int, super bool, f forward) (*Step, error) {
+	if batch < 1 {
+		return nil, fmt.Errorf("workloads: batch: want 1 or more, got %d", batch)
+	}
+	s := &Step{Init: map[string]*prim.Tensor{}}
+	if super {
+		if err := s.add("alpha", batch, f, "adam", 3e-4, optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.add("weights", batch, f, "sgd", 0.01, optim.Hyper{Momentum: 0.9})
+}
+
+// add appends the phase that updates the weights or the architecture parameters.
+func (s *Step) add(phase string, batch int, f forward, method string, rate float64, h optim.Hyper) error {
+	m, err := optim.ByName(method)
+	if err != nil {
+		return err
+	}
+	n := newNet()
+	data := map[string]*prim.Tensor{
+		"images": normal(phase+"/images", 1, batch, 3, 32, 32),
+		"labels": oneHot(phase+"/labels", batch),
+	}
+	x, labels := n.Input("images", data["images"].Type), n.Input("labels", data["labels"].Type)
+	loss := n.crossEntropy(f(n, x), labels)
+	trained := n.weights
+	if phase == "alpha" {
+		trained = n.alphas
+	}
+	ids := make([]prim.ID, len(trained))
+	for i, t := range trained {
+		ids[i] = t.id
+	}
+	grads, err := engine.Grad(n.Builder, loss, ids)
+	if err != nil {
+		return fmt.Errorf("workloads: %s phase: %w", phase, err)
+	}
+	n.Output("loss", loss)
+	lr := n.Scalar(prim.F32, rate)
+	for i, t := range trained {
+		slots := m.State(h)
+		state := make([]prim.ID, len(slots))
+		for k, slot := range slots {
+			state[k] = n.given(t.name+"/"+slot.Name, prim.NewTensor(slot.Type(n.Type(t.id))))
+		}
+		r := m.Step(n.Builder, h, optim.Args{Param: t.id, Grad: grads[i], LR: lr, State: state})
+		n.replace(t.name, r.Param)
+		for k, slot := range slots {
+			n.replace(t.name+"/"+slot.Name, r.State[k])
+		}
+	}
+	for _, st := range n.stats {
+		n.replace(st.name, st.id)
+	}
+	p, err := n.Program()
+	if err != nil {
+		return fmt.Errorf("workloads: %s phase: %w", phase, err)
+	}
+	s.Phases = append(s.Phases, Phase{phase, p, data})
+	for name, t := range n.init {
+		s.Init[name] = t
+	}
+	s.Weights, s.Alphas = count(n, n.weights), count(n, n.alphas)
+	return nil
+}
+
+// replace makes id the new value of an input.
+func (n *net) replace(name string, id prim.ID) {
+	n.Donate(name)
+	n.Output(name, id)
+}
+
+func count(n *net, leaves []leaf) int {
+	total := 0
+	for _, l := range leaves {
+		total += n.Type(l.id).Len()
+	}
+	return total
+}
+
+// crossEntropy is the mean over rows of -Σ labels·log softmax(logits).
+func (n *net) crossEntropy(logits, labels prim.ID) prim.ID {
+	sum := n.Reduce(prim.ReduceSum, []int{0, 1}, prim.Op(prim.Mul, prim.A(0), prim.A(1)), n.LogSoftmax(logits, 1), labels)
+	return n.Reshape(n.Scale(sum, -1/float64(n.Shape(labels)[0])))
+}
+
+// oneHot draws a class per row.
+func oneHot(name string, rows int) *prim.Tensor {
+	r := rng.New(0, "workloads/"+name)
+	t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{rows, classes}})
+	for i := range rows {
+		t.F32[i*classes+r.IntN(classes)] = 1
+	}
+	return t
+}

@@ -1,0 +1,184 @@
+package workloads
+
+import (
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
+)
+
+// TestPrograms: every program is valid and trains the numbers that the networks have.
+func TestPrograms(t *testing.T) {
+	want := map[string][2]int{
+		"resnet20": {272474, 0}, "mobilenet": {195434, 0}, "vit_tiny": {5362762, 0},
+		"resnet20_super": {272474, 9*4 + 18*2}, "vit_tiny_super": {5362762, 25 * 3},
+	}
+	for _, w := range All() {
+		t.Run(w.Name, func(t *testing.T) {
+			s, err := w.Build(2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var phases []string
+			for _, ph := range s.Phases {
+				phases = append(phases, ph.Name)
+				if err := ph.Program.Validate(); err != nil {
+					t.Errorf("%s: %v", ph.Name, err)
+				}
+			}
+			if order := strings.Join(phases, " "); order != map[bool]string{false: "weights", true: "alpha weights"}[w.Super] {
+				t.Errorf("phases: got %q", order)
+			}
+			if got := [2]int{s.Weights, s.Alphas}; got != want[w.Name] {
+				t.Errorf("weights and alphas: want %v, got %v", want[w.Name], got)
+			}
+			if w.Doc == "" || w.Batch < 1 {
+				t.Error("want a description and a batch")
+			}
+		})
+	}
+	if _, err := All()[0].Build(0); err == nil {
+		t.Error("batch 0: want an error")
+	}
+	if w, err := ByName("vit_tiny"); err != nil || w.Name != "vit_tiny" {
+		t.Errorf("vit_tiny: got %q, %v", w.Name, err)
+	}
+	if _, err := ByName("lenet"); err == nil || !strings.Contains(err.Error(), strings.Join(Names(), ", ")) {
+		t.Errorf("want an error that lists the names, got %v", err)
+	}
+}
+
+// TestStepsAgree: a step at batch 2 on engine/cpu equals the one on engine/ref, in
+// the losses and in everything that it updates. Networks are shortened unless
+// ENTANGLE_LONG is set.
+func TestStepsAgree(t *testing.T) {
+	short := vitTiny
+	short.depth = 3
+	for _, c := range []struct {
+		name  string
+		super bool
+		short forward
+	}{
+		{"resnet20", false, resnet(8, 1, false)},
+		{"mobilenet", false, mobilenet},
+		{"vit_tiny", false, short.forward(false)},
+		{"resnet20_super", true, resnet(8, 1, true)},
+		{"vit_tiny_super", true, short.forward(true)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := build(2, c.super, c.short)
+			if os.Getenv("ENTANGLE_LONG") != "" {
+				w, werr := ByName(c.name)
+				if werr != nil {
+					t.Fatal(werr)
+				}
+				s, err = w.Build(2)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, got := after(t, ref.New(), s), after(t, cpu.New(cpu.Options{}), s)
+			if !slices.Equal(want.names, got.names) || len(want.names) < 20 {
+				t.Fatalf("want the same names, got %v and %v", want.names, got.names)
+			}
+			for i, name := range want.names {
+				if d := apart(want.values[i], got.values[i]); !(d <= 2e-3) {
+					t.Errorf("%s: want equal values, got a difference of %g of the largest", name, d)
+				}
+			}
+			for i := range want.losses {
+				if d := math.Abs(want.losses[i] - got.losses[i]); !(d <= 1e-4) {
+					t.Errorf("%s phase: want loss %g, got %g", s.Phases[i].Name, want.losses[i], got.losses[i])
+				}
+			}
+			if moved := apart(want.values[0], s.Init[want.names[0]]); moved == 0 {
+				t.Errorf("%s: want it to move", want.names[0])
+			}
+		})
+	}
+}
+
+type outcome struct {
+	names  []string
+	values []*prim.Tensor
+	losses []float64
+}
+
+// after runs one step and reads the state that it leaves, by name in program order.
+func after(t *testing.T, be engine.Backend, s *Step) outcome {
+	t.Helper()
+	r, err := NewRunner(be, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Losses(); err == nil {
+		t.Error("losses before a step: want an error")
+	}
+	if err := r.Step(); err != nil {
+		t.Fatal(err)
+	}
+	var o outcome
+	if o.losses, err = r.Losses(); err != nil {
+		t.Fatal(err)
+	}
+	for _, ph := range s.Phases {
+		for _, out := range ph.Program.Outputs {
+			if ph.Program.Input(out.Name) < 0 || slices.Contains(o.names, out.Name) {
+				continue
+			}
+			v, err := r.state[out.Name].Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.names, o.values = append(o.names, out.Name), append(o.values, v)
+		}
+	}
+	return o
+}
+
+// apart returns the largest difference as a share of the largest number of want,
+// or of 0.01: gradients that normalisation cancels are rounding errors.
+func apart(want, got *prim.Tensor) float64 {
+	scale, d := 0.0, 0.0
+	for i := range want.Len() {
+		scale = max(scale, math.Abs(want.Float(i)))
+		d = max(d, math.Abs(want.Float(i)-got.Float(i)))
+		if math.IsNaN(got.Float(i)) {
+			return math.NaN()
+		}
+	}
+	return d / max(scale, 0.01)
+}
+
+// TestLossesFall: some steps on one batch lower the loss.
+func TestLossesFall(t *testing.T) {
+	s, err := build(4, true, resnet(4, 1, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewRunner(cpu.New(cpu.Options{}), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first, last []float64
+	for i := range 20 {
+		if err := r.Step(); err != nil {
+			t.Fatal(err)
+		}
+		if last, err = r.Losses(); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = last
+		}
+	}
+	if !(last[1] < first[1]) {
+		t.Errorf("want the loss of the weight phase to fall, got %g after %g", last[1], first[1])
+	}
+}
