@@ -36,7 +36,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
-	p = inline(p)
+	p = distribute(inline(p))
 	x := &executable{b: b, k: b.kernels, team: newTeam(b.opt.Threads)}
 	kernels := make([]kernel, len(p.Nodes))
 	for i, n := range p.Nodes {
