@@ -20,7 +20,10 @@ func (e *env) inspectCommand() *cli.Command {
 		Description: "The tables show the normal graph: local functions inlined, constants folded, dead nodes gone.\n" +
 			"MACs are counted for one sample. Per node, \"elastic\" names the groups whose units it gives birth to\n" +
 			"with the nodes that are cut together with it, \"pinned\" says why an axis of its weights must stay.",
-		Flags:  []cli.Flag{dimFlag(), jsonFlag()},
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "stage", Usage: "print the graph itself as text: raw (as in the file) or normal; long tensors are cut short"},
+			dimFlag(), jsonFlag(),
+		},
 		Action: e.inspect,
 	}
 }
@@ -102,6 +105,15 @@ func (e *env) inspect(c *cli.Context) error {
 	m, err := loadModel(path)
 	if err != nil {
 		return err
+	}
+	switch stage := c.String("stage"); stage {
+	case "":
+	case "raw":
+		return ir.Print(e.stdout, m.raw)
+	case "normal":
+		return ir.Print(e.stdout, m.normal)
+	default:
+		return usagef("--stage: want raw or normal, got %q", stage)
 	}
 	f, err := m.facts(dims)
 	if err != nil {
