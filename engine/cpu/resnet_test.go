@@ -117,6 +117,31 @@ func resnet20(batch, width, blocks int) (*prim.Program, map[string]*prim.Tensor,
 	return p, n.init, err
 }
 
+// inference is ResNet-20 with its normalisations folded into a bias per channel.
+func inference(batch int) (*prim.Program, map[string]*prim.Tensor, error) {
+	n := newNetwork()
+	n.init["x"] = randomTensor(n.r, batch, 3, 32, 32)
+	bias := func(x prim.ID) prim.ID { return n.Plus(x, n.param(0.1, 0, 1, n.Shape(x)[1], 1, 1)) }
+	x := n.Relu(bias(n.conv(n.Input("x", n.init["x"].Type), 16, 3, 1, 1)))
+	for stage := range 3 {
+		for block := range 3 {
+			stride := 1
+			if stage > 0 && block == 0 {
+				stride = 2
+			}
+			y := n.Relu(bias(n.conv(x, 16<<stage, 3, stride, 1)))
+			y = bias(n.conv(y, 16<<stage, 3, 1, 1))
+			if stride > 1 {
+				x = bias(n.conv(x, 16<<stage, 1, stride, 1))
+			}
+			x = n.Relu(n.Plus(y, x))
+		}
+	}
+	n.Output("y", n.dense(n.Reshape(n.Mean(x, 2, 3), batch, 64), 10))
+	p, err := n.Program()
+	return p, n.init, err
+}
+
 func mobile(batch int) (*prim.Program, map[string]*prim.Tensor, error) {
 	n := newNetwork()
 	n.init["x"] = randomTensor(n.r, batch, 3, 32, 32)
@@ -303,6 +328,8 @@ func BenchmarkStep(b *testing.B) {
 	}{
 		{"resnet20", func() (*prim.Program, map[string]*prim.Tensor, error) { return resnet20(128, 16, 3) }},
 		{"mobilenet", func() (*prim.Program, map[string]*prim.Tensor, error) { return mobile(64) }},
+		{"infer1", func() (*prim.Program, map[string]*prim.Tensor, error) { return inference(1) }},
+		{"infer64", func() (*prim.Program, map[string]*prim.Tensor, error) { return inference(64) }},
 		{"vit_tiny", func() (*prim.Program, map[string]*prim.Tensor, error) { return vit(64, 12) }},
 	} {
 		b.Run(w.name, func(b *testing.B) {
