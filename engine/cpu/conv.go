@@ -9,6 +9,9 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 	if out.DType != prim.F32 || len(out.Shape) > 4 || out.Len() == 0 {
 		return kernel{}, false
 	}
+	if k, ok := pointConv(p, in, out); ok {
+		return k, true
+	}
 	switch p := p.(type) {
 	case prim.Conv:
 		c := forwardConv(p, in[0].Shape, in[1].Shape, out.Shape)

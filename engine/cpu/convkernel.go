@@ -95,9 +95,10 @@ func (c *windowConv) run(x *executable, out, src, panel []float32) {
 				for j := range nv {
 					r, xv := (v+j)/c.vectors, (v+j)%c.vectors
 					i, y := r/rows, r%rows
-					p[j] = &img[(i*all+g*c.channels)*ch+y*c.rowStride()+8*xv]
-					at[j] = ((n0+i)*c.groups+g)*c.filters*c.outPlane + 4*b0*c.outPlane + c.outBase + (y0+y)*c.outRow + 8*xv*c.outCol
-					direct = direct && 8*xv+8 <= c.cols
+					from := c.start(xv)
+					p[j] = &img[(i*all+g*c.channels)*ch+y*c.rowStride()+from]
+					at[j] = ((n0+i)*c.groups+g)*c.filters*c.outPlane + 4*b0*c.outPlane + c.outBase + (y0+y)*c.outRow + from*c.outCol
+					direct = direct && from+8 <= c.cols
 				}
 				rest := b1 - b0
 				done := 0
@@ -117,8 +118,7 @@ func (c *windowConv) run(x *executable, out, src, panel []float32) {
 				}
 				x.k.conv[nv](k, &offs[0], first(pa[4*k*done:]), &p, &o, 96, rest)
 				for j := range nv {
-					xv := (v + j) % c.vectors
-					n := min(8, c.cols-8*xv)
+					n := min(8, c.cols-c.start((v+j)%c.vectors))
 					for m := 4 * done; m < min(4*(b1-b0), c.filters-4*b0); m++ {
 						from := tile[24*(m-4*done)+8*j:][:n]
 						to := out[at[j]+m*c.outPlane:]
@@ -135,6 +135,10 @@ func (c *windowConv) run(x *executable, out, src, panel []float32) {
 		}
 	})
 }
+
+// start returns the position at which vector v of a row starts: the last one
+// overlaps its neighbour rather than run over the end of the row.
+func (c *windowConv) start(v int) int { return max(0, min(8*v, c.cols-8)) }
 
 // first returns the address of the first element, nil for none.
 func first(s []float32) *float32 {
