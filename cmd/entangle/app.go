@@ -27,6 +27,7 @@ func (e *env) commands() []*cli.Command {
 		e.verifyCommand(),
 		e.compressCommand(),
 		e.trainCommand(),
+		e.benchCommand(),
 		e.doctorCommand(),
 		e.completionCommand(),
 		e.versionCommand(),

@@ -64,7 +64,7 @@ func flagTable(b *bytes.Buffer, flags []cli.Flag, bare bool) {
 	b.WriteString("| option | default | meaning |\n| --- | --- | --- |\n")
 	for _, f := range flags {
 		d, ok := f.(cli.DocGenerationFlag)
-		if !ok {
+		if v, isVisible := f.(cli.VisibleFlag); !ok || isVisible && !v.IsVisible() {
 			continue
 		}
 		names := f.Names()

@@ -18,8 +18,11 @@ func (e *env) doctorCommand() *cli.Command {
 		Name:        "doctor",
 		Usage:       "show what this program finds on this machine: processor, engines, runtimes, versions",
 		Description: "A runtime that is missing is no failure: the report says how to get it.",
-		Flags:       []cli.Flag{threadsFlag(), ortLibFlag(), jsonFlag()},
-		Action:      e.doctor,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "engine", Usage: "what the engine chose: kernels, threads, blocks, vector functions"},
+			threadsFlag(), ortLibFlag(), jsonFlag(),
+		},
+		Action: e.doctor,
 	}
 }
 
@@ -31,6 +34,7 @@ type diagnosis struct {
 	Cores    int              `json:"cores"`
 	Features []string         `json:"cpu_features"`
 	Kernels  string           `json:"kernels"`
+	Engine   *cpu.Info        `json:"engine,omitempty"`
 	Runtimes []runtimeFinding `json:"runtimes"`
 }
 
@@ -51,6 +55,10 @@ func (e *env) doctor(c *cli.Context) error {
 		return err
 	}
 	d := diagnosis{Program: version(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cgo: ort.Built, Cores: runtime.NumCPU(), Features: cpuFeatures(), Kernels: cpu.New(cpu.Options{Threads: n}).Describe()}
+	if c.Bool("engine") {
+		info := cpu.New(cpu.Options{Threads: n}).Info()
+		d.Engine = &info
+	}
 	for _, k := range runtimeKinds() {
 		f := runtimeFinding{Name: k.name, Doc: k.doc}
 		info, err := k.open(e, n, c.String("ort-lib")).Describe()
@@ -69,6 +77,10 @@ func (e *env) doctor(c *cli.Context) error {
 		return e.printJSON(d)
 	}
 	fmt.Fprintf(e.stdout, "entangle   %s\ngo         %s, %s, cgo %t\nprocessor  %d cores, %s\nengine     %s\n\n", d.Program, d.Go, d.System, d.Cgo, d.Cores, strings.Join(d.Features, " "), d.Kernels)
+	if i := d.Engine; i != nil {
+		fmt.Fprintf(e.stdout, "kernels    %s, %d threads\nproduct    tiles of %d×%d in registers, blocks of %d×%d×%d in the caches (rows, columns, depth)\nvectors    %s\n\n",
+			i.Kernels, i.Threads, i.Tile[0], i.Tile[1], i.Block[0], i.Block[1], i.Block[2], strings.Join(i.Vector, " "))
+	}
 	t := &table{}
 	t.add("runtime", "found", "")
 	for _, r := range d.Runtimes {

@@ -17,7 +17,7 @@ func (e *env) trainCommand() *cli.Command {
 		Usage:       "train every weight of a model on labelled data",
 		ArgsUsage:   "MODEL",
 		Description: "Makes base models, from untrained or trained ONNX. The test part is scored once, at the end.",
-		Flags:       concat(dataFlags(), trainFlags(), tuneFlags()),
+		Flags:       concat(dataFlags(), trainFlags(), tuneFlags(), []cli.Flag{e.traceFlag()}),
 		Action:      func(c *cli.Context) error { return e.tune(c, "train", "") },
 	}
 }
@@ -30,6 +30,7 @@ func (e *env) finetuneCommand() *cli.Command {
 		Description: "Without --teacher the loss is on labels alone, whatever --distill says. --calibrate recalibrates\n" +
 			"running statistics first.",
 		Flags: concat(dataFlags(), trainFlags(), tuneFlags(), []cli.Flag{
+			e.traceFlag(),
 			&cli.StringFlag{Name: "teacher", Usage: "the original model", TakesFile: true},
 			&cli.IntFlag{Name: "calibrate", Usage: "batches that recalibrate running statistics before tuning"},
 		}),
@@ -96,7 +97,7 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if err != nil {
 		return err
 	}
-	be, err := openBackend(c)
+	be, rec, err := tracedBackend(c)
 	if err != nil {
 		return err
 	}
@@ -137,6 +138,13 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	}
 	if err := exporter.Write(out, result, exporter.Options{}); err != nil {
 		return err
+	}
+	if rec != nil && rec.Empty() {
+		e.logf("%s: no step ran: no trace is written", stage)
+	} else if rec != nil {
+		if err := writeTrace(c.String("trace"), rec, "entangle "+stage+" "+path, nil); err != nil {
+			return err
+		}
 	}
 	r := training{Model: path, File: out, Data: c.String("data"), Before: t.Before, After: t.After, Part: nameOf(part)}
 	r.Seconds, r.Peak = watch.read()

@@ -5,21 +5,23 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
-// LastRun returns be with every run of a program beginning r anew, so that r holds
-// the kernels of the latest one.
-func LastRun(be engine.Backend, r *Recorder) engine.Backend {
+// Largest returns be with r keeping the latest run of the program that has the most
+// kernels: of a training run, that is a training step. Programs must run one at a time.
+func Largest(be engine.Backend, r *Recorder) engine.Backend {
 	return watched{be, func() {
 		r.Begin()
 		r.NextRun()
-	}}
+	}, r.Keep}
 }
 
 // EachRun returns be with the runs of programs numbered in r, in the order they are made.
-func EachRun(be engine.Backend, r *Recorder) engine.Backend { return watched{be, r.NextRun} }
+func EachRun(be engine.Backend, r *Recorder) engine.Backend {
+	return watched{be, r.NextRun, func() {}}
+}
 
 type watched struct {
 	engine.Backend
-	before func()
+	before, after func()
 }
 
 // Compile compiles on the backend itself.
@@ -28,15 +30,19 @@ func (w watched) Compile(p *prim.Program) (engine.Executable, error) {
 	if err != nil {
 		return nil, err
 	}
-	return watchedExe{exe, w.before}, nil
+	return watchedExe{exe, w}, nil
 }
 
 type watchedExe struct {
 	engine.Executable
-	before func()
+	w watched
 }
 
-func (w watchedExe) Run(in []engine.Buffer) ([]engine.Buffer, error) {
-	w.before()
-	return w.Executable.Run(in)
+func (x watchedExe) Run(in []engine.Buffer) ([]engine.Buffer, error) {
+	x.w.before()
+	out, err := x.Executable.Run(in)
+	if err == nil {
+		x.w.after()
+	}
+	return out, err
 }

@@ -3,6 +3,7 @@ package trace
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,10 +13,10 @@ import (
 
 // Recorder keeps the kernels of a run. It is safe for concurrent use.
 type Recorder struct {
-	mu     sync.Mutex
-	frozen bool
-	runs   int
-	list   []kernel
+	mu   sync.Mutex
+	runs int
+	list []kernel // since Begin
+	kept []kernel
 }
 
 type kernel struct {
@@ -31,18 +32,14 @@ type kernel struct {
 func (r *Recorder) Kernel(node int, name string, start, end time.Time, flops, bytes float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.frozen {
-		r.list = append(r.list, kernel{r.runs, node, name, start, end, flops, bytes})
-	}
+	r.list = append(r.list, kernel{r.runs, node, name, start, end, flops, bytes})
 }
 
-// Begin forgets what was recorded, unless the recorder is frozen.
+// Begin forgets what was recorded and not kept.
 func (r *Recorder) Begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.frozen {
-		r.runs, r.list = 0, r.list[:0]
-	}
+	r.runs, r.list = 0, r.list[:0]
 }
 
 // NextRun says that the kernels from here on belong to another program.
@@ -52,18 +49,21 @@ func (r *Recorder) NextRun() {
 	r.runs++
 }
 
-// Freeze keeps what was recorded until now and records nothing more.
-func (r *Recorder) Freeze() {
+// Keep sets what was recorded aside if it has at least as many kernels as what was
+// kept before, which it replaces.
+func (r *Recorder) Keep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.frozen = true
+	if len(r.list) > 0 && len(r.list) >= len(r.kept) {
+		r.list, r.kept = r.kept[:0], r.list
+	}
 }
 
-// Len returns the number of kernels recorded.
-func (r *Recorder) Len() int {
+// Empty reports whether there is nothing to write.
+func (r *Recorder) Empty() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.list)
+	return len(r.list) == 0 && len(r.kept) == 0
 }
 
 // event is one entry of the trace event format.
@@ -78,13 +78,17 @@ type event struct {
 	Args  map[string]any `json:"args,omitempty"`
 }
 
-// Write writes one JSON object, one event a line. title names the process; other is
-// kept under otherData.
+// Write writes what was kept, else what was recorded since Begin, as one JSON object
+// with one event a line. title names the process; other is kept under otherData.
 func (r *Recorder) Write(w io.Writer, title string, other map[string]string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.list) == 0 {
-		return fmt.Errorf("trace: want a step that ran, got none")
+	list := r.kept
+	if len(list) == 0 {
+		list = r.list
+	}
+	if len(list) == 0 {
+		return errors.New("trace: want a step that ran, got none")
 	}
 	buf := bufio.NewWriter(w)
 	head, err := json.Marshal(other)
@@ -106,14 +110,14 @@ func (r *Recorder) Write(w io.Writer, title string, other map[string]string) err
 	if err := put(event{Name: "process_name", Phase: "M", PID: 1, TID: 1, Args: map[string]any{"name": title}}, false); err != nil {
 		return err
 	}
-	zero := r.list[0].start
-	for i, k := range r.list {
+	zero := list[0].start
+	for i, k := range list {
 		seconds := k.end.Sub(k.start).Seconds()
 		e := event{
 			Name: k.name, Cat: "kernel", Phase: "X", TS: micro(k.start.Sub(zero)), Dur: micro(k.end.Sub(k.start)), PID: 1, TID: 1,
 			Args: map[string]any{"run": k.run, "node": k.node, "gflop_per_s": rate(k.flops, seconds), "gb_per_s": rate(k.bytes, seconds)},
 		}
-		if err := put(e, i == len(r.list)-1); err != nil {
+		if err := put(e, i == len(list)-1); err != nil {
 			return err
 		}
 	}

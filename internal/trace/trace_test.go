@@ -36,6 +36,9 @@ func written(t *testing.T, r *Recorder) document {
 
 func TestWrite(t *testing.T) {
 	r := &Recorder{}
+	if r.Keep(); !r.Empty() {
+		t.Error("want an empty recorder")
+	}
 	if err := r.Write(&bytes.Buffer{}, "test", nil); err == nil {
 		t.Error("nothing recorded: want an error")
 	}
@@ -43,11 +46,12 @@ func TestWrite(t *testing.T) {
 	r.Kernel(3, `map "a"`, at, at.Add(2*time.Millisecond), 4e6, 8e6)
 	r.NextRun()
 	r.Kernel(5, "matmul", at.Add(3*time.Millisecond), at.Add(3*time.Millisecond), 1, 1)
-	r.Freeze()
-	r.Kernel(6, "late", at, at, 0, 0)
+	r.Keep()
 	r.Begin()
+	r.Kernel(6, "shorter", at, at, 0, 0)
+	r.Keep()
 	d := written(t, r)
-	if r.Len() != 2 || len(d.TraceEvents) != 3 || d.OtherData["engine"] != "cpu" {
+	if r.Empty() || len(d.TraceEvents) != 3 || d.OtherData["engine"] != "cpu" {
 		t.Fatalf("want the process's name and two kernels, got %+v", d)
 	}
 	if e := d.TraceEvents[0]; e.Ph != "M" || e.Args["name"] != "test" {
@@ -61,18 +65,21 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// TestRuns: after several runs the recorder of LastRun holds the kernels of one,
-// and that of EachRun those of all, numbered.
+// TestRuns: after several runs of several programs the recorder of Largest holds the
+// kernels of one run of the largest, and that of EachRun all kernels, numbered.
 func TestRuns(t *testing.T) {
 	r := &Recorder{}
-	runThrice(t, LastRun(cpu.New(cpu.Options{Threads: 1, Trace: r.Kernel}), r))
-	if d := written(t, r); len(d.TraceEvents) != 2 || !strings.Contains(d.TraceEvents[1].Name, "matmul") {
-		t.Errorf("last run: want one matmul, got %+v", d.TraceEvents)
+	be := Largest(cpu.New(cpu.Options{Threads: 1, Trace: r.Kernel}), r)
+	for _, products := range []int{1, 2, 1} {
+		runThrice(t, be, products)
+	}
+	d := written(t, r)
+	if len(d.TraceEvents) != 3 || !strings.Contains(d.TraceEvents[1].Name, "matmul") || d.TraceEvents[2].Args["run"] != 1.0 {
+		t.Errorf("largest: want two products of one run, got %+v", d.TraceEvents)
 	}
 	r = &Recorder{}
-	runThrice(t, EachRun(cpu.New(cpu.Options{Threads: 1, Trace: r.Kernel}), r))
-	d := written(t, r)
-	if len(d.TraceEvents) != 4 {
+	runThrice(t, EachRun(cpu.New(cpu.Options{Threads: 1, Trace: r.Kernel}), r), 1)
+	if d = written(t, r); len(d.TraceEvents) != 4 {
 		t.Fatalf("each run: want three kernels, got %+v", d.TraceEvents)
 	}
 	for i, e := range d.TraceEvents[1:] {
@@ -82,13 +89,17 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// runThrice runs a matrix product three times.
-func runThrice(t *testing.T, be engine.Backend) {
+// runThrice runs a chain of matrix products three times.
+func runThrice(t *testing.T, be engine.Backend, products int) {
 	t.Helper()
 	b := prim.NewBuilder()
 	typ := prim.Type{DType: prim.F32, Shape: []int{8, 8}}
 	x := b.Input("x", typ)
-	b.Output("y", b.MatMul(x, x, false, false))
+	y := x
+	for range products {
+		y = b.MatMul(y, x, false, false)
+	}
+	b.Output("y", y)
 	p, err := b.Program()
 	if err != nil {
 		t.Fatal(err)
