@@ -200,6 +200,16 @@ type Quality struct {
 	Inherited    *Score `json:"inherited,omitempty"`
 	Recalibrated *Score `json:"recalibrated,omitempty"`
 	Tuned        *Score `json:"tuned,omitempty"`
+	// Distance stands for the scores of models and data without classes and labels:
+	// how far the subnet's outputs are from the original's.
+	Distance *Distance `json:"distance,omitempty"`
+}
+
+// Distance is a subnet's fidelity at the three points of its life.
+type Distance struct {
+	Inherited    *Fidelity `json:"inherited,omitempty"`
+	Recalibrated *Fidelity `json:"recalibrated,omitempty"`
+	Tuned        *Fidelity `json:"tuned,omitempty"`
 }
 
 // Candidate is one choice with its quality.
@@ -372,21 +382,42 @@ func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network,
 	if err != nil {
 		return nil, err
 	}
-	score := func(val, test **Score) error {
-		if !labelled {
-			return nil
-		}
-		*val, *test, err = p.scores(ctx, be, n)
-		return err
+	type stage struct {
+		score    func(q *Quality) **Score
+		distance func(d *Distance) **Fidelity
 	}
-	if err := score(&c.Val.Inherited, &c.Test.Inherited); err != nil {
+	measure := func(s stage) error {
+		if labelled {
+			*s.score(&c.Val), *s.score(&c.Test), err = p.scores(ctx, be, n)
+			return err
+		}
+		for _, x := range []struct {
+			view data.View
+			to   *Quality
+		}{{p.Views.Val, &c.Val}, {p.Views.Test, &c.Test}} {
+			if x.view.Len() == 0 {
+				continue
+			}
+			if x.to.Distance == nil {
+				x.to.Distance = &Distance{}
+			}
+			if *s.distance(x.to.Distance), err = Compare(ctx, be, n, plain, x.view); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	inherited := stage{func(q *Quality) **Score { return &q.Inherited }, func(d *Distance) **Fidelity { return &d.Inherited }}
+	recalibrated := stage{func(q *Quality) **Score { return &q.Recalibrated }, func(d *Distance) **Fidelity { return &d.Recalibrated }}
+	tuned := stage{func(q *Quality) **Score { return &q.Tuned }, func(d *Distance) **Fidelity { return &d.Tuned }}
+	if err := measure(inherited); err != nil {
 		return nil, err
 	}
 	if j.Calibrate > 0 && len(n.Stats) > 0 {
 		if c.Model, n, err = n.calibrated(ctx, be, p.Views.Both, j.Calibrate, j.Seed); err != nil {
 			return nil, err
 		}
-		if err := score(&c.Val.Recalibrated, &c.Test.Recalibrated); err != nil {
+		if err := measure(recalibrated); err != nil {
 			return nil, err
 		}
 	}
@@ -398,7 +429,7 @@ func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network,
 		if c.Model, n, err = n.with(r.Weights); err != nil {
 			return nil, err
 		}
-		if err := score(&c.Val.Tuned, &c.Test.Tuned); err != nil {
+		if err := measure(tuned); err != nil {
 			return nil, err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -14,6 +16,8 @@ var Importance = []string{"taylor", "magnitude", "none"}
 
 // Order ranks the units of every width by importance: "taylor" (first-order change
 // of the loss on batches of view), "magnitude" (norm of the weights) or "none".
+// Distillation alone has no slope at the original: there, "taylor" estimates the
+// first-order change of the outputs instead, by its square along random signs.
 func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.Analysis, s *space.Space, how string, view data.View, o Objective, batches int, seed uint64) error {
 	switch how {
 	case "none":
@@ -32,14 +36,23 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 	if err := o.Check(n, labelled); err != nil {
 		return err
 	}
-	st, err := n.gradientStep(be, o, labelled)
+	probe := o.Labels == 0
+	var st *step
+	var err error
+	if probe {
+		st, err = n.probeStep(be)
+		o.Distill = 0
+	} else {
+		st, err = n.gradientStep(be, o, labelled)
+	}
 	if err != nil {
 		return err
 	}
-	f, err := newFeed(be, n, teach, o, view.Set(), labelled)
+	f, err := newFeed(be, n, teach, o, view.Set(), labelled && !probe)
 	if err != nil {
 		return err
 	}
+	signs := rng.New(seed, "importance/probe")
 	env := Env{}
 	if err := n.load(be, env); err != nil {
 		return err
@@ -61,6 +74,11 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 		in, err := f.batch(b)
 		if err != nil {
 			return err
+		}
+		if probe {
+			if err := n.probes(be, signs, in); err != nil {
+				return err
+			}
 		}
 		out, err := st.run(env, in)
 		if err != nil {
@@ -91,5 +109,49 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 		}
 	}
 	s.SetOrder(total)
+	return nil
+}
+
+func probeName(output string) string { return "@probe/" + output }
+
+// probeStep compiles the gradient of Σ sign·y / √Σy² over the outputs y that a
+// teacher would give; signs are inputs.
+func (n *Network) probeStep(be engine.Backend) (*step, error) {
+	g, err := n.lower(false)
+	if err != nil {
+		return nil, err
+	}
+	b := g.b
+	total := prim.Invalid
+	for _, v := range n.teacherOutputs(Objective{Distill: 1}) {
+		y := g.values[v]
+		signs := b.Input(probeName(v), b.Type(y))
+		power := b.StopGrad(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(0)), y))
+		part := b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Sqrt, prim.Op(prim.Add, prim.A(1), prim.L(1e-8)))),
+			scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), signs, y), power)
+		if total == prim.Invalid {
+			total = part
+		} else {
+			total = b.Plus(total, part)
+		}
+	}
+	if total == prim.Invalid {
+		return nil, fmt.Errorf("search: importance: the model has no float output")
+	}
+	return n.compileGradients(be, g, total)
+}
+
+// probes uploads random signs for every probed output.
+func (n *Network) probes(be engine.Backend, r *rng.Stream, in Env) error {
+	for _, v := range n.teacherOutputs(Objective{Distill: 1}) {
+		t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: n.Facts.Values[v].Shape()})
+		for i := range t.F32 {
+			t.F32[i] = float32(2*r.IntN(2) - 1)
+		}
+		var err error
+		if in[probeName(v)], err = be.Upload(t); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -183,7 +183,12 @@ func (n *Network) gradientStep(be engine.Backend, o Objective, labelled bool) (*
 		return nil, err
 	}
 	loss, _ := n.loss(g, o, labelled)
-	grads, err := engine.Grad(g.b, loss, g.params)
+	return n.compileGradients(be, g, loss)
+}
+
+// compileGradients makes the gradients of a scalar with respect to every parameter the outputs.
+func (n *Network) compileGradients(be engine.Backend, g *graph, y prim.ID) (*step, error) {
+	grads, err := engine.Grad(g.b, y, g.params)
 	if err != nil {
 		return nil, fmt.Errorf("search: gradient step: %w", err)
 	}
