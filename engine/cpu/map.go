@@ -110,7 +110,7 @@ func (g *mapping) tiles(x *executable, w *worker, out view, src []source, tile, 
 		if perTile > 1 {
 			count := min(perTile, rows-row)
 			n = count * inner.size
-			g.loadRows(m, src, buf, pad, off, held, row, count)
+			loadRows(g.axes, m, src, buf, pad, off, held, row, count)
 		} else {
 			walk(outer, row, off)
 			for i := range src {
@@ -139,10 +139,11 @@ func (g *mapping) tiles(x *executable, w *worker, out view, src []source, tile, 
 	}
 }
 
-// loadRows points the arguments at rows [row, row+n), copying those that are not
-// consecutive in memory.
-func (g *mapping) loadRows(m *machine, src []source, buf []float32, pad int, off, held []int, row, n int) {
-	outer, inner := g.axes[:len(g.axes)-1], g.axes[len(g.axes)-1]
+// loadRows points the arguments at rows [row, row+n) of axes, copying those that are not
+// consecutive in memory. held[i] is how many rows of an operand that is equal in all
+// rows lie in buf, -1 for none.
+func loadRows(axes []axis, m *machine, src []source, buf []float32, pad int, off, held []int, row, n int) {
+	outer, inner := axes[:len(axes)-1], axes[len(axes)-1]
 	copied := false
 	for i := range src {
 		switch s := &src[i]; {

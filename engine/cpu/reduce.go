@@ -39,7 +39,8 @@ type reduction struct {
 	expr  prim.Expr
 	wants []want
 	args  int
-	short bool // rows are short and next to a kept axis: see shortRows
+	short bool   // rows are short and next to a kept axis: see shortRows
+	axes  []axis // all of them, in order
 	kept  []axis
 	outer []axis // reduced axes but the last of the domain
 	inner axis
@@ -52,7 +53,7 @@ func newReduction(folds []prim.Reduce, args [][]int, in []prim.Type) *reduction 
 	g := &reduction{args: len(in)}
 	axes := collapse(folds[0].Shape, in, folds[0].Axes)
 	last := len(axes) - 1
-	g.inner = axes[last]
+	g.axes, g.inner = axes, axes[last]
 	for _, a := range axes[:last] {
 		if a.reduced {
 			g.outer = append(g.outer, a)
@@ -109,6 +110,8 @@ func (g *reduction) run(x *executable, out [][]float32, in []view) {
 	switch {
 	case g.short:
 		g.shortRows(x, out, src)
+	case g.inner.size < tinyRow && len(g.axes) > 1:
+		g.tinyRows(x, out, src)
 	case g.inner.reduced:
 		g.rows(x, out, src)
 	default:
