@@ -108,7 +108,8 @@ th { font-weight: 600; } .right { text-align: right; font-variant-numeric: tabul
 svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: var(--soft); } svg .y { text-anchor: end; } svg .x { text-anchor: middle; }
 svg .grid { stroke: var(--line); fill: none; } svg .axis { stroke: var(--soft); fill: none; } svg .line { fill: none; stroke-width: 1.6; }
 svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
-.key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.35em 0 1em; } .none, .soft { color: var(--soft); }
+.key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.35em 0 1em; } .none, .entry { color: var(--soft); } .entry { display: inline-block; white-space: nowrap; font-weight: normal; }
+.compare td:first-child { white-space: pre; }
 .bar { position: relative; width: 16em; height: 1em; } .bar div { position: absolute; height: 100%; } .full { background: var(--part); } .part { background: var(--cell); }
 </style>
 </head>
@@ -120,7 +121,7 @@ svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 {{- end}}
 {{- with .Compare}}
 <h2>Before and after</h2>
-<table><tr><th></th><th class="right">before</th><th class="right">after</th><th class="right">change</th></tr>
+<table class="compare"><tr><th></th><th class="right">before</th><th class="right">after</th><th class="right">change</th></tr>
 {{range .}}<tr><td>{{.Name}}</td><td class="right">{{.Before}}</td><td class="right">{{.After}}</td><td class="right">{{.Change}}</td></tr>
 {{end}}</table>
 {{- end}}
@@ -133,7 +134,7 @@ svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 {{- with .Plots}}
 <h2>Curves over the step</h2>
 <div class="grid2">
-{{range .}}<div><h3>{{.Title}}{{range .Legend}}<span class="key" style="{{.Style}}"></span><span class="soft">{{.Name}}</span>{{end}}</h3>{{.SVG}}</div>
+{{range .}}<div><h3>{{.Title}}{{range .Legend}} <span class="entry"><span class="key" style="{{.Style}}"></span>{{.Name}}</span>{{end}}</h3>{{.SVG}}</div>
 {{end}}</div>
 {{- end}}
 {{- with .Heat}}

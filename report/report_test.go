@@ -280,7 +280,7 @@ func TestPlotsAndCurves(t *testing.T) {
 	if err := Curves(&b, sample); err != nil {
 		t.Fatal(err)
 	}
-	if want := "kind,step,epoch,loss/train,loss/val,norm\nstep,1,0,1.5,0.9,+Inf\nstep,2,1,1.25,,3\n"; b.String() != want {
+	if want := "stage,kind,step,epoch,loss/train,loss/val,norm\n,step,1,0,1.5,0.9,+Inf\n,step,2,1,1.25,,3\n"; b.String() != want {
 		t.Errorf("want\n%sgot\n%s", want, b.String())
 	}
 }

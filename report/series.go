@@ -97,8 +97,8 @@ func Latest(records []Record) []Record {
 	return out
 }
 
-// Curves writes every record with values as comma-separated text: kind, step,
-// epoch, then one column per name in sorted order; what a record lacks is empty.
+// Curves writes every record with values as comma-separated text: stage, kind,
+// step, epoch, then one column per name in sorted order; what a record lacks is empty.
 func Curves(w io.Writer, records []Record) error {
 	names := map[string]bool{}
 	for _, r := range records {
@@ -108,14 +108,14 @@ func Curves(w io.Writer, records []Record) error {
 	}
 	columns := sortedKeys(names)
 	out := csv.NewWriter(w)
-	if err := out.Write(append([]string{"kind", "step", "epoch"}, columns...)); err != nil {
+	if err := out.Write(append([]string{"stage", "kind", "step", "epoch"}, columns...)); err != nil {
 		return err
 	}
 	for _, r := range records {
 		if len(r.Values) == 0 {
 			continue
 		}
-		row := []string{r.Kind, strconv.Itoa(r.Step), strconv.Itoa(r.Epoch)}
+		row := []string{r.Text["stage"], r.Kind, strconv.Itoa(r.Step), strconv.Itoa(r.Epoch)}
 		for _, c := range columns {
 			cell := ""
 			if v, ok := r.Values[c]; ok {
