@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/entangle-nas/entangle/space"
 )
@@ -82,6 +83,37 @@ func Choose(s *space.Space, c *space.CostModel, b *Budget, score [][]float64) ([
 	for improve(choice, score, c, b.Limit, at) {
 	}
 	return choice, nil
+}
+
+// spendPrice is the most log-probability that Spend gives up for one upgrade.
+const spendPrice = 1.5
+
+// Spend uses what a choice leaves of the budget: while some dim can take a larger
+// choice within the limit for at most spendPrice of log-probability, it takes the
+// one with the best ratio of cost gained to log-probability given up. The cost term
+// of a search is silent below the limit, so what is left there was not decided by it.
+func Spend(s *space.Space, c *space.CostModel, b Budget, score [][]float64, choice []int) []int {
+	choice = slices.Clone(choice)
+	for {
+		now := c.At(choice)
+		best, bd, bk := 0.0, -1, -1
+		for d := range choice {
+			old := choice[d]
+			for k := old + 1; k < len(score[d]); k++ {
+				choice[d] = k
+				at := c.At(choice)
+				price := max(score[d][old]-score[d][k], 1e-3)
+				if gain := (at - now) / price; at <= b.Limit && price <= spendPrice && gain > best {
+					best, bd, bk = gain, d, k
+				}
+			}
+			choice[d] = old
+		}
+		if bd < 0 {
+			return choice
+		}
+		choice[bd] = bk
+	}
 }
 
 // improve makes the best change of one dim, or of a pair of dims, that raises the
