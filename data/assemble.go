@@ -33,12 +33,19 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 			b.Labels.I64[i] = part.Labels[at]
 		}
 	}
+	if part.targets != nil {
+		b.Labels = prim.NewTensor(prim.Type{DType: prim.I64, Shape: append([]int{n}, set.LabelShape...)})
+		size := prim.Prod(set.LabelShape)
+		for i, at := range b.Index {
+			part.targets.(intReader).readInts(at, b.Labels.I64[i*size:(i+1)*size])
+		}
+	}
 	for _, s := range l.o.Augment {
 		if s.Lambda != nil {
 			b.mix(set, s, r)
 		}
 	}
-	if l.o.Soft && b.Labels != nil {
+	if l.o.Soft && part.Labels != nil {
 		b.soften(len(set.Classes))
 	}
 	return b, nil

@@ -17,7 +17,7 @@ type ModelInput struct {
 }
 
 // Bind finds the field for every model input and checks the shapes. A set with
-// one field serves a model with one input, whatever their names. It reports every
+// one field that is not optional serves a model with one input, whatever their names. It reports every
 // input that does not fit.
 func (s *Set) Bind(inputs []ModelInput) ([]int, error) {
 	if len(inputs) == 0 {
@@ -26,9 +26,9 @@ func (s *Set) Bind(inputs []ModelInput) ([]int, error) {
 	out := make([]int, len(inputs))
 	var errs []error
 	for i, in := range inputs {
-		k := slices.IndexFunc(s.Fields, func(f Field) bool { return f.Name == in.Name })
-		if k < 0 && len(inputs) == 1 && len(s.Fields) == 1 {
-			k = 0
+		k := s.Field(in.Name)
+		if k < 0 && len(inputs) == 1 {
+			k = s.Sole()
 		}
 		if k < 0 {
 			var names []string
@@ -44,6 +44,27 @@ func (s *Set) Bind(inputs []ModelInput) ([]int, error) {
 		}
 	}
 	return out, errors.Join(errs...)
+}
+
+// Field returns the position of the field of that name, or -1.
+func (s *Set) Field(name string) int {
+	return slices.IndexFunc(s.Fields, func(f Field) bool { return f.Name == name })
+}
+
+// Sole returns the position of the only field that a model must take, or -1 when
+// there are more.
+func (s *Set) Sole() int {
+	at := -1
+	for i, f := range s.Fields {
+		if f.Optional {
+			continue
+		}
+		if at >= 0 {
+			return -1
+		}
+		at = i
+	}
+	return at
 }
 
 // BatchType returns the tensor type of field k in a batch of n samples.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -16,8 +17,8 @@ type Batch struct {
 	// Inputs holds one tensor per Set.Fields entry: [batch, sample shape…], images
 	// in the set's layout.
 	Inputs []*prim.Tensor
-	// Labels is i64[batch], or nil when the part has none. Under mixup it is the
-	// class of the sample itself.
+	// Labels is i64[batch], or i64[batch, positions…] with a label per position, or nil
+	// when the part has none. Under mixup it is the class of the sample itself.
 	Labels *prim.Tensor
 	// Soft is f32[batch, classes], the target distribution after mixing, when asked
 	// for and there are labels.
@@ -93,6 +94,9 @@ func (v View) Loader(o LoaderOptions) (*Loader, error) {
 	}
 	if err := checkSteps(o.Augment); err != nil {
 		return nil, err
+	}
+	if v.part.targets != nil && slices.ContainsFunc(o.Augment, func(s Step) bool { return s.Lambda != nil }) {
+		return nil, fmt.Errorf("data: loader %q: samples with a label per position cannot be mixed", o.Name)
 	}
 	if o.Prefetch <= 0 {
 		o.Prefetch = 2
@@ -218,6 +222,9 @@ func (l *Loader) fingerprint() string {
 	fmt.Fprintf(h, "%s|%d|%t|%t|%t|%d|%s|%d", l.view.part.Name, l.o.Batch, l.o.Shuffle, l.o.DropLast, l.o.Soft, l.o.Seed, l.o.Name, l.view.part.n)
 	for _, s := range l.o.Augment {
 		fmt.Fprintf(h, "|%s:%v", s.Name, s.Amount)
+	}
+	if shape := l.view.part.set.LabelShape; shape != nil {
+		fmt.Fprintf(h, "|%v|%d", shape, l.view.part.overlap)
 	}
 	buf := make([]byte, 0, 8*len(l.view.Index))
 	for _, i := range l.view.Index {

@@ -88,19 +88,24 @@ func readNPZSet(path string, _ Options) (*Set, error) {
 			return nil, errors.New("want train.npz or test.npz in the folder, found neither")
 		}
 	}
+	return set, set.countClasses()
+}
+
+// countClasses names the classes 0 to the largest label.
+func (s *Set) countClasses() error {
 	classes := int64(0)
-	for _, p := range set.Parts {
+	for _, p := range s.Parts {
 		for _, l := range p.Labels {
 			classes = max(classes, l+1)
 		}
 	}
 	if classes > 1<<20 {
-		return nil, fmt.Errorf("array %q: want class numbers below %d, got %d", labelsKey, 1<<20, classes-1)
+		return fmt.Errorf("array %q: want class numbers below %d, got %d", labelsKey, 1<<20, classes-1)
 	}
 	for i := range classes {
-		set.Classes = append(set.Classes, strconv.FormatInt(i, 10))
+		s.Classes = append(s.Classes, strconv.FormatInt(i, 10))
 	}
-	return set, nil
+	return nil
 }
 
 // partNames are the parts a source may have, in the order of Set.Parts.
@@ -111,12 +116,26 @@ func (s *Set) addNPZ(name, path string) error {
 	if err != nil {
 		return err
 	}
+	return s.addArrays(name, path, arrays)
+}
+
+// addArrays adds a part with a field per array. Labels are integers: a class per
+// sample, or with more axes a target per position.
+func (s *Set) addArrays(name, path string, arrays []Array) error {
 	p := &Part{Name: name}
 	var fields []Field
+	var labelShape []int
 	for _, a := range arrays {
 		if a.Name == labelsKey {
-			if p.Labels = a.Ints(); p.Labels == nil || len(a.Shape) != 1 {
-				return fmt.Errorf("%s: array %q: want integers of rank 1, got %T of shape %v", path, a.Name, a.Data, a.Shape)
+			ints := a.Ints()
+			switch {
+			case ints == nil || len(a.Shape) == 0 || a.Len() == 0:
+				return fmt.Errorf("%s: array %q: want integers of rank 1 or more, got %T of shape %v", path, a.Name, a.Data, a.Shape)
+			case len(a.Shape) == 1:
+				p.Labels = ints
+			default:
+				labelShape = a.Shape[1:]
+				p.targets = intColumn{ints, prim.Prod(labelShape)}
 			}
 			continue
 		}
@@ -131,7 +150,9 @@ func (s *Set) addNPZ(name, path string) error {
 		return fmt.Errorf("%s: want an array for each model input, got none beside %q", path, labelsKey)
 	}
 	if len(s.Parts) == 0 {
-		s.Fields = fields
+		s.Fields, s.LabelShape = fields, labelShape
+	} else if !slices.Equal(s.LabelShape, labelShape) {
+		return fmt.Errorf("%s: array %q: want labels as in the first part, %v a sample, got %v", path, labelsKey, s.LabelShape, labelShape)
 	} else if !slices.EqualFunc(s.Fields, fields, func(a, b Field) bool {
 		return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) && a.DType == b.DType && a.Bytes == b.Bytes
 	}) {

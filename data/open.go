@@ -20,6 +20,9 @@ func Sources() []Source {
 		{"cifar10", "folder with CIFAR-10 in its binary layout (data_batch_*.bin, test_batch.bin)", readCIFAR},
 		{"folder", "folder with one sub-folder of PNG or JPEG files per class, or train/, val/, test/ above them", readFolder},
 		{"npz", "NumPy .npz file with one array per model input and, optionally, \"labels\"; or a folder with train.npz and test.npz", readNPZSet},
+		{"tokens", "NumPy .npz file with token arrays (input_ids, attention_mask, …) and, optionally, \"labels\", one per sample or per position; .npy of input_ids; or a folder with train, val, test", readTokens},
+		{"lm", "stream of tokens for next-token prediction: raw .bin or .u16 (two bytes a token), .u32, .npy of rank 1, or .txt with a tokenizer; or a folder with train, val, test", readLM},
+		{"tsv", "labelled sentences, SENTENCE<TAB>CLASS a line, as train.tsv and test.tsv, val.tsv or dev.tsv in a folder; words of the training part are the vocabulary", readTSV},
 	}
 }
 

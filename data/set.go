@@ -41,6 +41,16 @@ type Options struct {
 	Channels int
 	// Limit keeps at most so many samples of each part, taken in turn from every class. 0 keeps all.
 	Limit int
+	// Seq is the tokens per sample of lm and the words per sample of tsv; 0 stands for
+	// 256 and 64.
+	Seq int
+	// Stride is how far apart the samples of the training part of lm begin, 1 to Seq;
+	// 0 stands for Seq. Other parts never overlap.
+	Stride int
+	// Tokenizer is the file that turns the text of lm into tokens.
+	Tokenizer string
+	// Vocab is the most words that tsv keeps; 0 stands for 8192.
+	Vocab int
 	// CacheBytes bounds the decoded images kept by folder; 0 stands for 1 GiB.
 	CacheBytes int64
 }
@@ -58,14 +68,21 @@ type Field struct {
 	// Bytes says that the source stores one byte per element, so that values run
 	// to 255 before normalisation.
 	Bytes bool
+	// Optional says that a model may do without the field.
+	Optional bool
 }
 
 // Set is an opened data set.
 type Set struct {
 	Spec    string
 	Fields  []Field
-	Classes []string // names by label; empty without labels
+	Classes []string // names by label; empty without labels per sample
 	Parts   []*Part
+	// LabelShape is the shape of one sample's label: nil for a class, [positions] for a
+	// target at every position, where negative ones do not count.
+	LabelShape []int
+	// Vocab is above every token number of the samples; 0 when tokens are not counted.
+	Vocab int
 
 	opts Options
 }
@@ -78,7 +95,12 @@ type Part struct {
 
 	set     *Set
 	columns []column
+	targets column // of integers, when the set has a LabelShape
 	n       int
+	// ordered says that samples are a stream; each shares elements with the overlap
+	// samples after it.
+	ordered bool
+	overlap int
 }
 
 // column holds one field of every sample. read fills dst with sample i as stored,
@@ -104,6 +126,9 @@ func (s *Set) Shape() []int { return s.Fields[0].Shape }
 // Len returns the number of samples.
 func (p *Part) Len() int { return p.n }
 
+// Labelled reports whether samples have labels, one each or one per position.
+func (p *Part) Labelled() bool { return p.Labels != nil || p.targets != nil }
+
 // All returns the view of every sample in the order of the source.
 func (p *Part) All() View {
 	index := make([]int, p.n)
@@ -125,6 +150,9 @@ func (s *Set) finish() error {
 			if c.count() != p.n {
 				return fmt.Errorf("part %q: field %q: want %d samples as in field %q, got %d", p.Name, s.Fields[i].Name, p.n, s.Fields[0].Name, c.count())
 			}
+		}
+		if p.targets != nil && p.targets.count() != p.n {
+			return fmt.Errorf("part %q: want labels for %d samples, got %d", p.Name, p.n, p.targets.count())
 		}
 		if p.Labels != nil && len(p.Labels) != p.n {
 			return fmt.Errorf("part %q: want %d labels, one per sample, got %d", p.Name, p.n, len(p.Labels))
@@ -243,6 +271,9 @@ func (p *Part) limit(n int) {
 	}
 	for i, c := range p.columns {
 		p.columns[i] = picked{c, keep}
+	}
+	if p.targets != nil {
+		p.targets = picked{p.targets, keep}
 	}
 	p.n = n
 }

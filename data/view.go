@@ -52,7 +52,9 @@ func (v View) Head(n int) View {
 // Split deals the samples of v into disjoint views, class by class, so that each
 // has the class mix of v as nearly as whole samples allow. Fractions are above 0
 // and sum to at most 1; what is over is in no view. The result depends on the
-// samples, the seed, and the shares with their order.
+// samples, the seed, and the shares with their order. Samples of a stream are not
+// dealt: each share is a stretch of it, the first share first, and what a stretch
+// has in common with the one before it is left out.
 func (v View) Split(seed uint64, shares ...Share) ([]View, error) {
 	var errs []error
 	var total float64
@@ -77,6 +79,9 @@ func (v View) Split(seed uint64, shares ...Share) ([]View, error) {
 	for i, s := range shares {
 		out[i] = View{Name: s.Name, part: v.part}
 	}
+	if v.part.ordered {
+		return v.stretches(out, shares)
+	}
 	r := rng.New(seed, "data/split/"+v.part.Name)
 	// Cumulative bounds over all classes, so that rounding evens out between them.
 	done, seen := make([]int, len(shares)), 0
@@ -99,6 +104,40 @@ func (v View) Split(seed uint64, shares ...Share) ([]View, error) {
 		}
 	}
 	return out, nil
+}
+
+// stretches fills out with runs of v in proportion to shares.
+func (v View) stretches(out []View, shares []Share) ([]View, error) {
+	sum := 0.0
+	for i, s := range shares {
+		lo := int(sum*float64(v.Len()) + 0.5)
+		sum += s.Fraction
+		hi := min(int(sum*float64(v.Len())+0.5), v.Len())
+		if i > 0 {
+			lo += v.part.overlap
+		}
+		if lo >= hi {
+			return nil, fmt.Errorf("data: split %q: fraction %v of %d samples is none", s.Name, s.Fraction, v.Len())
+		}
+		out[i].Index = slices.Clone(v.Index[lo:hi])
+	}
+	return out, nil
+}
+
+// Apart returns the samples of v that share no elements with one before them: of
+// samples of a stream that overlap, every so manieth.
+func (v View) Apart() View {
+	if v.part.overlap == 0 {
+		return v
+	}
+	var index []int
+	for _, i := range v.Index {
+		if len(index) == 0 || i > index[len(index)-1]+v.part.overlap {
+			index = append(index, i)
+		}
+	}
+	v.Index = index
+	return v
 }
 
 // ParseShares reads a list such as "weights=0.4,alpha=0.4,val=0.2".

@@ -16,7 +16,7 @@ func labelled(t *testing.T, rows []float64, labels ...int64) iter.Seq2[Labelled,
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(yield func(Labelled, error) bool) { yield(Labelled{Feed{"x": x}, labels}, nil) }
+	return func(yield func(Labelled, error) bool) { yield(Labelled{Feed: Feed{"x": x}, Labels: labels}, nil) }
 }
 
 func TestMeasureQuality(t *testing.T) {

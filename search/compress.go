@@ -96,10 +96,10 @@ func (s Splits) View(set *data.Set, seed uint64) (*Views, error) {
 	}
 	v := &Views{Weights: parts[0], Alpha: parts[1], Both: parts[0].Join("train", parts[1])}
 	if s.Val > 0 {
-		v.Val = parts[2]
+		v.Val = parts[2].Apart()
 	}
 	if t := set.Part("test"); t != nil {
-		v.Test = t.All()
+		v.Test = t.All().Apart()
 	}
 	return v, nil
 }
@@ -130,7 +130,7 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 		return nil, err
 	}
 	m = OpenBatch(m)
-	bind, err := Binding(m, 2, set.Shape())
+	bind, err := BindingOn(m, 2, set)
 	if err != nil {
 		return nil, err
 	}
@@ -243,11 +243,11 @@ type Outcome struct {
 func (p *Plan) Compress(ctx context.Context, be engine.Backend) (*Outcome, error) {
 	j := p.Job
 	out := &Outcome{Seed: j.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles()}
-	plain, err := NewNetwork(p.Model, j.Batch, p.Set.Shape(), nil)
+	plain, err := NewNetworkOn(p.Model, j.Batch, p.Set, nil)
 	if err != nil {
 		return nil, err
 	}
-	labelled := p.Views.Weights.Part().Labels != nil && plain.Classes > 0
+	labelled := p.Views.Weights.Part().Labelled() && plain.Classes > 0
 	if labelled {
 		if out.Original.Val, out.Original.Test, err = p.scores(ctx, be, plain); err != nil {
 			return nil, err
@@ -299,7 +299,7 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend) (*Outcome, error
 // Search runs the search alone and returns the recipe and the subnet with the
 // weights that the search trained.
 func (p *Plan) Search(ctx context.Context, be engine.Backend) (*subnet.Recipe, *ir.Model, error) {
-	plain, err := NewNetwork(p.Model, p.Job.Batch, p.Set.Shape(), nil)
+	plain, err := NewNetworkOn(p.Model, p.Job.Batch, p.Set, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -344,7 +344,7 @@ func (p *Plan) hooks(stage string) Hooks {
 func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet) ([]int, map[string]*ir.Tensor, error) {
 	cfg := p.Job.Search
 	cfg.Budget = &p.Budget
-	net, err := NewNetwork(p.Model, p.Job.Batch, p.Set.Shape(), super)
+	net, err := NewNetworkOn(p.Model, p.Job.Batch, p.Set, super)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -352,12 +352,17 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 	if err != nil {
 		return nil, nil, err
 	}
-	choice, err := Choose(p.Space, p.Cost[p.Budget.Metric], &p.Budget, LogProb(d.Mean))
+	score := LogProb(d.Mean)
+	choice, err := Choose(p.Space, p.Cost[p.Budget.Metric], &p.Budget, score)
+	if err != nil {
+		return nil, nil, err
+	}
+	choice = Spend(p.Space, p.Cost[p.Budget.Metric], p.Budget, score, choice)
 	switch p.Job.Inherit {
 	case "", "search":
-		return choice, d.Weights, err
+		return choice, d.Weights, nil
 	case "original":
-		return choice, nil, err
+		return choice, nil, nil
 	}
 	return nil, nil, fmt.Errorf("search: inherit: want one of %v, got %q", Inherit, p.Job.Inherit)
 }
@@ -377,8 +382,8 @@ func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network,
 	if c.Model, err = subnet.Cut(super, choice, weights); err != nil {
 		return nil, err
 	}
-	labelled := p.Views.Weights.Part().Labels != nil && plain.Classes > 0
-	n, err := NewNetwork(c.Model, j.Batch, p.Set.Shape(), nil)
+	labelled := p.Views.Weights.Part().Labelled() && plain.Classes > 0
+	n, err := NewNetworkOn(c.Model, j.Batch, p.Set, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -443,7 +448,7 @@ func (p *Plan) scores(ctx context.Context, be engine.Backend, n *Network) (val, 
 		view data.View
 		to   **Score
 	}{{p.Views.Val, &val}, {p.Views.Test, &test}} {
-		if x.view.Len() == 0 || x.view.Part().Labels == nil {
+		if x.view.Len() == 0 || !x.view.Part().Labelled() {
 			continue
 		}
 		if *x.to, err = Evaluate(ctx, be, n, x.view); err != nil {

@@ -10,12 +10,15 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
-// Score is the quality of a classifier on labelled samples.
+// Score is the quality of a classifier on labelled samples. For a classifier of
+// positions Correct, Accuracy and Loss count positions.
 type Score struct {
-	Samples  int     `json:"samples"`
-	Correct  int     `json:"correct"`
-	Accuracy float64 `json:"accuracy"` // share of samples whose largest logit is the label
-	Loss     float64 `json:"loss"`     // mean cross-entropy in nats
+	Samples int `json:"samples"`
+	// Positions counts the labels of a classifier of positions; 0 for others.
+	Positions int     `json:"positions,omitempty"`
+	Correct   int     `json:"correct"`
+	Accuracy  float64 `json:"accuracy"` // share of samples whose largest logit is the label
+	Loss      float64 `json:"loss"`     // mean cross-entropy in nats
 }
 
 // evaluator runs the inference program of a network over a view.
@@ -26,7 +29,11 @@ type evaluator struct {
 }
 
 func newEvaluator(be engine.Backend, n *Network) (*evaluator, error) {
-	fwd, err := n.forward(be)
+	compile := func(be engine.Backend) (*step, error) { return n.forward(be) }
+	if n.Positions > 0 {
+		compile = n.scoreStep
+	}
+	fwd, err := compile(be)
 	if err != nil {
 		return nil, err
 	}
@@ -49,10 +56,10 @@ func Evaluate(ctx context.Context, be engine.Backend, n *Network, view data.View
 // score runs over the view once, in order. Env holds weights (and coefficients).
 func (ev *evaluator) score(ctx context.Context, env Env, view data.View) (*Score, error) {
 	if ev.net.Classes == 0 {
-		return nil, fmt.Errorf("search: evaluate: want a first output [batch, classes], %q has type %s", ev.net.Logits, ev.net.Facts.Values[ev.net.Logits].Type)
+		return nil, fmt.Errorf("search: evaluate: want a first output [batch, classes], or [batch, positions, classes] with a label per position, %q has type %s", ev.net.Logits, ev.net.Facts.Values[ev.net.Logits].Type)
 	}
-	if view.Part().Labels == nil || view.Len() == 0 {
-		return nil, fmt.Errorf("search: evaluate: %q of %q: want labelled samples, it has %d samples and %d labels", view.Part().Name, view.Set().Spec, view.Len(), len(view.Part().Labels))
+	if !view.Part().Labelled() || view.Len() == 0 {
+		return nil, fmt.Errorf("search: evaluate: %q of %q: want labelled samples, it has %d samples and labels: %t", view.Part().Name, view.Set().Spec, view.Len(), view.Part().Labelled())
 	}
 	f, err := newFeed(ev.be, ev.net, nil, Objective{}, view.Set(), true)
 	if err != nil {
@@ -68,6 +75,9 @@ func (ev *evaluator) score(ctx context.Context, env Env, view data.View) (*Score
 	err = l.Each(func(b *data.Batch) error {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if ev.net.Positions > 0 {
+			return ev.addPositions(s, &loss, env, f, b)
 		}
 		in, err := f.inputs(b)
 		if err != nil {
@@ -110,9 +120,18 @@ func (ev *evaluator) score(ctx context.Context, env Env, view data.View) (*Score
 	if err != nil {
 		return nil, err
 	}
-	s.Accuracy, s.Loss = float64(s.Correct)/float64(s.Samples), loss/float64(s.Samples)
+	count := float64(s.Samples)
+	if ev.net.Positions > 0 {
+		if count = float64(s.Positions); count == 0 {
+			return nil, fmt.Errorf("search: evaluate: %q of %q: no position has a label", view.Part().Name, view.Set().Spec)
+		}
+	}
+	s.Accuracy, s.Loss = float64(s.Correct)/count, loss/count
 	return s, nil
 }
+
+// Perplexity is e to the loss.
+func (s *Score) Perplexity() float64 { return math.Exp(s.Loss) }
 
 // calibrate moves running statistics over batches of the view, weights untouched.
 func (n *Network) calibrate(ctx context.Context, be engine.Backend, env Env, view data.View, batches int, seed uint64) error {

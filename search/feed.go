@@ -38,21 +38,16 @@ func newTeacher(be engine.Backend, n *Network, outputs []string) (*teacher, erro
 	return t, n.load(be, t.env)
 }
 
-// fieldInputs maps the data's fields to graph inputs: by name, or the only one to the only one.
+// fieldInputs maps the data's fields to graph inputs, as inputFields does; "" where
+// the model has no input for a field.
 func fieldInputs(n *Network, set *data.Set) ([]string, error) {
-	if len(set.Fields) == 1 && len(n.Inputs) == 1 {
-		return n.Inputs, nil
+	fields, err := inputFields(n.Inputs, set)
+	if err != nil {
+		return nil, err
 	}
-	var out []string
-	have := map[string]bool{}
-	for _, f := range set.Fields {
-		out = append(out, f.Name)
-		have[f.Name] = true
-	}
-	for _, in := range n.Inputs {
-		if !have[in] {
-			return nil, fmt.Errorf("search: input %q: the data %q has no field of that name (it has %q)", in, set.Spec, out)
-		}
+	out := make([]string, len(set.Fields))
+	for i, k := range fields {
+		out[k] = n.Inputs[i]
 	}
 	return out, nil
 }
@@ -82,10 +77,10 @@ func (f *feed) inputs(b *data.Batch) (Env, error) {
 	env := Env{}
 	for i, t := range b.Inputs {
 		name := f.fields[i]
-		want, ok := f.net.Facts.Values[name]
-		if !ok {
+		if name == "" {
 			continue
 		}
+		want := f.net.Facts.Values[name]
 		if fmt.Sprint(want.Shape()) != fmt.Sprint(t.Shape) {
 			return nil, fmt.Errorf("search: input %q: the model wants %v, the data gives %v", name, want.Shape(), t.Shape)
 		}
@@ -104,7 +99,11 @@ func (f *feed) batch(b *data.Batch) (Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.labels {
+	if f.labels && f.net.Positions > 0 {
+		if err := f.uploadPositions(env, b); err != nil {
+			return nil, err
+		}
+	} else if f.labels {
 		t, err := target(b, f.net.Classes, f.o.Smoothing)
 		if err != nil {
 			return nil, err

@@ -32,7 +32,7 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 	default:
 		return fmt.Errorf("search: importance %q: want one of %v", how, Importance)
 	}
-	labelled := view.Part().Labels != nil && n.Classes > 0
+	labelled := view.Part().Labelled() && n.Classes > 0
 	if err := o.Check(n, labelled); err != nil {
 		return err
 	}

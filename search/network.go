@@ -21,10 +21,13 @@ type Network struct {
 	Stats  []string // running statistics, in file order
 	Inputs []string // graph inputs that data feeds
 	// Logits is the value that a classifier's loss is taken on; Classes its width.
-	// Classes is 0 when the first output is not [batch, classes].
-	Logits  string
-	Classes int
-	roles   map[string]ops.Training
+	// Classes is 0 when the first output is not [batch, classes]. For data with labels
+	// per position the first output is [batch, positions, classes] and Positions the
+	// size between.
+	Logits    string
+	Classes   int
+	Positions int
+	roles     map[string]ops.Training
 }
 
 // Binding returns the sizes that make a model static: batch for the leading
@@ -33,36 +36,44 @@ type Network struct {
 func Binding(m *ir.Model, batch int, sample []int) (map[string]int, error) {
 	bind := map[string]int{}
 	for _, v := range dataInputs(m) {
-		for i, d := range v.Type.Shape {
-			size := batch
-			if i > 0 {
-				if d.Known() {
-					if i-1 < len(sample) && sample[i-1] != d.Size {
-						return nil, fmt.Errorf("search: input %q: want samples of shape %s, the data has %v", v.Name, v.Type, sample)
-					}
-					continue
-				}
-				if i-1 >= len(sample) {
-					return nil, fmt.Errorf("search: input %q: %s leaves dimension %d open and the data does not give it", v.Name, v.Type, i)
-				}
-				size = sample[i-1]
-			}
-			if d.Known() {
-				continue
-			}
-			if d.Param == "" {
-				return nil, fmt.Errorf("search: input %q: %s has an unnamed open dimension %d", v.Name, v.Type, i)
-			}
-			if old, ok := bind[d.Param]; ok && old != size {
-				return nil, fmt.Errorf("search: input %q: dimension %q would be both %d and %d", v.Name, d.Param, old, size)
-			}
-			bind[d.Param] = size
-		}
-		if r := v.Type.Rank(); sample != nil && r >= 0 && r != len(sample)+1 {
-			return nil, fmt.Errorf("search: input %q: want samples of shape %s, the data has %v", v.Name, v.Type, sample)
+		if err := bindInput(bind, v, batch, sample); err != nil {
+			return nil, err
 		}
 	}
 	return bind, nil
+}
+
+// bindInput adds the sizes of one input's open dimensions.
+func bindInput(bind map[string]int, v ir.Value, batch int, sample []int) error {
+	for i, d := range v.Type.Shape {
+		size := batch
+		if i > 0 {
+			if d.Known() {
+				if i-1 < len(sample) && sample[i-1] != d.Size {
+					return fmt.Errorf("search: input %q: want samples of shape %s, the data has %v", v.Name, v.Type, sample)
+				}
+				continue
+			}
+			if i-1 >= len(sample) {
+				return fmt.Errorf("search: input %q: %s leaves dimension %d open and the data does not give it", v.Name, v.Type, i)
+			}
+			size = sample[i-1]
+		}
+		if d.Known() {
+			continue
+		}
+		if d.Param == "" {
+			return fmt.Errorf("search: input %q: %s has an unnamed open dimension %d", v.Name, v.Type, i)
+		}
+		if old, ok := bind[d.Param]; ok && old != size {
+			return fmt.Errorf("search: input %q: dimension %q would be both %d and %d", v.Name, d.Param, old, size)
+		}
+		bind[d.Param] = size
+	}
+	if r := v.Type.Rank(); sample != nil && r >= 0 && r != len(sample)+1 {
+		return fmt.Errorf("search: input %q: want samples of shape %s, the data has %v", v.Name, v.Type, sample)
+	}
+	return nil
 }
 
 func dataInputs(m *ir.Model) []ir.Value {
@@ -113,6 +124,11 @@ func NewNetwork(m *ir.Model, batch int, sample []int, super *space.Supernet) (*N
 	if err != nil {
 		return nil, err
 	}
+	return bound(m, batch, bind, super)
+}
+
+// bound infers an open model with the given sizes.
+func bound(m *ir.Model, batch int, bind map[string]int, super *space.Supernet) (*Network, error) {
 	f, err := ops.InferModel(m, bind)
 	if err != nil {
 		return nil, fmt.Errorf("search: at batch %d: %w", batch, err)

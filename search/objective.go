@@ -8,7 +8,8 @@ import (
 
 // Objective is the loss that weights and architecture minimise, beside cost.
 // Classifiers: Labels · cross-entropy + Distill · T² · KL(teacher ‖ student) at
-// temperature T. Other models have no labels: Distill · Σ over outputs of the mean
+// temperature T; classifiers of positions likewise, as a mean over the positions
+// that have labels. Other models have no labels: Distill · Σ over outputs of the mean
 // squared difference from the teacher's, relative to the teacher's mean square.
 type Objective struct {
 	Labels      float64 `json:"labels" yaml:"labels"`
@@ -27,7 +28,7 @@ func (o Objective) Check(n *Network, labelled bool) error {
 	case o.Distill > 0 && o.Temperature <= 0:
 		return fmt.Errorf("search: objective: temperature: want a positive number, got %g", o.Temperature)
 	case o.Labels > 0 && n.Classes == 0:
-		return fmt.Errorf("search: objective: labels need a first output [batch, classes], this model's %q has type %s", n.Logits, n.Facts.Values[n.Logits].Type)
+		return fmt.Errorf("search: objective: labels need a first output [batch, classes], or [batch, positions, classes] with a label per position, this model's %q has type %s", n.Logits, n.Facts.Values[n.Logits].Type)
 	case o.Labels > 0 && !labelled:
 		return fmt.Errorf("search: objective: labels are asked for but the data has none")
 	}
@@ -85,6 +86,9 @@ func (n *Network) teacherOutputs(o Objective) []string {
 // correct counts samples whose largest logit is the target's largest; it is
 // Invalid without labels.
 func (n *Network) loss(g *graph, o Objective, labelled bool) (loss, correct prim.ID) {
+	if n.Positions > 0 {
+		return n.positionLoss(g, o, labelled)
+	}
 	b := g.b
 	batch := float64(n.Batch)
 	total := prim.Invalid

@@ -109,7 +109,7 @@ type loop struct {
 	pos      position
 	start    time.Time
 	// since the last event:
-	loss, correct, seen float64
+	loss, correct, seen, counted float64
 }
 
 func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, seed uint64, h Hooks, name string) (*loop, error) {
@@ -119,7 +119,7 @@ func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, se
 	if h.Stage == "" {
 		h.Stage = "train"
 	}
-	labelled := view.Part() != nil && view.Part().Labels != nil
+	labelled := view.Part() != nil && view.Part().Labelled()
 	if view.Len() < n.Batch {
 		return nil, fmt.Errorf("%s: want at least one batch of %d training samples, got %d", h.Stage, n.Batch, view.Len())
 	}
@@ -226,6 +226,7 @@ func (l *loop) weightStep(extra Env) error {
 			return err
 		}
 		l.correct += c
+		l.counted += l.net.counted(b)
 	}
 	in.free()
 	out.free()
@@ -238,12 +239,12 @@ func (l *loop) tick(fill func(*Event)) error {
 	s := l.pos.Step
 	if l.hooks.Observe != nil && (s%l.hooks.LogEvery == 0 || s == l.total) && l.seen > 0 {
 		e := l.event("step")
-		e.Loss, e.Accuracy, e.Rate = l.loss/l.seen, l.correct/l.seen, l.plan.At(s-1)
+		e.Loss, e.Accuracy, e.Rate = l.loss/l.seen, l.correct/max(l.counted, 1), l.plan.At(s-1)
 		if fill != nil {
 			fill(&e)
 		}
 		l.hooks.Observe(e)
-		l.loss, l.correct, l.seen = 0, 0, 0
+		l.loss, l.correct, l.seen, l.counted = 0, 0, 0, 0
 	}
 	every := l.hooks.Every
 	if every == 0 {

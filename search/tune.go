@@ -20,7 +20,7 @@ type Tuned struct {
 // before and after, and returns the model with its new weights.
 func Tune(ctx context.Context, be engine.Backend, n, teach *Network, v *Views, scored data.View, w Weights, calibrate int, seed uint64, h Hooks) (*Tuned, *ir.Model, error) {
 	t := &Tuned{}
-	labelled := n.Classes > 0 && scored.Len() > 0 && scored.Part().Labels != nil
+	labelled := n.Classes > 0 && scored.Len() > 0 && scored.Part().Labelled()
 	var err error
 	if labelled {
 		if t.Before, err = Evaluate(ctx, be, n, scored); err != nil {

@@ -39,34 +39,39 @@ func openPart(c *cli.Context) (*data.Part, error) {
 // feeder brings the samples of a data set to a model's inputs.
 type feeder struct {
 	loader *data.Loader
-	inputs []ir.Value // one per field of the set
-	fixed  bool       // the model fixes its batch: the padded last batch goes in whole
+	inputs []*ir.Value // one per field of the set; nil for a field that the model does not take
+	fixed  bool        // the model fixes its batch: the padded last batch goes in whole
 }
 
 // newFeeder matches the fields of the part's set with the model's inputs.
 func newFeeder(g *ir.Graph, p *data.Part, batch int) (*feeder, error) {
 	f := &feeder{}
 	feeds := runtimes.FeedNames(g)
-	fields := p.All().Set().Fields
-	if len(feeds) != len(fields) {
-		return nil, fmt.Errorf("data: want %d inputs %q, got %d fields", len(feeds), feeds, len(fields))
-	}
-	for _, field := range fields {
-		name := field.Name
-		if name == "" && len(feeds) == 1 {
-			name = feeds[0]
+	set := p.All().Set()
+	f.inputs = make([]*ir.Value, len(set.Fields))
+	for _, name := range feeds {
+		k := set.Field(name)
+		if k < 0 && len(feeds) == 1 {
+			k = set.Sole()
+		}
+		if k < 0 {
+			return nil, fmt.Errorf("data: input %q: want a field of that name in %s", name, set.Spec)
 		}
 		v, ok := input(g, name)
 		if !ok {
+			return nil, fmt.Errorf("BUG: data: feed %q is no input", name)
+		}
+		if f.inputs[k] = &v; len(v.Type.Shape) > 0 && v.Type.Shape[0].Known() {
+			batch, f.fixed = v.Type.Shape[0].Size, true
+		}
+	}
+	for k, field := range set.Fields {
+		if f.inputs[k] == nil && !field.Optional {
 			return nil, fmt.Errorf("data: field %q: want one of the model's inputs %q", field.Name, feeds)
 		}
-		f.inputs = append(f.inputs, v)
-	}
-	if s := f.inputs[0].Type.Shape; len(s) > 0 && s[0].Known() {
-		batch, f.fixed = s[0].Size, true
 	}
 	var err error
-	f.loader, err = p.All().Loader(data.LoaderOptions{Batch: batch, Name: "measure"})
+	f.loader, err = p.All().Apart().Loader(data.LoaderOptions{Batch: batch, Name: "measure"})
 	return f, err
 }
 
@@ -100,10 +105,13 @@ func (f *feeder) batches() iter.Seq2[exporter.Labelled, error] {
 func (f *feeder) labelled(b *data.Batch) (exporter.Labelled, error) {
 	l := exporter.Labelled{Feed: exporter.Feed{}}
 	for i, t := range b.Inputs {
+		v := f.inputs[i]
+		if v == nil {
+			continue
+		}
 		if !f.fixed {
 			t = head(t, b.Valid)
 		}
-		v := f.inputs[i]
 		x, err := ops.ModelTensor(v.Name, v.Type.Elem, t)
 		if err != nil {
 			return l, fmt.Errorf("data: input %q: %w", v.Name, err)
@@ -111,7 +119,11 @@ func (f *feeder) labelled(b *data.Batch) (exporter.Labelled, error) {
 		l.Feed[v.Name] = x
 	}
 	if b.Labels != nil {
-		l.Labels = b.Labels.I64[:b.Valid]
+		size := b.Labels.Len() / b.Labels.Shape[0]
+		l.Labels = b.Labels.I64[:b.Valid*size]
+		if len(b.Labels.Shape) > 1 {
+			l.Positions = size
+		}
 	}
 	return l, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,7 +19,7 @@ func (e *env) evalCommand() *cli.Command {
 		Name:        "eval",
 		Usage:       "measure a classifier on labelled data",
 		ArgsUsage:   "MODEL",
-		Description: "Below --gate the exit code is 6; the result is printed all the same.",
+		Description: "With labels per position (lm, tokens) every figure is over positions; cross-entropy is in nats a token.\nBelow --gate the exit code is 6; the result is printed all the same.",
 		Flags:       flags,
 		Action:      e.eval,
 	}
@@ -58,7 +59,7 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if part.Labels == nil {
+	if !part.Labelled() {
 		return fmt.Errorf("eval: %s: part %q: want labels, got none", c.String("data"), part.Name)
 	}
 	m, err := loadModel(path)
@@ -86,8 +87,13 @@ func (e *env) eval(c *cli.Context) error {
 	if c.Bool("json") {
 		err = e.printJSON(r)
 	} else {
-		_, err = fmt.Fprintf(e.stdout, "%s on %s (%s), %d samples, %s\ntop-1          %.4f\ntop-5          %.4f\ncross-entropy  %.4f\nseconds        %.2f\n",
-			r.Model, r.Data, r.Part, q.Samples, info.Version, q.Top1, q.Top5, q.CrossEntropy, q.Seconds)
+		size, more := fmt.Sprintf("%d samples", q.Samples), ""
+		if q.Positions > 0 {
+			size += fmt.Sprintf(", %d positions", q.Positions)
+			more = fmt.Sprintf("perplexity     %.4f\n", math.Exp(q.CrossEntropy))
+		}
+		_, err = fmt.Fprintf(e.stdout, "%s on %s (%s), %s, %s\ntop-1          %.4f\ntop-5          %.4f\ncross-entropy  %.4f\n%sseconds        %.2f\n",
+			r.Model, r.Data, r.Part, size, info.Version, q.Top1, q.Top5, q.CrossEntropy, more, q.Seconds)
 	}
 	if err == nil && !r.Pass {
 		err = &qualityError{"top-1 accuracy", gate, q.Top1}

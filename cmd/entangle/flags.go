@@ -49,6 +49,10 @@ func dataFlags() []cli.Flag {
 		&cli.StringFlag{Name: "layout", Usage: "axis order of images: nchw or nhwc", Value: "nchw"},
 		&cli.StringFlag{Name: "resize", Usage: "HEIGHTxWIDTH that images of a folder are brought to"},
 		&cli.IntFlag{Name: "channels", Usage: "channels of images of a folder: 3 or 1", Value: 3},
+		&cli.IntFlag{Name: "seq", Usage: "tokens per sample of lm, words per sample of tsv", DefaultText: "256 and 64"},
+		&cli.IntFlag{Name: "stride", Usage: "how far apart training samples of lm begin; 0: --seq, so that none overlap"},
+		&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer for the text of lm: llama2.c's .bin", TakesFile: true},
+		&cli.IntFlag{Name: "vocab", Usage: "most words that tsv keeps", DefaultText: "8192"},
 		&cli.IntFlag{Name: "limit", Usage: "at most so many samples of each part; 0: all"},
 		&cli.StringFlag{Name: "split", Usage: "fractions of the training part: weights,alpha,val", Value: "0.45,0.45,0.1"},
 		&cli.StringFlag{Name: "part", Usage: "part to measure on: test, val or train", Value: "test"},
@@ -97,6 +101,12 @@ func dataOptions(c *cli.Context) (data.Options, error) {
 		return o, usagef("--limit: want 0 or more, got %d", n)
 	}
 	o.Limit = c.Int("limit")
+	for _, name := range []string{"seq", "stride", "vocab"} {
+		if n := c.Int(name); n < 0 {
+			return o, usagef("--%s: want 0 or more, got %d", name, n)
+		}
+	}
+	o.Seq, o.Stride, o.Vocab, o.Tokenizer = c.Int("seq"), c.Int("stride"), c.Int("vocab"), c.String("tokenizer")
 	if n := c.Int("batch"); n < 1 {
 		return o, usagef("--batch: want 1 or more, got %d", n)
 	}

@@ -101,7 +101,7 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if err != nil {
 		return err
 	}
-	n, err := search.NewNetwork(m.normal, c.Int("batch"), set.Shape(), nil)
+	n, err := search.NewNetworkOn(m.normal, c.Int("batch"), set, nil)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 		if err != nil {
 			return err
 		}
-		if teach, err = search.NewNetwork(t.normal, c.Int("batch"), set.Shape(), nil); err != nil {
+		if teach, err = search.NewNetworkOn(t.normal, c.Int("batch"), set, nil); err != nil {
 			return err
 		}
 	}
@@ -150,6 +150,10 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	r.Seconds, r.Peak = watch.read()
 	if c.Bool("json") {
 		return e.printJSON(r)
+	}
+	if r.After != nil && r.After.Positions > 0 {
+		fmt.Fprintf(e.stdout, "cross-entropy on %s (%d positions): %.4f nats before, %.4f after; perplexity %.3f before, %.3f after\n",
+			r.Part, r.After.Positions, r.Before.Loss, r.After.Loss, r.Before.Perplexity(), r.After.Perplexity())
 	}
 	if r.After != nil {
 		fmt.Fprintf(e.stdout, "accuracy on %s (%d samples): %.2f %% before, %.2f %% after\n", r.Part, r.After.Samples, 100*r.Before.Accuracy, 100*r.After.Accuracy)

@@ -1,0 +1,170 @@
+package data
+
+import (
+	"bufio"
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"unicode/utf8"
+)
+
+// Scored is a byte-pair vocabulary with a score per piece: of all neighbours that
+// join to a piece, those of the best score join first, the leftmost on a tie.
+// Characters without a piece are spelled in bytes. It encodes as llama2.c does.
+type Scored struct {
+	pieces []string
+	scores []float32
+	id     map[string]uint32
+}
+
+// Tokens of a Scored vocabulary with a meaning of their own; bytes 0 to 255 follow them.
+const (
+	scoredBegin = 1
+	scoredBytes = 3
+)
+
+// endOfText separates documents in plain text.
+const endOfText = "<|endoftext|>"
+
+// readScored reads llama2.c's format, little endian: u32 longest piece, then for
+// every piece f32 score, u32 length and its bytes. Name is for errors.
+func readScored(r io.Reader, name string) (*Scored, error) {
+	b := bufio.NewReader(r)
+	var longest uint32
+	if err := binary.Read(b, binary.LittleEndian, &longest); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: want the length of the longest piece: %w", name, err)
+	}
+	if longest > 1<<16 {
+		return nil, fmt.Errorf("tokenizer: %s: longest piece: want at most %d bytes, got %d", name, 1<<16, longest)
+	}
+	t := &Scored{id: map[string]uint32{}}
+	for {
+		var head [8]byte
+		if _, err := io.ReadFull(b, head[:]); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("tokenizer: %s: piece %d: want score and length: %w", name, len(t.pieces), err)
+		}
+		size := binary.LittleEndian.Uint32(head[4:])
+		if size > longest {
+			return nil, fmt.Errorf("tokenizer: %s: piece %d: want at most %d bytes, got %d", name, len(t.pieces), longest, size)
+		}
+		text := make([]byte, size)
+		if _, err := io.ReadFull(b, text); err != nil {
+			return nil, fmt.Errorf("tokenizer: %s: piece %d: want %d bytes: %w", name, len(t.pieces), size, err)
+		}
+		s := string(text)
+		if _, ok := t.id[s]; !ok {
+			t.id[s] = uint32(len(t.pieces))
+		}
+		t.pieces = append(t.pieces, s)
+		t.scores = append(t.scores, math.Float32frombits(binary.LittleEndian.Uint32(head[:])))
+	}
+	if len(t.pieces) < scoredBytes+256 {
+		return nil, fmt.Errorf("tokenizer: %s: want at least %d pieces, the bytes among them, got %d", name, scoredBytes+256, len(t.pieces))
+	}
+	return t, nil
+}
+
+// Size returns the number of pieces.
+func (t *Scored) Size() int { return len(t.pieces) }
+
+// Piece returns the text of a token.
+func (t *Scored) Piece(id int) string { return t.pieces[id] }
+
+// Encode encodes every document, trimmed, with token 1 before it. Documents are
+// separated by lines "<|endoftext|>"; text without any is one document.
+func (t *Scored) Encode(text string) ([]uint32, error) {
+	var out []uint32
+	for _, doc := range strings.Split(text, endOfText) {
+		if doc = strings.TrimSpace(doc); doc != "" {
+			out = t.encode(append(out, scoredBegin), " "+doc)
+		}
+	}
+	return out, nil
+}
+
+// span is a piece of the text under encoding, in a doubly linked list.
+type span struct {
+	lo, hi     int
+	id         uint32
+	prev, next int // -1 at the ends; next -2 when the span is gone
+}
+
+// joint is a possible join of span at with its next, which end at hi.
+type joint struct {
+	score  float32
+	at, hi int
+	id     uint32
+}
+
+type joints []joint
+
+func (j joints) Len() int { return len(j) }
+func (j joints) Less(a, b int) bool {
+	return j[a].score > j[b].score || j[a].score == j[b].score && j[a].at < j[b].at
+}
+func (j joints) Swap(a, b int) { j[a], j[b] = j[b], j[a] }
+func (j *joints) Push(x any)   { *j = append(*j, x.(joint)) }
+func (j *joints) Pop() any {
+	last := (*j)[len(*j)-1]
+	*j = (*j)[:len(*j)-1]
+	return last
+}
+
+// encode appends the tokens of one document.
+func (t *Scored) encode(out []uint32, text string) []uint32 {
+	var spans []span
+	add := func(lo, hi int, id uint32) {
+		spans = append(spans, span{lo, hi, id, len(spans) - 1, len(spans) + 1})
+	}
+	for i, w := 0, 0; i < len(text); i += w {
+		_, w = utf8.DecodeRuneInString(text[i:])
+		if id, ok := t.id[text[i:i+w]]; ok {
+			add(i, i+w, id)
+			continue
+		}
+		for k := range w {
+			add(i+k, i+k+1, scoredBytes+uint32(text[i+k]))
+		}
+	}
+	if len(spans) == 0 {
+		return out
+	}
+	spans[len(spans)-1].next = -1
+	var queue joints
+	offer := func(at int) {
+		if at < 0 || spans[at].next < 0 {
+			return
+		}
+		hi := spans[spans[at].next].hi
+		if id, ok := t.id[text[spans[at].lo:hi]]; ok {
+			heap.Push(&queue, joint{t.scores[id], at, hi, id})
+		}
+	}
+	for i := range spans {
+		offer(i)
+	}
+	for len(queue) > 0 {
+		j := heap.Pop(&queue).(joint)
+		s := &spans[j.at]
+		if s.next < 0 || spans[s.next].hi != j.hi {
+			continue
+		}
+		gone := s.next
+		s.hi, s.id, s.next = j.hi, j.id, spans[gone].next
+		spans[gone].next = -2
+		if s.next >= 0 {
+			spans[s.next].prev = j.at
+		}
+		offer(s.prev)
+		offer(j.at)
+	}
+	for i := 0; i >= 0; i = spans[i].next {
+		out = append(out, spans[i].id)
+	}
+	return out
+}
