@@ -9,6 +9,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -32,7 +33,7 @@ func (e *env) searchCommand() *cli.Command {
 }
 
 func (e *env) search(c *cli.Context) error {
-	_, p, err := e.planned(c, false)
+	original, p, err := e.planned(c, false)
 	if err != nil {
 		return err
 	}
@@ -57,6 +58,7 @@ func (e *env) search(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	log.name(p.Space)
 	p.Job.Dir, p.Job.Every, p.Job.Observe = dir, c.Int("every"), log.observe
 	r, m, err := p.Search(c.Context, be)
 	if cerr := log.close(); err == nil {
@@ -70,6 +72,18 @@ func (e *env) search(c *cli.Context) error {
 		return err
 	}
 	if err := atomicfile.WriteBytes(out, text); err != nil {
+		return err
+	}
+	page := report.Summary{Title: filepath.Base(out), Widths: sizes(r), Facts: []report.Fact{{Name: "model", Value: original.path}, {Name: "data", Value: c.String("data")},
+		{Name: "target", Value: fmt.Sprintf("%s ≤ %s", p.Budget.Metric, count(p.Budget.Limit))}, {Name: "seed", Value: fmt.Sprint(r.Seed)}}}
+	for _, x := range []struct {
+		name   string
+		metric space.Metric
+	}{{"MACs", space.MACs}, {"parameters", space.Params}} {
+		from, to := r.From[string(x.metric)], r.Cost[string(x.metric)]
+		page.Compare = append(page.Compare, report.Comparison{Name: x.name, Before: count(from), After: count(to), Change: fmt.Sprintf("%.3f", to/from)})
+	}
+	if err := writePage(dir, page); err != nil {
 		return err
 	}
 	if w := c.String("weights"); w != "" {

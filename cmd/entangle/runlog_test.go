@@ -1,0 +1,71 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entangle-nas/entangle/report"
+	"github.com/entangle-nas/entangle/search"
+)
+
+// TestLogOfResumedRun: the first event of a process drops what an earlier one wrote
+// at or beyond its step, and everything written after that; later events drop nothing.
+func TestLogOfResumedRun(t *testing.T) {
+	dir := t.TempDir()
+	steps := func() string {
+		f, err := os.Open(filepath.Join(dir, "log.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		list, err := report.ReadLog(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, r := range list {
+			out = append(out, r.Text["stage"][:1]+r.Kind[:1]+strings.Repeat("|", r.Step/10))
+		}
+		return strings.Join(out, " ")
+	}
+	process := func(events ...search.Event) {
+		t.Helper()
+		e := &env{stderr: io.Discard, verbosity: -1}
+		log, err := e.openRunLog(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ev := range events {
+			log.observe(ev)
+		}
+		if err := log.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(stage, kind string, step int) search.Event {
+		return search.Event{Stage: stage, Kind: kind, Step: step, Total: 40}
+	}
+	process(at("search", "step", 10), at("search", "eval", 20), at("search", "step", 20), at("search", "step", 30), at("finetune", "step", 10))
+	if got, want := steps(), "ss| se|| ss|| ss||| fs|"; got != want {
+		t.Fatalf("want %q, got %q", want, got)
+	}
+	process() // a finished run started again
+	if got, want := steps(), "ss| se|| ss|| ss||| fs|"; got != want {
+		t.Errorf("no event: want %q, got %q", want, got)
+	}
+	process(at("search", "eval", 20), at("search", "step", 20), at("finetune", "step", 10))
+	if got, want := steps(), "ss| se|| ss|| fs|"; got != want {
+		t.Errorf("resumed before step 20: want %q, got %q", want, got)
+	}
+	process(at("finetune", "step", 20))
+	if got, want := steps(), "ss| se|| ss|| fs| fs||"; got != want {
+		t.Errorf("resumed in the second stage: want %q, got %q", want, got)
+	}
+	process(at("search", "step", 10))
+	if got, want := steps(), "ss|"; got != want {
+		t.Errorf("begun anew: want %q, got %q", want, got)
+	}
+}
