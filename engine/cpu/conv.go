@@ -81,7 +81,8 @@ func forwardConv(p prim.Conv, x, w, o []int) windowConv {
 		}
 	}
 	if len(win.taps) == 1 && win.taps[0] == (tap{}) && win.sy == 1 && win.sx == 1 {
-		win.h, win.w, win.rows, win.cols = 1, win.h*win.w, 1, win.rows*win.cols
+		win.rows, win.cols = refold(g.h*g.w, w[1]*p.Groups)
+		win.h, win.w = win.rows, win.cols
 	}
 	m, c, taps := w[0]/p.Groups, w[1], g.kh*g.kw
 	return windowConv{
@@ -117,7 +118,8 @@ func inputGradConvs(p prim.ConvInputGrad, x, w, o []int) []windowConv {
 				paired: g.strideX == 2 && g.w > 1,
 			}
 			if len(win.taps) == 1 && win.taps[0] == (tap{}) && g.strideY == 1 && g.strideX == 1 && g.h == g.oh && g.w == g.ow {
-				win.h, win.w, win.rows, win.cols = 1, g.h*g.w, 1, g.h*g.w
+				win.rows, win.cols = refold(g.h*g.w, w[0])
+				win.h, win.w = win.rows, win.cols
 				v.outRow = win.cols
 			}
 			v.window = win.prepared()
@@ -125,4 +127,20 @@ func inputGradConvs(p prim.ConvInputGrad, x, w, o []int) []windowConv {
 		}
 	}
 	return out
+}
+
+// wholePlanes is the size up to which the planes of an image are copied whole.
+const wholePlanes = 768 << 10
+
+// refold cuts a plane of n positions, whose rows do not matter, into one row, or
+// into rows of whole vectors where it divides and the planes of an image are large.
+func refold(n, channels int) (rows, cols int) {
+	if 4*n*channels > wholePlanes {
+		for cols := 256; cols >= 8; cols -= 8 {
+			if n%cols == 0 {
+				return n / cols, cols
+			}
+		}
+	}
+	return 1, n
 }
