@@ -89,7 +89,7 @@ func (e *env) bench(c *cli.Context) error {
 		}
 	}
 	if (c.Bool("here") || c.String("trace") != "") && len(names) != 1 {
-		return usagef("--trace: want one WORKLOAD, got %d", len(names))
+		return usagef("bench: want one WORKLOAD with --trace, got %d", len(names))
 	}
 	if c.Bool("here") {
 		t, err := e.benchHere(c, names[0], n)
