@@ -30,7 +30,8 @@ type Job struct {
 	Inherit   string // of Inherit; "" is the first
 	Calibrate int    // batches of recalibration after the cut
 	Tune      Weights
-	Baselines bool   // also tune the uniform and a random choice of equal cost
+	Method    string // of Methods; "" is the first
+	Baselines bool   // also tune what the other methods choose
 	Dir       string // checkpoints; "" keeps none
 	Every     int    // steps between checkpoints; 0: one per epoch
 	Observe   func(Event)
@@ -39,6 +40,11 @@ type Job struct {
 // Inherit lists the weights that a subnet can start from: those that the search
 // trained, or the original's.
 var Inherit = []string{"search", "original"}
+
+// Methods lists what can choose: the search, one width ratio everywhere, or a
+// random choice of at least 97 % of the budget. The last two start from the
+// original's weights.
+var Methods = []string{"search", "uniform", "random"}
 
 // DefaultJob returns the settings of a short search from pretrained weights to half
 // of the MACs.
@@ -239,7 +245,7 @@ type Outcome struct {
 }
 
 // Compress searches, cuts, recalibrates and fine-tunes. The first candidate is
-// the search's. Choices are made on training samples only; test is scored, never read.
+// the job's method's. Choices are made on training samples only; test is scored, never read.
 func (p *Plan) Compress(ctx context.Context, be engine.Backend) (*Outcome, error) {
 	j := p.Job
 	out := &Outcome{Seed: j.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles()}
@@ -261,39 +267,48 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend) (*Outcome, error
 	if err != nil {
 		return nil, err
 	}
-	choice, weights, err := p.decide(ctx, be, plain, super)
-	if err != nil {
-		return nil, err
+	methods := []string{Methods[0]}
+	if j.Method != "" {
+		methods[0] = j.Method
 	}
-	out.SearchTime = time.Since(start).Seconds()
-	first, err := p.candidate(ctx, be, plain, super, "search", choice, weights)
-	if err != nil {
-		return nil, err
+	if j.Baselines {
+		for _, m := range Methods {
+			if m != methods[0] {
+				methods = append(methods, m)
+			}
+		}
 	}
-	out.Candidates = append(out.Candidates, *first)
-	if !j.Baselines {
-		return out, nil
-	}
-	cost := p.Cost[p.Budget.Metric]
-	uniform, err := Uniform(p.Space, cost, p.Budget)
-	if err != nil {
-		return nil, err
-	}
-	random, err := RandomChoice(p.Space, cost, p.Budget, 0.97, rng.New(j.Seed, "baseline/random").Rand)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range []struct {
-		name   string
-		choice []int
-	}{{"uniform", uniform}, {"random", random}} {
-		c, err := p.candidate(ctx, be, plain, super, b.name, b.choice, nil)
+	for _, m := range methods {
+		choice, weights, err := p.choose(ctx, be, plain, super, m)
+		if err != nil {
+			return nil, err
+		}
+		if len(out.Candidates) == 0 {
+			out.SearchTime = time.Since(start).Seconds()
+		}
+		c, err := p.candidate(ctx, be, plain, super, m, choice, weights)
 		if err != nil {
 			return nil, err
 		}
 		out.Candidates = append(out.Candidates, *c)
 	}
 	return out, nil
+}
+
+// choose picks a choice within the budget, and the weights it starts from (nil: the original's).
+func (p *Plan) choose(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet, method string) ([]int, map[string]*ir.Tensor, error) {
+	cost := p.Cost[p.Budget.Metric]
+	switch method {
+	case "search":
+		return p.decide(ctx, be, plain, super)
+	case "uniform":
+		choice, err := Uniform(p.Space, cost, p.Budget)
+		return choice, nil, err
+	case "random":
+		choice, err := RandomChoice(p.Space, cost, p.Budget, 0.97, rng.New(p.Job.Seed, "baseline/random").Rand)
+		return choice, nil, err
+	}
+	return nil, nil, fmt.Errorf("search: method: want one of %v, got %q", Methods, method)
 }
 
 // Search runs the search alone and returns the recipe and the subnet with the

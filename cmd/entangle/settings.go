@@ -159,7 +159,7 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	s.Weights = w
 	s.Weights.Epochs, s.Weights.Rate = c.Float64("search-epochs"), c.Float64("search-lr")
 	s.Relaxation, s.AlphaRate, s.AlphaFrom = c.String("relaxation"), c.Float64("alpha-lr"), c.Float64("alpha-from")
-	s.AlphaStart, j.Inherit = c.Float64("alpha-start"), c.String("inherit")
+	s.AlphaStart, j.Inherit, j.Method = c.Float64("alpha-start"), c.String("inherit"), c.String("method")
 	s.Sandwich, s.FreezeWeights = c.Bool("sandwich"), c.Bool("freeze-weights")
 	if !(s.Weights.Epochs > 0) || !(s.Weights.Rate > 0) || !(s.AlphaRate >= 0) || !(s.AlphaFrom >= 0) {
 		return j, usagef("--search-epochs, --search-lr, --alpha-lr, --alpha-from: want positive numbers (0 is allowed for the last two), got %g, %g, %g, %g",
@@ -171,6 +171,9 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	}
 	if !(s.AlphaStart >= 0 && s.AlphaStart < 1) {
 		return j, usagef("--alpha-start: want a share in [0, 1), got %g", s.AlphaStart)
+	}
+	if !contains(search.Methods, j.Method) {
+		return j, usagef("--method: want one of %s, got %q", strings.Join(search.Methods, ", "), j.Method)
 	}
 	if !contains(search.Inherit, j.Inherit) {
 		return j, usagef("--inherit: want one of %s, got %q", strings.Join(search.Inherit, ", "), j.Inherit)
