@@ -26,6 +26,8 @@ type Net struct {
 	shape map[string][]int
 	macs  int
 	err   error
+	// hollow leaves initialisers without elements, to count large networks.
+	hollow bool
 }
 
 // NewNet starts an empty model (opset 17, IR version 8); o gives the seed and Scatter.
@@ -80,6 +82,17 @@ func (n *Net) Input(name string, shape ...int) Val {
 		return Val{}
 	}
 	n.m.Graph.Inputs = append(n.m.Graph.Inputs, ir.Value{Name: name, Type: batched(shape)})
+	return Val{name, shape}
+}
+
+// InputInts declares an int64 graph input of shape [batch, shape...].
+func (n *Net) InputInts(name string, shape ...int) Val {
+	if !n.claim("value", name) {
+		return Val{}
+	}
+	t := batched(shape)
+	t.Elem = ir.Int64
+	n.m.Graph.Inputs = append(n.m.Graph.Inputs, ir.Value{Name: name, Type: t})
 	return Val{name, shape}
 }
 

@@ -66,7 +66,7 @@ func tryRun(b engine.Backend, float prim.DType, m *ir.Model, in map[string]*ir.T
 
 // TestEngines runs every tiny network in float64 on ref and in float32 on cpu.
 func TestEngines(t *testing.T) {
-	for _, e := range models.Tiny() {
+	for _, e := range append(models.Tiny(), models.TinyTransformers()...) {
 		t.Run(e.Name, func(t *testing.T) {
 			m := build(t, e)
 			in := batch(m)
@@ -83,7 +83,7 @@ func TestEngines(t *testing.T) {
 // TestEnginesAgreeWithORT compares cpu, and for the tiny networks ref, with ONNX Runtime.
 func TestEnginesAgreeWithORT(t *testing.T) {
 	rt := onnxRuntime(t)
-	for _, e := range every() {
+	for _, e := range append(every(), models.TinyTransformers()...) {
 		t.Run(e.Name, func(t *testing.T) {
 			m := build(t, e)
 			in := batch(m)

@@ -30,7 +30,7 @@ func every() []models.Entry { return append(models.All(), models.Tiny()...) }
 
 // TestRoundTrip writes every network, reads it back and writes it again.
 func TestRoundTrip(t *testing.T) {
-	for _, e := range every() {
+	for _, e := range append(every(), models.TinyTransformers()...) {
 		t.Run(e.Name, func(t *testing.T) {
 			m := build(t, e)
 			first, err := exporter.Encode(m)

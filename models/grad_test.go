@@ -17,7 +17,7 @@ import (
 // behaviour: along a random direction through all parameters it agrees with the
 // central difference, and it is not zero for any parameter.
 func TestTrains(t *testing.T) {
-	for _, e := range models.Tiny() {
+	for _, e := range append(models.Tiny(), models.TinyTransformers()...) {
 		t.Run(e.Name, func(t *testing.T) {
 			m := build(t, e)
 			p, names := lossProgram(t, m)

@@ -70,9 +70,9 @@ func Tiny() []Entry {
 // tinyMacro keeps the largest kernels of the conv-macro space with an eighth of its channels.
 var tinyMacro = Macro{Channels: [4]int{4, 4, 4, 8}, Kernels: [4]int{7, 7, 5, 3}}
 
-// Lookup returns the network of that name, full-size or tiny.
+// Lookup returns the network of that name from any of the lists.
 func Lookup(name string) (Entry, bool) {
-	for _, list := range [][]Entry{All(), Tiny()} {
+	for _, list := range [][]Entry{All(), Tiny(), Transformers(), TinyTransformers(), Spaces()} {
 		for _, e := range list {
 			if e.Name == name {
 				return e, true

@@ -10,9 +10,11 @@ import (
 type Options struct {
 	Classes  int // width of the output
 	Channels int // channels of the input
-	Size     int // length of every spatial axis of the input
+	Size     int // length of every spatial axis of the input, or of a sequence
 	Width    int // base width; other widths are multiples of it
 	Depth    int // blocks per stage, where the network has stages
+	Heads    int // attention heads; the width is a multiple of it
+	Vocab    int // tokens that a model of token numbers knows
 	Seed     uint64
 	// Scatter draws the parameters that training starts at constants (scales and
 	// statistics of norms, biases) at random, so that a test sees channels that
@@ -38,12 +40,29 @@ func (e Entry) Build(o Options) (*ir.Model, error) {
 	return n.Model()
 }
 
-func (e Entry) net(o Options) (*Net, error) {
+// Count returns the parameters (as Params counts them) and the multiply-accumulates
+// per sample of the network that Build would give, without its weights.
+func (e Entry) Count(o Options) (params, macs int, err error) {
+	n, err := e.wired(o, true)
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(n.m.Graph.Outputs) == 0 {
+		_, err = n.Model()
+	}
+	return Params(n.m), n.macs, err
+}
+
+func (e Entry) net(o Options) (*Net, error) { return e.wired(o, false) }
+
+// wired builds the network; hollow leaves out the elements of initialisers.
+func (e Entry) wired(o Options, hollow bool) (*Net, error) {
 	o = o.fill(e.Defaults)
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("models: %q: %w", e.Name, err)
 	}
 	n := NewNet(e.Name, o)
+	n.hollow = hollow
 	e.Wire(n, o)
 	return n, n.err
 }
@@ -52,7 +71,7 @@ func (o Options) fill(d Options) Options {
 	for _, f := range []struct {
 		v *int
 		d int
-	}{{&o.Classes, d.Classes}, {&o.Channels, d.Channels}, {&o.Size, d.Size}, {&o.Width, d.Width}, {&o.Depth, d.Depth}} {
+	}{{&o.Classes, d.Classes}, {&o.Channels, d.Channels}, {&o.Size, d.Size}, {&o.Width, d.Width}, {&o.Depth, d.Depth}, {&o.Heads, d.Heads}, {&o.Vocab, d.Vocab}} {
 		if *f.v == 0 {
 			*f.v = max(f.d, 1)
 		}
@@ -68,7 +87,7 @@ func (o Options) check() error {
 	for _, f := range []struct {
 		name     string
 		v, limit int
-	}{{"classes", o.Classes, 1 << 20}, {"channels", o.Channels, 1 << 12}, {"size", o.Size, 1 << 12}, {"width", o.Width, 1 << 12}, {"depth", o.Depth, 1 << 8}} {
+	}{{"classes", o.Classes, 1 << 20}, {"channels", o.Channels, 1 << 12}, {"size", o.Size, 1 << 12}, {"width", o.Width, 1 << 12}, {"depth", o.Depth, 1 << 8}, {"heads", o.Heads, 1 << 10}, {"vocabulary", o.Vocab, 1 << 20}} {
 		if f.v < 1 || f.v > f.limit {
 			return fmt.Errorf("option %s: want 1 to %d, got %d", f.name, f.limit, f.v)
 		}

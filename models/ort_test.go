@@ -15,6 +15,7 @@ import (
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
 )
 
 // onnxRuntime returns ONNX Runtime without graph optimisation, or skips.
@@ -57,7 +58,8 @@ func runORT(t *testing.T, rt runtimes.Runtime, m *ir.Model, in map[string]*ir.Te
 	return out
 }
 
-// batch draws a normal input of two images.
+// batch draws an input of two samples: normal floats; of integers, masks that end
+// early in the second sample, types 0 and 1, token numbers below 40.
 func batch(m *ir.Model) map[string]*ir.Tensor {
 	out := map[string]*ir.Tensor{}
 	for _, name := range runtimes.FeedNames(m.Graph) {
@@ -72,11 +74,32 @@ func batch(m *ir.Model) map[string]*ir.Tensor {
 				}
 			}
 			s := rng.New(5, "test/"+name)
+			if v.Type.Elem == ir.Int64 {
+				out[name] = ir.NewInt64(name, dims, ints(name, ir.Prod(dims), s))
+				continue
+			}
 			data := make([]float32, ir.Prod(dims))
 			for i := range data {
 				data[i] = float32(s.NormFloat64())
 			}
 			out[name] = ir.NewFloat32(name, dims, data)
+		}
+	}
+	return out
+}
+
+func ints(name string, count int, s *rng.Stream) []int64 {
+	out := make([]int64, count)
+	for i := range out {
+		switch name {
+		case "attention_mask":
+			if out[i] = 1; i >= count-2 {
+				out[i] = 0
+			}
+		case "token_type_ids":
+			out[i] = int64(s.IntN(2))
+		default:
+			out[i] = int64(s.IntN(40))
 		}
 	}
 	return out
@@ -111,7 +134,7 @@ func apart(t *testing.T, want, got *ir.Tensor) float64 {
 // TestRunsOnORT runs every network on ONNX Runtime and checks declared against computed sizes.
 func TestRunsOnORT(t *testing.T) {
 	rt := onnxRuntime(t)
-	for _, e := range every() {
+	for _, e := range append(every(), models.TinyTransformers()...) {
 		t.Run(e.Name, func(t *testing.T) {
 			m := build(t, e)
 			out := runORT(t, rt, m, batch(m))

@@ -27,6 +27,10 @@ func (n *Net) Param(name string, dims []int, draw Draw) Val {
 		}
 		total *= d
 	}
+	if n.hollow {
+		n.m.Graph.Inits = append(n.m.Graph.Inits, &ir.Tensor{Name: name, DType: ir.Float32, Dims: slices.Clone(dims)})
+		return Val{name, slices.Clone(dims)}
+	}
 	s := rng.New(n.o.Seed, "models/"+name)
 	data := make([]float32, total)
 	for i := range data {
@@ -85,7 +89,8 @@ func (n *Net) scalar(name string, v float64) Val {
 }
 
 // Params counts what training moves: the elements of floating initialisers of
-// rank 1 and more, less running statistics of BatchNormalization and scales of Resize.
+// rank 1 and more, less running statistics of BatchNormalization, scales of Resize
+// and tables that a Slice reads.
 func Params(m *ir.Model) int {
 	fixed := map[string]bool{}
 	for _, x := range m.Graph.Nodes {
@@ -94,6 +99,8 @@ func Params(m *ir.Model) int {
 			fixed[x.Input(3)], fixed[x.Input(4)] = true, true
 		case "Resize":
 			fixed[x.Input(2)] = true
+		case "Slice":
+			fixed[x.Input(0)] = true
 		}
 	}
 	total := 0
@@ -159,4 +166,18 @@ func crop(t *ir.Tensor, dims []int) (*ir.Tensor, error) {
 		}
 	}
 	return ir.NewFloat32(t.Name, dims, data), nil
+}
+
+// computed draws what f gives, element after element.
+func (n *Net) computed(f func() float64) Draw {
+	return func(*rng.Stream) float64 { return f() }
+}
+
+// index adds an int64 scalar.
+func (n *Net) index(name string, v int) Val {
+	if !n.claim("value", name) {
+		return Val{}
+	}
+	n.m.Graph.Inits = append(n.m.Graph.Inits, ir.NewInt64(name, []int{}, []int64{int64(v)}))
+	return Val{name, []int{}}
 }

@@ -7,7 +7,7 @@ import (
 
 func opGather() *Op {
 	return &Op{
-		Name: "Gather", Since: 1, Moves: 1,
+		Name: "Gather", Since: 1, Moves: 1, Params: []int{0},
 		Doc: "y = slices of x along axis at the indices (negative ones count from the end). Versions 1, 11, 13.",
 		Infer: func(s *Site) ([]Fact, error) {
 			axis, err := gatherAxis(s)

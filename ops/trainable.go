@@ -16,7 +16,10 @@ const (
 // training does with it. It is a parameter when an operator reads it as one
 // (Op.Params) and no operator reads it as anything else. The constant operand of
 // elementwise operators (Op.Scales) counts when it has more than one element and
-// the other operand comes from a layer with weights.
+// the other operand comes from a layer with weights, unless it is a table: an
+// additive mask or the cosines or sines of rotary positions. A Transpose of an
+// initialiser stands for it, so a head may be tied to an embedding. A vector that
+// Expand repeats for Concat, such as a class token, is a parameter.
 func TrainingRoles(m *ir.Model) map[string]Training {
 	floats := map[string]*ir.Tensor{}
 	for _, t := range m.Graph.Inits {
@@ -30,6 +33,8 @@ func TrainingRoles(m *ir.Model) map[string]Training {
 	}
 	roles := map[string]Training{}
 	barred := map[string]bool{}
+	turned := map[string]string{} // results of Transpose by their initialiser
+	tokens := repeatedTokens(m, floats)
 	for _, n := range m.Graph.Nodes {
 		op := Lookup(n.Domain, n.OpType)
 		var params, state []int
@@ -41,10 +46,21 @@ func TrainingRoles(m *ir.Model) map[string]Training {
 		for i, v := range n.Inputs {
 			t := floats[v]
 			if t == nil {
+				if from := turned[v]; from != "" && !contains(params, i) {
+					barred[from] = true
+				}
 				raw = raw || fed[v]
 				continue
 			}
 			switch {
+			case n.OpType == "Transpose" && n.Domain == "":
+				turned[n.Output(0)] = v
+			case n.OpType == "Expand" && i == 0 && tokens[v]:
+				if roles[v] == Constant {
+					roles[v] = Parameter
+				}
+			case scales && isTable(t):
+				barred[v] = true
 			case contains(state, i):
 				roles[v] = Statistic
 			case contains(params, i) && !(scales && (t.Len() == 1 || anyFed(n, fed))):
@@ -85,4 +101,54 @@ func anyFed(n *ir.Node, fed map[string]bool) bool {
 		}
 	}
 	return false
+}
+
+// repeatedTokens returns the initialisers that Expand nodes repeat for Concat
+// alone and whose only axis longer than 1 is the last.
+func repeatedTokens(m *ir.Model, floats map[string]*ir.Tensor) map[string]bool {
+	index := ir.NewIndex(m.Graph)
+	out := map[string]bool{}
+	for _, n := range m.Graph.Nodes {
+		t := floats[n.Input(0)]
+		if n.OpType != "Expand" || n.Domain != "" || t == nil || len(t.Dims) < 2 || t.Len() == 1 || t.Dims[len(t.Dims)-1] != t.Len() {
+			continue
+		}
+		readers := index.Consumers(n.Output(0))
+		ok := len(readers) > 0
+		for _, r := range readers {
+			ok = ok && r.OpType == "Concat"
+		}
+		if _, seen := out[t.Name]; !seen || !ok {
+			out[t.Name] = ok
+		}
+	}
+	return out
+}
+
+// isTable reports whether t, with more than one axis longer than 1, holds nothing
+// but zeros and numbers below −1000 (a mask), or cosines or sines of angles that
+// grow with the first of these axes (all ones or all zeros in front, none beyond ±1).
+func isTable(t *ir.Tensor) bool {
+	long, first := 0, 0
+	for _, d := range t.Dims {
+		if d > 1 {
+			if long++; long == 1 {
+				first = d
+			}
+		}
+	}
+	if long < 2 {
+		return false
+	}
+	v, err := t.Float64s()
+	if err != nil {
+		return false
+	}
+	mask, wave, same := true, true, true
+	for i, x := range v {
+		mask = mask && (x == 0 || x < -1000)
+		wave = wave && x >= -1 && x <= 1 && (i >= len(v)/first || x == v[0])
+		same = same && x == v[0]
+	}
+	return !same && (mask || wave && (v[0] == 0 || v[0] == 1))
 }

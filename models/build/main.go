@@ -25,6 +25,9 @@ func build() error {
 	flag.IntVar(&o.Width, "width", 0, "base width; 0: the network's default")
 	flag.IntVar(&o.Depth, "depth", 0, "blocks per stage; 0: the network's default")
 	flag.IntVar(&o.Classes, "classes", 0, "classes; 0: the network's default")
+	flag.IntVar(&o.Size, "size", 0, "length of the image's side or of the sequence; 0: the network's default")
+	flag.IntVar(&o.Heads, "heads", 0, "attention heads; 0: the network's default")
+	flag.IntVar(&o.Vocab, "vocab", 0, "tokens that the model knows; 0: the network's default")
 	flag.Parse()
 	if flag.NArg() != 2 {
 		return fmt.Errorf("build: want NAME FILE, got %d arguments", flag.NArg())

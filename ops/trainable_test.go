@@ -1,0 +1,67 @@
+package ops
+
+import (
+	"math"
+	"testing"
+
+	"github.com/entangle-nas/entangle/ir"
+)
+
+func table(name string, dims []int, f func(i int) float64) *ir.Tensor {
+	data := make([]float32, ir.Prod(dims))
+	for i := range data {
+		data[i] = float32(f(i))
+	}
+	return ir.NewFloat32(name, dims, data)
+}
+
+// TestTrainingRolesOfTransformers states what training moves in models of tokens.
+func TestTrainingRolesOfTransformers(t *testing.T) {
+	some := func(i int) float64 { return math.Sin(float64(i + 1)) }
+	m := &ir.Model{IRVersion: 8, Opsets: []ir.Opset{{Version: 17}}, Graph: &ir.Graph{
+		Inputs: []ir.Value{{Name: "ids", Type: ir.TensorType(ir.Int64, 2, 4)}},
+		Inits: []*ir.Tensor{
+			table("embedding", []int{8, 6}, some),
+			table("position", []int{4, 6}, some),
+			table("mask", []int{4, 6}, func(i int) float64 {
+				if i%6 > i/6 {
+					return -1e4
+				}
+				return 0
+			}),
+			table("cos", []int{4, 6}, func(i int) float64 { return math.Cos(float64(i/6) / float64(i%6+1)) }),
+			table("sin", []int{4, 6}, func(i int) float64 { return math.Sin(float64(i/6) / float64(i%6+1)) }),
+			table("token", []int{1, 1, 6}, some),
+			table("grid", []int{1, 2, 6}, some),
+			table("alone", []int{6, 6}, some),
+			table("read twice", []int{6, 6}, some),
+			vec("size", 2, 1, 6),
+		},
+		Nodes: []*ir.Node{
+			node("Gather", []string{"embedding", "ids"}, []string{"x0"}),
+			node("Add", []string{"x0", "position"}, []string{"x1"}),
+			node("Add", []string{"x1", "mask"}, []string{"x2"}),
+			node("Mul", []string{"x2", "cos"}, []string{"x3"}),
+			node("Mul", []string{"x3", "sin"}, []string{"x4"}),
+			node("Expand", []string{"token", "size"}, []string{"t"}),
+			node("Expand", []string{"grid", "size"}, []string{"g"}),
+			node("Concat", []string{"t", "g", "x4"}, []string{"x5"}, ir.IntAttr("axis", 1)),
+			node("Transpose", []string{"embedding"}, []string{"tied"}),
+			node("Transpose", []string{"alone"}, []string{"turned"}),
+			node("MatMul", []string{"x5", "read twice"}, []string{"x6"}),
+			node("Transpose", []string{"read twice"}, []string{"again"}),
+			node("Add", []string{"again", "turned"}, []string{"y2"}),
+			node("MatMul", []string{"x6", "tied"}, []string{"y"}),
+		},
+		Outputs: []ir.Value{{Name: "y"}, {Name: "y2"}},
+	}}
+	roles := TrainingRoles(m)
+	for name, want := range map[string]Training{
+		"embedding": Parameter, "position": Parameter, "token": Parameter,
+		"mask": Constant, "cos": Constant, "sin": Constant, "grid": Constant, "alone": Constant, "read twice": Constant,
+	} {
+		if got := roles[name]; got != want {
+			t.Errorf("%q: want role %d, got %d", name, want, got)
+		}
+	}
+}
