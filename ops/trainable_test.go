@@ -7,7 +7,7 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-func table(name string, dims []int, f func(i int) float64) *ir.Tensor {
+func filled(name string, dims []int, f func(i int) float64) *ir.Tensor {
 	data := make([]float32, ir.Prod(dims))
 	for i := range data {
 		data[i] = float32(f(i))
@@ -21,20 +21,20 @@ func TestTrainingRolesOfTransformers(t *testing.T) {
 	m := &ir.Model{IRVersion: 8, Opsets: []ir.Opset{{Version: 17}}, Graph: &ir.Graph{
 		Inputs: []ir.Value{{Name: "ids", Type: ir.TensorType(ir.Int64, 2, 4)}},
 		Inits: []*ir.Tensor{
-			table("embedding", []int{8, 6}, some),
-			table("position", []int{4, 6}, some),
-			table("mask", []int{4, 6}, func(i int) float64 {
+			filled("embedding", []int{8, 6}, some),
+			filled("position", []int{4, 6}, some),
+			filled("mask", []int{4, 6}, func(i int) float64 {
 				if i%6 > i/6 {
 					return -1e4
 				}
 				return 0
 			}),
-			table("cos", []int{4, 6}, func(i int) float64 { return math.Cos(float64(i/6) / float64(i%6+1)) }),
-			table("sin", []int{4, 6}, func(i int) float64 { return math.Sin(float64(i/6) / float64(i%6+1)) }),
-			table("token", []int{1, 1, 6}, some),
-			table("grid", []int{1, 2, 6}, some),
-			table("alone", []int{6, 6}, some),
-			table("read twice", []int{6, 6}, some),
+			filled("cos", []int{4, 6}, func(i int) float64 { return math.Cos(float64(i/6) / float64(i%6+1)) }),
+			filled("sin", []int{4, 6}, func(i int) float64 { return math.Sin(float64(i/6) / float64(i%6+1)) }),
+			filled("token", []int{1, 1, 6}, some),
+			filled("grid", []int{1, 2, 6}, some),
+			filled("alone", []int{6, 6}, some),
+			filled("read twice", []int{6, 6}, some),
 			vec("size", 2, 1, 6),
 		},
 		Nodes: []*ir.Node{
