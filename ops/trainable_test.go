@@ -1,10 +1,11 @@
-package ops
+package ops_test
 
 import (
 	"math"
 	"testing"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 )
 
 func filled(name string, dims []int, f func(i int) float64) *ir.Tensor {
@@ -50,15 +51,16 @@ func TestTrainingRolesOfTransformers(t *testing.T) {
 			node("Transpose", []string{"alone"}, []string{"turned"}),
 			node("MatMul", []string{"x5", "read twice"}, []string{"x6"}),
 			node("Transpose", []string{"read twice"}, []string{"again"}),
-			node("Add", []string{"again", "turned"}, []string{"y2"}),
+			node("Softmax", []string{"again"}, []string{"y1"}),
+			node("Add", []string{"y1", "turned"}, []string{"y2"}),
 			node("MatMul", []string{"x6", "tied"}, []string{"y"}),
 		},
 		Outputs: []ir.Value{{Name: "y"}, {Name: "y2"}},
 	}}
-	roles := TrainingRoles(m)
-	for name, want := range map[string]Training{
-		"embedding": Parameter, "position": Parameter, "token": Parameter,
-		"mask": Constant, "cos": Constant, "sin": Constant, "grid": Constant, "alone": Constant, "read twice": Constant,
+	roles := ops.TrainingRoles(m)
+	for name, want := range map[string]ops.Training{
+		"embedding": ops.Parameter, "position": ops.Parameter, "token": ops.Parameter,
+		"mask": ops.Constant, "cos": ops.Constant, "sin": ops.Constant, "grid": ops.Constant, "alone": ops.Constant, "read twice": ops.Constant,
 	} {
 		if got := roles[name]; got != want {
 			t.Errorf("%q: want role %d, got %d", name, want, got)
