@@ -8,8 +8,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
+	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/space"
@@ -177,7 +179,7 @@ func (e *env) compress(c *cli.Context) error {
 		}
 	}
 	r.Seconds, r.PeakBytes = watch.read()
-	mismatch := e.verifyResult(c, m, &r, p.Set.Shape())
+	mismatch := e.verifyResult(c, m, &r, p.Set)
 	body, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -198,7 +200,7 @@ func (e *env) compress(c *cli.Context) error {
 
 // verifyResult compares the written file on ONNX Runtime with the engine, and
 // times both models there. Where the runtime is missing it records why.
-func (e *env) verifyResult(c *cli.Context, m *model, r *compression, sample []int) error {
+func (e *env) verifyResult(c *cli.Context, m *model, r *compression, set *data.Set) error {
 	if c.Bool("no-verify") {
 		r.Unverified = "--no-verify was given"
 		return nil
@@ -221,11 +223,9 @@ func (e *env) verifyResult(c *cli.Context, m *model, r *compression, sample []in
 	if err != nil {
 		return err
 	}
-	dims := map[string]int{}
-	for i, d := range small.normal.Graph.Inputs[0].Type.Shape {
-		if i > 0 && !d.Known() && d.Param != "" && i-1 < len(sample) {
-			dims[d.Param] = sample[i-1]
-		}
+	dims, err := sampleDims(small.normal, set)
+	if err != nil {
+		return err
 	}
 	on := func(m *model, name string) exporter.Subject {
 		if name == "cpu" {
@@ -244,6 +244,20 @@ func (e *env) verifyResult(c *cli.Context, m *model, r *compression, sample []in
 		r.Latency, r.LatencyOn = both.Latency, info.Version+threadsOf(info)
 	}
 	return err
+}
+
+// sampleDims returns the sizes behind the batch that the data gives open dimensions.
+func sampleDims(m *ir.Model, set *data.Set) (map[string]int, error) {
+	dims, err := search.BindingOn(m, 1, set)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range m.Graph.Inputs {
+		if s := v.Type.Shape; len(s) > 0 {
+			delete(dims, s[0].Param)
+		}
+	}
+	return dims, nil
 }
 
 func (e *env) printCompression(r *compression) error {
