@@ -25,7 +25,8 @@ const (
 	Contracted
 	// Born: positions of an output come from positions of a weight's axis (filters).
 	Born
-	// Normalised: statistics are taken over the axis, so cutting positions changes the others.
+	// Normalised: statistics are taken over the axis, so cutting positions changes the
+	// others, unless the statistics are weighted (Axes.Weigh).
 	Normalised
 	// Fixed: the axis must keep its size.
 	Fixed
@@ -84,6 +85,10 @@ func (a *Axes) TieOffset(role Role, x, y AxisRef, n, off int) {
 func (a *Axes) Fix(x AxisRef, reason string) {
 	a.Pins = append(a.Pins, Pin{x, Fixed, reason})
 }
+
+// Weigh says that statistics over an axis are weighted by its coefficients
+// (Lowering.AxisMask): positions of coefficient 0 do not count, as if they were cut.
+func (a *Axes) Weigh(x AxisRef) { a.Links = append(a.Links, Link{A: x, B: x, Role: Normalised}) }
 
 // Normalise pins an axis whose statistics are taken over all positions.
 func (a *Axes) Normalise(x AxisRef, reason string) {

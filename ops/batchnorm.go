@@ -140,12 +140,16 @@ type statistics struct {
 
 // standardise measures x over axes; the variance is the population's.
 func standardise(b *prim.Builder, x prim.ID, axes []int, eps float64) statistics {
+	return standardised(b, x, axes, eps, weighing{mask: prim.Invalid, total: prim.Invalid, count: float64(max(extent(b.Shape(x), axes), 1))})
+}
+
+// standardised is standardise with weighted statistics.
+func standardised(b *prim.Builder, x prim.ID, axes []int, eps float64, w weighing) statistics {
 	var s statistics
-	n := float64(max(extent(b.Shape(x), axes), 1))
-	s.mean = mean(b, x, axes)
+	s.mean = w.mean(b, axes, prim.A(0), x)
 	s.centre = b.Add(prim.StopGrad{}, s.mean)
 	d := prim.Op(prim.Sub, prim.A(0), prim.A(1))
-	s.variance = b.Map(prim.Op(prim.Div, prim.A(0), prim.L(n)), b.Reduce(prim.ReduceSum, axes, prim.Op(prim.Mul, d, d), x, s.centre))
+	s.variance = w.mean(b, axes, prim.Op(prim.Mul, d, d), x, s.centre)
 	s.rate = b.Map(rsqrt(prim.A(0), eps), s.variance)
 	s.drift = b.Map(prim.Op(prim.Mul, d, prim.A(2)), s.mean, s.centre, s.rate)
 	return s

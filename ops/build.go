@@ -231,6 +231,9 @@ func (w *lowering) node(n *ir.Node, tracked map[string]bool) error {
 				}
 			}
 		}
+		if w.hooks.AxisMask != nil {
+			l.AxisMask = func(i, axis int) prim.ID { return w.hooks.AxisMask(w.b, n.Input(i), axis) }
+		}
 		for i, name := range n.Inputs {
 			id := prim.Invalid
 			if name != "" {

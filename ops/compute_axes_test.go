@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/ir"
 )
@@ -165,8 +166,9 @@ func TestComputeCuts(t *testing.T) {
 		{"spatial", "InstanceNormalization", 13, nil, []*ir.Tensor{x(2, 3, 2), x(3), x(3)}, 2 + 3},
 		{"one channel each", "GroupNormalization", 21, []ir.Attr{num("num_groups", 3)}, []*ir.Tensor{x(2, 3, 2), x(3), x(3)}, 2 + 3},
 		{"groups", "GroupNormalization", 21, []ir.Attr{num("num_groups", 2)}, []*ir.Tensor{x(2, 4, 2), x(4), x(4)}, 2},
-		{"last axis", "LayerNormalization", 17, nil, []*ir.Tensor{x(2, 3, 4), x(4), x(4)}, 2 + 3},
-		{"last axis", "RMSNormalization", 23, nil, []*ir.Tensor{x(2, 4), x(4)}, 2},
+		{"last axis", "LayerNormalization", 17, nil, []*ir.Tensor{x(2, 3, 4), x(4), x(4)}, 2 + 3 + 4},
+		{"two axes", "LayerNormalization", 17, []ir.Attr{num("axis", 1)}, []*ir.Tensor{x(2, 3, 4), x(3, 4), x(3, 4)}, 2 + 3 + 4},
+		{"last axis", "RMSNormalization", 23, nil, []*ir.Tensor{x(2, 4), x(4)}, 2 + 4},
 		{"channels", "LRN", 13, []ir.Attr{num("size", 3)}, []*ir.Tensor{x(2, 4, 2)}, 2 + 2},
 		{"window", "MaxPool", 12, []ir.Attr{ints("kernel_shape", 2, 1)}, []*ir.Tensor{x(2, 3, 4, 2)}, 2 + 3 + 2},
 		{"window", "AveragePool", 11, []ir.Attr{ints("kernel_shape", 2), ints("pads", 1, 0)}, []*ir.Tensor{x(2, 3, 4)}, 2 + 3},
@@ -176,7 +178,10 @@ func TestComputeCuts(t *testing.T) {
 		{"slope", "PRelu", 16, nil, []*ir.Tensor{x(2, 3, 4), x(3, 1)}, 2 + 3 + 4},
 		{"rows", "Softmax", 13, nil, []*ir.Tensor{x(2, 3)}, 2},
 		{"matrix", "Softmax", 11, []ir.Attr{num("axis", 1)}, []*ir.Tensor{x(2, 3, 2)}, 2},
-		{"dropped axis", "ReduceMean", 13, []ir.Attr{ints("axes", 1), num("keepdims", 0)}, []*ir.Tensor{x(2, 3, 4)}, 2 + 4},
+		{"dropped axis", "ReduceMean", 13, []ir.Attr{ints("axes", 1), num("keepdims", 0)}, []*ir.Tensor{x(2, 3, 4)}, 2 + 3 + 4},
+		{"all axes", "ReduceSumSquare", 13, nil, []*ir.Tensor{x(2, 3)}, 2 + 3},
+		{"kept axes", "ReduceL2", 13, []ir.Attr{ints("axes", -1, 0)}, []*ir.Tensor{x(2, 3)}, 2 + 3},
+		{"largest", "ReduceMax", 13, []ir.Attr{ints("axes", 1)}, []*ir.Tensor{x(2, 3)}, 2},
 		{"kept axis", "ArgMax", 13, []ir.Attr{num("axis", 1)}, []*ir.Tensor{x(2, 3, 4)}, 2 + 4},
 		{"pointwise", "Relu", 14, nil, []*ir.Tensor{x(2, 3)}, 2 + 3},
 	} {
@@ -231,7 +236,9 @@ func cutClass(op *Op, whole *Site, cl *classes, root int) error {
 		}
 		small = append(small, constFact(t, f.Weight))
 	}
-	want, err := perform(&erased, nil)
+	want, err := perform(&erased, func(l *Lowering) {
+		l.AxisMask = func(i, axis int) prim.ID { return keptMask(l.B, keepIn[i], axis, whole.In[i].Shape()[axis]) }
+	})
 	if err != nil {
 		return err
 	}
@@ -265,6 +272,18 @@ func cutClass(op *Op, whole *Site, cl *classes, root int) error {
 		return err
 	}
 	return near(got[0], v, 1e-9)
+}
+
+// keptMask is 1 at the positions of an axis that stay and 0 elsewhere; none when all stay.
+func keptMask(b *prim.Builder, keep Positions, axis, n int) prim.ID {
+	if keep.kept(axis) == nil {
+		return prim.Invalid
+	}
+	mask := prim.NewTensor(prim.Type{DType: prim.F64, Shape: []int{n}})
+	for _, p := range keep[axis] {
+		mask.F64[p] = 1
+	}
+	return b.Const(mask)
 }
 
 func TestConvKernelCut(t *testing.T) {

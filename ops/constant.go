@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
 )
@@ -160,11 +162,11 @@ func shapeDims(s *Site, i int) ([]ir.Dim, bool, error) {
 }
 
 // freeShape declares the axes of output 0 of an operator whose sizes are input
-// i: free when that is a constant of the model, which Cut can edit.
+// i: free when they are known, since Cut can edit them.
 func freeShape(s *Site, a *Axes, i int) {
 	a.fixAll(s.Input(i), inRef(i), "sizes, one per axis")
 	for k := range s.Out[0].Type.Shape {
-		if s.Input(i).Weight {
+		if s.Input(i).Const != nil {
 			a.free(Out(0, k))
 		} else {
 			a.Fix(Out(0, k), "its size is computed")
@@ -172,7 +174,8 @@ func freeShape(s *Site, a *Axes, i int) {
 	}
 }
 
-// cutShapeInput edits the sizes in constant input i to those of the cut output 0.
+// cutShapeInput edits the sizes in input i to those of the cut output 0: a constant of the
+// model is written anew, from computed ones the difference is subtracted.
 func cutShapeInput(c *Cut, i int) error {
 	if !c.KeepO[0].Changed() {
 		return nil
@@ -181,13 +184,30 @@ func cutShapeInput(c *Cut, i int) error {
 	if err != nil {
 		return err
 	}
-	v = append([]int{}, v...)
+	now := v
+	if e, ok := c.now(i); ok && len(e) == len(v) {
+		now = make([]int, len(v))
+		for k := range e {
+			now[k] = e[k].Value
+		}
+	}
+	want := append([]int{}, now...)
 	off := len(c.Out[0].Type.Shape) - len(v)
 	for k := range v {
 		if keep := c.KeepO[0].kept(off + k); keep != nil && v[k] > 1 {
-			v[k] = len(keep)
+			want[k] = len(keep)
 		}
 	}
-	c.setInput(i, int64Tensor(ir.Int64, v))
+	if slices.Equal(want, now) {
+		return nil
+	}
+	if c.In[i].Weight || c.AddConst == nil {
+		c.setInput(i, int64Tensor(ir.Int64, want))
+		return nil
+	}
+	for k := range want {
+		want[k] -= now[k]
+	}
+	c.AddConst(i, int64Tensor(ir.Int64, want))
 	return nil
 }

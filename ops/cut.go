@@ -14,6 +14,32 @@ type Cut struct {
 	// SetConst replaces the constant behind input i for this node alone (the caller
 	// gives it a fresh name when other nodes share it).
 	SetConst func(i int, t *ir.Tensor)
+	// Now holds the facts of the inputs after the cut.
+	Now []Fact
+	// Open holds the facts of the outputs before the cut with every dynamic dimension
+	// left open; nil when they are not known.
+	Open []Fact
+	// AddConst makes the node read the sum of input i and a constant of its type.
+	AddConst func(i int, t *ir.Tensor)
+}
+
+// now returns the elements of integer input i after the cut, as far as they are known.
+func (c *Cut) now(i int) ([]Elem, bool) {
+	if i >= len(c.Now) || !c.Now[i].Present() {
+		return nil, false
+	}
+	s := *c.Site
+	s.In = c.Now
+	return s.elems(i)
+}
+
+// dynamic reports whether axis j of output 0 has a size that the model leaves open.
+func (c *Cut) dynamic(j int) bool {
+	if len(c.Open) == 0 {
+		return false
+	}
+	d := c.Open[0].Type.Shape
+	return j < len(d) && !d[j].Known()
 }
 
 // Positions holds, per axis of one value, the kept positions in ascending order;

@@ -34,63 +34,101 @@ func CutModel(m *ir.Model, f *Facts, keep map[string]Positions) (*ir.Model, erro
 			}
 		}
 	}
-	taken := map[string]bool{}
+	w := cutting{graph: g, keep: keep, taken: map[string]bool{}, facts: newInference(out, f.Bind)}
+	if open, err := InferModel(m, nil); err == nil {
+		w.open = open.Sites
+	}
 	for _, t := range g.Inits {
-		taken[t.Name] = true
+		w.taken[t.Name] = true
 	}
 	for name := range f.Values {
-		taken[name] = true
+		w.taken[name] = true
 	}
 	var errs []error
 	for i, n := range g.Nodes {
-		old := f.Sites[m.Graph.Nodes[i]]
-		if old == nil {
-			continue
+		if old := f.Sites[m.Graph.Nodes[i]]; old != nil {
+			errs = append(errs, w.node(n, old, m.Graph.Nodes[i]))
 		}
-		errs = append(errs, cutNode(g, n, old, keep, taken))
+		w.nodes = append(w.nodes, n)
+		w.facts.node(n)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	dropUnread(g, m.Graph)
-	return out, checkCut(out, f, keep)
+	g.Nodes = w.nodes
+	DropUnread(g, m.Graph)
+	facts, err := w.facts.result()
+	if err != nil {
+		return nil, fmt.Errorf("cut: the smaller model does not infer: %w", err)
+	}
+	return out, checkCut(out, f, facts, keep)
 }
 
-func cutNode(g *ir.Graph, n *ir.Node, old *Site, keep map[string]Positions, taken map[string]bool) error {
+// cutting walks a model's nodes in order; what is before the walk is cut and inferred.
+type cutting struct {
+	graph *ir.Graph
+	keep  map[string]Positions
+	taken map[string]bool // names
+	facts *inference
+	open  map[*ir.Node]*Site // of the source, dynamic dimensions left open
+	nodes []*ir.Node
+}
+
+func (w *cutting) name(base string) string {
+	name := base
+	for k := 2; w.taken[name]; k++ {
+		name = fmt.Sprintf("%s%d", base, k)
+	}
+	w.taken[name] = true
+	return name
+}
+
+func (w *cutting) constant(base string, t *ir.Tensor) string {
+	t.Name = w.name(base + ".cut")
+	w.graph.Inits = append(w.graph.Inits, t)
+	w.facts.initialiser(t)
+	return t.Name
+}
+
+func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 	changed := false
 	c := &Cut{Site: &Site{Node: n, Opset: old.Opset, In: old.In, Out: old.Out}}
 	for _, v := range n.Inputs {
-		c.Keep = append(c.Keep, keep[v])
-		changed = changed || keep[v].Changed()
+		c.Keep = append(c.Keep, w.keep[v])
+		c.Now = append(c.Now, w.facts.facts.Values[v])
+		changed = changed || w.keep[v].Changed()
 	}
 	for _, v := range n.Outputs {
-		c.KeepO = append(c.KeepO, keep[v])
-		changed = changed || keep[v].Changed()
+		c.KeepO = append(c.KeepO, w.keep[v])
+		changed = changed || w.keep[v].Changed()
 	}
 	op := usable(n, old.Opset)
 	if !changed || op == nil || op.Cut == nil {
 		return nil
+	}
+	if s := w.open[source]; s != nil {
+		c.Open = s.Out
 	}
 	c.SetConst = func(i int, t *ir.Tensor) {
 		base := n.Inputs[i]
 		if base == "" {
 			base = fmt.Sprintf("%s.input%d", n.Outputs[0], i)
 		}
-		name := base + ".cut"
-		for k := 2; taken[name]; k++ {
-			name = fmt.Sprintf("%s.cut%d", base, k)
-		}
-		taken[name] = true
-		t.Name = name
-		g.Inits = append(g.Inits, t)
-		n.Inputs[i] = name
+		n.Inputs[i] = w.constant(base, t)
+	}
+	c.AddConst = func(i int, t *ir.Tensor) {
+		add := &ir.Node{Name: w.name(n.Label() + ".sizes"), OpType: "Add", Inputs: []string{n.Inputs[i], w.constant(n.Inputs[i], t)}}
+		add.Outputs = []string{w.name(n.Inputs[i] + ".sizes")}
+		n.Inputs[i] = add.Outputs[0]
+		w.nodes = append(w.nodes, add)
+		w.facts.node(add)
 	}
 	return op.Cut(c)
 }
 
-// dropUnread removes initialisers that some node of the source read and that no
-// node reads any more (shape constants that a Cut rule replaced).
-func dropUnread(g, source *ir.Graph) {
+// DropUnread removes nodes and initialisers that something in the source read and that
+// nothing reads any more (shape constants that a Cut rule replaced).
+func DropUnread(g, source *ir.Graph) {
 	read := func(g *ir.Graph) map[string]bool {
 		r := map[string]bool{}
 		for _, n := range g.Nodes {
@@ -101,7 +139,29 @@ func dropUnread(g, source *ir.Graph) {
 		}
 		return r
 	}
-	before, after := read(source), read(g)
+	before := read(source)
+	for gone := true; gone; {
+		after, n := read(g), len(g.Nodes)
+		g.Nodes = slices.DeleteFunc(g.Nodes, func(n *ir.Node) bool {
+			used, lost := false, false
+			for _, v := range n.Outputs {
+				used, lost = used || after[v] && v != "", lost || before[v] && v != ""
+			}
+			return lost && !used
+		})
+		gone = len(g.Nodes) < n
+	}
+	made := map[string]bool{}
+	for _, n := range g.Nodes {
+		for _, v := range n.Outputs {
+			made[v] = true
+		}
+	}
+	for _, v := range g.Inputs {
+		made[v.Name] = true
+	}
+	g.Info = slices.DeleteFunc(g.Info, func(v ir.Value) bool { return before[v.Name] && !made[v.Name] })
+	after := read(g)
 	g.Inits = slices.DeleteFunc(g.Inits, func(t *ir.Tensor) bool { return before[t.Name] && !after[t.Name] })
 }
 
@@ -124,11 +184,7 @@ func markReads(n *ir.Node, r map[string]bool) {
 	}
 }
 
-func checkCut(cut *ir.Model, f *Facts, keep map[string]Positions) error {
-	facts, err := InferModel(cut, f.Bind)
-	if err != nil {
-		return fmt.Errorf("cut: the smaller model does not infer: %w", err)
-	}
+func checkCut(cut *ir.Model, f, facts *Facts, keep map[string]Positions) error {
 	for _, n := range cut.Graph.Nodes {
 		for _, v := range n.Outputs {
 			old, ok := f.Values[v]

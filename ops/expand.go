@@ -37,7 +37,7 @@ func opExpand() *Op {
 				case j >= off && sameDim(x[j-off], y[j]):
 					a.Tie(Carried, In(0, j-off), Out(0, j))
 				case y[j].Size == 1:
-				case s.Input(1).Weight && y[j].Known():
+				case s.Input(1).Const != nil && y[j].Known():
 					a.free(Out(0, j))
 				default:
 					a.Fix(Out(0, j), "its size is computed")
@@ -45,12 +45,7 @@ func opExpand() *Op {
 			}
 			a.fixAll(s.Input(1), inRef(1), "target sizes, one per axis")
 		},
-		Cut: func(c *Cut) error {
-			if !c.In[1].Weight {
-				return nil
-			}
-			return cutShapeInput(c, 1)
-		},
+		Cut: func(c *Cut) error { return cutShapeInput(c, 1) },
 	}
 }
 

@@ -178,3 +178,10 @@ func (s *Site) fits(what string, sizes ...int) error {
 	}
 	return nil
 }
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}

@@ -30,7 +30,16 @@ func InferModel(m *ir.Model, bind map[string]int) (*Facts, error) {
 	if err := checkBind(bind); err != nil {
 		return nil, err
 	}
-	in := inference{
+	in := newInference(m, bind)
+	for _, n := range m.Graph.Nodes {
+		in.node(n)
+	}
+	return in.result()
+}
+
+// newInference knows the initialisers and inputs of a model and no node.
+func newInference(m *ir.Model, bind map[string]int) *inference {
+	in := &inference{
 		model:    m,
 		declared: map[string]ir.Type{},
 		facts:    &Facts{Values: map[string]Fact{}, Sites: map[*ir.Node]*Site{}, Bind: bind},
@@ -48,7 +57,7 @@ func InferModel(m *ir.Model, bind map[string]int) (*Facts, error) {
 		}
 	}
 	for _, t := range g.Inits {
-		in.facts.Values[t.Name] = Fact{Type: t.Type(), Const: t, Weight: true}
+		in.initialiser(t)
 	}
 	for _, v := range g.Inputs {
 		if _, ok := in.facts.Values[v.Name]; ok {
@@ -61,9 +70,14 @@ func InferModel(m *ir.Model, bind map[string]int) (*Facts, error) {
 		}
 		in.facts.Values[v.Name] = Fact{Type: t}
 	}
-	for _, n := range g.Nodes {
-		in.node(n)
-	}
+	return in
+}
+
+func (in *inference) initialiser(t *ir.Tensor) {
+	in.facts.Values[t.Name] = Fact{Type: t.Type(), Const: t, Weight: true}
+}
+
+func (in *inference) result() (*Facts, error) {
 	if err := errors.Join(in.errs...); err != nil {
 		return nil, err
 	}

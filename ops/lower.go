@@ -22,6 +22,9 @@ type Hooks struct {
 	Init func(b *prim.Builder, t *ir.Tensor) prim.ID
 	// Output may replace output k of a node after it is lowered.
 	Output func(b *prim.Builder, n *ir.Node, k int, v prim.ID) prim.ID
+	// AxisMask returns the coefficients of the positions along an axis of a value, [size];
+	// prim.Invalid where all count fully.
+	AxisMask func(b *prim.Builder, value string, axis int) prim.ID
 	// Training, Float, Seed: see Lowering.
 	Training bool
 	Float    prim.DType

@@ -133,13 +133,13 @@ func lastAxes(s *Site) ([]int, error) {
 	return axesFrom(a, rank), err
 }
 
-// axesLayerNorm pins the normalised axes, carries the others and ties scale and bias.
+// axesLayerNorm carries all axes, weighs the normalised ones and ties scale and bias.
 func axesLayerNorm(s *Site, a *Axes) {
 	axes, err := lastAxes(s)
 	if err != nil {
 		return
 	}
-	normaliseAxes(s, a, axes, "normalised over")
+	weighAxes(s, a, axes)
 	for i := 1; i < len(s.Node.Inputs); i++ {
 		tieBroadcast(s, a, i, 0, Carried)
 	}
@@ -181,7 +181,7 @@ func opLayerNormalization() *Op {
 				return nil, err
 			}
 			b, x := l.B, l.In[0]
-			stats := standardise(b, x, axes, l.Node.Float("epsilon", 1e-5))
+			stats := standardised(b, x, axes, l.Node.Float("epsilon", 1e-5), l.weighing(0, axes))
 			e := prim.Op(prim.Sub, prim.Op(prim.Mul, prim.Op(prim.Sub, prim.A(0), prim.A(1)), prim.A(2)), prim.A(3))
 			e = prim.Op(prim.Mul, e, prim.A(4))
 			in := []prim.ID{x, stats.centre, stats.rate, stats.drift, l.In[1]}
@@ -227,9 +227,8 @@ func opRMSNormalization() *Op {
 				return nil, err
 			}
 			b, x := l.B, l.In[0]
-			n := float64(max(extent(b.Shape(x), axes), 1))
-			sum := b.Reduce(prim.ReduceSum, axes, prim.Op(prim.Mul, prim.A(0), prim.A(0)), x)
-			rate := b.Map(rsqrt(prim.Op(prim.Div, prim.A(0), prim.L(n)), l.Node.Float("epsilon", 1e-5)), sum)
+			square := l.weighing(0, axes).mean(b, axes, prim.Op(prim.Mul, prim.A(0), prim.A(0)), x)
+			rate := b.Map(rsqrt(prim.A(0), l.Node.Float("epsilon", 1e-5)), square)
 			return one(b.Map(prim.Op(prim.Mul, prim.Op(prim.Mul, prim.A(0), prim.A(1)), prim.A(2)), x, rate, l.In[1])), nil
 		},
 	}

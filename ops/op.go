@@ -82,7 +82,13 @@ type Site struct {
 	Opset int // version of the node's domain
 	In    []Fact
 	Out   []Fact
+	// Units is set for operators that keep the row-major order: pairs of axes on which the
+	// same units live, where axes are split or merged. Nil leaves the choice to the operator.
+	Units []AxisPair
 }
+
+// AxisPair names an axis of input 0 and an axis of output 0.
+type AxisPair struct{ In, Out int }
 
 // Input returns the fact of input i, the zero Fact when absent.
 func (s *Site) Input(i int) Fact {
@@ -114,6 +120,10 @@ type Lowering struct {
 	Float prim.DType
 	// Seed is an I64 [2] value for random operators; prim.Invalid means none (dropout is the identity).
 	Seed prim.ID
+	// AxisMask returns the coefficients of the positions along an axis of input i, [size],
+	// or prim.Invalid where all positions count fully. Nil means none. Statistics over the
+	// axis are weighted by them: see Axes.Weigh.
+	AxisMask func(i, axis int) prim.ID
 	// Update records that the model's state named by input i (a running
 	// statistic) becomes v after a training step. Nil outside training.
 	Update func(input int, v prim.ID)

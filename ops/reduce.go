@@ -60,6 +60,12 @@ func foldedDims(dims []ir.Dim, axes []int, keep bool) []ir.Dim {
 
 // reduction is an operator that folds axes of input 0.
 func reduction(name string, doc string, lower func(b *prim.Builder, x prim.ID, axes []int) prim.ID) *Op {
+	return weighedReduction(name, doc, lower, nil)
+}
+
+// weighedReduction is a reduction that can take its statistic over weighted positions:
+// weighed, when not nil, is lower with coefficients.
+func weighedReduction(name string, doc string, lower func(b *prim.Builder, x prim.ID, axes []int) prim.ID, weighed func(b *prim.Builder, x prim.ID, axes []int, w weighing) prim.ID) *Op {
 	return &Op{
 		Name: name, Since: 1, Doc: doc,
 		Infer: func(s *Site) ([]Fact, error) {
@@ -82,7 +88,11 @@ func reduction(name string, doc string, lower func(b *prim.Builder, x prim.ID, a
 		},
 		Axes: func(s *Site, a *Axes) {
 			if axes, known, err := reducedAxes(s); known && err == nil {
-				foldAxes(s, a, axes, s.Node.Int("keepdims", 1) != 0, "reduced over")
+				reason := "reduced over"
+				if weighed != nil && s.elem(0).IsFloat() {
+					reason = ""
+				}
+				foldAxes(s, a, axes, s.Node.Int("keepdims", 1) != 0, reason)
 			}
 			if f := s.Input(1); f.Present() {
 				a.fixAll(f, inRef(1), "axis numbers")
@@ -103,18 +113,28 @@ func reduction(name string, doc string, lower func(b *prim.Builder, x prim.ID, a
 			if l.B.Type(x).DType == prim.Bool {
 				x = l.B.Cast(x, prim.I64)
 			}
-			y := wrapped(l, lower(l.B, x, axes))
+			var y prim.ID
+			if w := l.weighing(0, axes); w.mask != prim.Invalid && weighed != nil {
+				y = weighed(l.B, x, axes, w)
+			} else {
+				y = wrapped(l, lower(l.B, x, axes))
+			}
 			return one(l.B.Cast(l.B.Reshape(y, l.Out[0].Shape()...), l.DType(l.elem(0)))), nil
 		},
 	}
 }
 
-// foldAxes pins the folded axes of input 0 and carries the others to output 0.
+// foldAxes pins the folded axes of input 0, or without a reason weighs them, and carries
+// the others to output 0.
 func foldAxes(s *Site, a *Axes, axes []int, keep bool, reason string) {
 	at := 0
 	for n := range s.In[0].Type.Shape {
 		if slices.Contains(axes, n) {
-			a.Normalise(In(0, n), reason)
+			if reason == "" {
+				a.Weigh(In(0, n))
+			} else {
+				a.Normalise(In(0, n), reason)
+			}
 			if keep {
 				at++
 			}
@@ -138,16 +158,20 @@ func reductions() []*Op {
 	x := prim.A(0)
 	abs, square := prim.Op(prim.Abs, x), prim.Op(prim.Mul, x, x)
 	return []*Op{
-		reduction("ReduceSum", "Σx over axes; versions 1, 11, 13", folding(prim.ReduceSum, x)),
-		reduction("ReduceMean", "mean over axes; versions 1, 11, 13, 18", mean),
+		weighedReduction("ReduceSum", "Σx over axes; versions 1, 11, 13", folding(prim.ReduceSum, x), sumOf(x)),
+		weighedReduction("ReduceMean", "mean over axes; versions 1, 11, 13, 18", mean, func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
+			return w.mean(b, axes, x, v)
+		}),
 		reduction("ReduceMax", "largest over axes; versions 1, 11, 12, 13, 18, 20", folding(prim.ReduceMax, x)),
 		reduction("ReduceMin", "smallest over axes; versions 1, 11, 12, 13, 18, 20", folding(prim.ReduceMin, x)),
 		reduction("ReduceProd", "Πx over axes; versions 1, 11, 13, 18", folding(prim.ReduceProd, x)),
 		reduction("ReduceL1", "Σ|x| over axes; versions 1, 11, 13, 18", folding(prim.ReduceSum, abs)),
-		reduction("ReduceL2", "√Σx² over axes; versions 1, 11, 13, 18", func(b *prim.Builder, x prim.ID, axes []int) prim.ID {
+		weighedReduction("ReduceL2", "√Σx² over axes; versions 1, 11, 13, 18", func(b *prim.Builder, x prim.ID, axes []int) prim.ID {
 			return throughFloat(b, prim.Op(prim.Sqrt, prim.A(0)), b.Reduce(prim.ReduceSum, axes, square, x))
+		}, func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
+			return b.Map(prim.Op(prim.Sqrt, prim.A(0)), w.sum(b, axes, square, v))
 		}),
-		reduction("ReduceSumSquare", "Σx² over axes; versions 1, 11, 13, 18", folding(prim.ReduceSum, square)),
+		weighedReduction("ReduceSumSquare", "Σx² over axes; versions 1, 11, 13, 18", folding(prim.ReduceSum, square), sumOf(square)),
 		reduction("ReduceLogSum", "ln Σx over axes; versions 1, 11, 13, 18", func(b *prim.Builder, x prim.ID, axes []int) prim.ID {
 			return throughFloat(b, prim.Op(prim.Log, prim.A(0)), b.Sum(x, axes...))
 		}),
@@ -161,6 +185,11 @@ func reductions() []*Op {
 			return b.Cast(b.Map(prim.Op(prim.Add, prim.Op(prim.Log, prim.A(0)), prim.A(1)), sum, m), d)
 		}),
 	}
+}
+
+// sumOf folds Σ m·e of the reduced value.
+func sumOf(e *prim.X) func(*prim.Builder, prim.ID, []int, weighing) prim.ID {
+	return func(b *prim.Builder, x prim.ID, axes []int, w weighing) prim.ID { return w.sum(b, axes, e, x) }
 }
 
 // throughFloat evaluates e in F64 when x is an integer.

@@ -191,9 +191,9 @@ func segments(x, y []ir.Dim) ([]segment, bool) {
 
 // axesReshape declares the axes of operators that keep the row-major order of
 // input 0 in output 0. An axis that passes through whole is tied. Where axes are
-// merged or one axis is split, one of the finer axes stays elastic: positions of
-// the coarse axis are tied to it in blocks or with a period, and the other finer
-// axes are pinned.
+// merged or split, one axis of the input and one of the output carry the units, and
+// the others are pinned: positions that hold an element in common are tied. Which two
+// they are is said by Site.Units, else chosen by elasticAxis.
 func axesReshape(s *Site, a *Axes) {
 	x, y := s.In[0].Type.Shape, s.Out[0].Type.Shape
 	segs, ok := segments(x, y)
@@ -205,21 +205,18 @@ func axesReshape(s *Site, a *Axes) {
 		for _, j := range g.y {
 			seenY[j] = true
 		}
-		switch {
-		case len(g.x) == 1 && len(g.y) == 1:
+		if len(g.x) == 1 && len(g.y) == 1 {
 			a.Tie(Carried, In(0, g.x[0]), Out(0, g.y[0]))
-		case len(g.y) == 1:
-			tieFine(a, x, g.x, inRef(0), Out(0, g.y[0]), "merged with other axes by a reshape")
-		case len(g.x) == 1:
-			tieFine(a, y, g.y, outRef(0), In(0, g.x[0]), "split off another axis by a reshape")
-		default:
-			for _, i := range g.x {
-				a.Fix(In(0, i), "regrouped with other axes by a reshape")
-			}
-			for _, j := range g.y {
-				a.Fix(Out(0, j), "regrouped with other axes by a reshape")
-			}
+			continue
 		}
+		why := "regrouped with other axes by a reshape"
+		switch {
+		case len(g.y) == 1:
+			why = "merged with other axes by a reshape"
+		case len(g.x) == 1:
+			why = "split off another axis by a reshape"
+		}
+		tieSegment(s, a, g, why)
 	}
 	if ok {
 		return
@@ -239,43 +236,70 @@ func axesReshape(s *Site, a *Axes) {
 // maxTied bounds the positions of a merged axis that are tied one by one.
 const maxTied = 1 << 20
 
-// tieFine ties the elastic one of the finer axes to the coarse axis and pins the others.
-func tieFine(a *Axes, d []ir.Dim, fine []int, ref func(int) AxisRef, coarse AxisRef, reason string) {
-	size := 1
-	for _, i := range fine {
-		size *= max(1, d[i].Size)
-	}
-	if size > maxTied {
-		a.Fix(coarse, "it has too many positions to tie one by one")
-		for _, i := range fine {
-			a.Fix(ref(i), reason)
+// tieSegment ties the two axes that carry the units of a segment and pins the others.
+// An element that stays has, in both shapes, only positions that stay: every tie
+// is sound, whichever axes are chosen.
+func tieSegment(s *Site, a *Axes, g segment, why string) {
+	x, y := s.In[0].Type.Shape, s.Out[0].Type.Shape
+	i, j := -1, -1
+	for _, u := range s.Units {
+		if slices.Contains(g.x, u.In) && slices.Contains(g.y, u.Out) {
+			i, j = u.In, u.Out
 		}
-		return
 	}
-	k := elasticAxis(d, fine, coarse.Out)
-	inner := 1
-	for _, i := range fine[k+1:] {
-		inner *= d[i].Size
+	switch {
+	case i >= 0:
+	case len(g.y) == 1:
+		i, j = g.x[elasticAxis(x, g.x, true)], g.y[0]
+	case len(g.x) == 1:
+		i, j = g.x[0], g.y[elasticAxis(y, g.y, false)]
 	}
-	outer := 1
-	for _, i := range fine[:k] {
-		outer *= d[i].Size
+	size := 1
+	for _, k := range g.x {
+		size *= max(1, x[k].Size)
 	}
-	n := d[fine[k]].Size
-	var pf, pc []int
-	for o := range outer {
-		for p := range n {
-			for q := range inner {
-				pf, pc = append(pf, p), append(pc, (o*n+p)*inner+q)
+	if size > maxTied && i >= 0 {
+		if len(g.y) == 1 {
+			a.Fix(Out(0, g.y[0]), "it has too many positions to tie one by one")
+		}
+		if len(g.x) == 1 {
+			a.Fix(In(0, g.x[0]), "it has too many positions to tie one by one")
+		}
+		i, j = -1, -1
+	}
+	if i >= 0 {
+		var px, py []int
+		at, below := stride(x, g.x, i), stride(y, g.y, j)
+		step := gcd(at, below)
+		for n := 0; n < size; n += step {
+			p, q := n/at%x[i].Size, n/below%y[j].Size
+			if k := len(px) - 1; k < 0 || px[k] != p || py[k] != q {
+				px, py = append(px, p), append(py, q)
 			}
 		}
+		a.TiePairs(Carried, In(0, i), Out(0, j), px, py)
 	}
-	a.TiePairs(Carried, ref(fine[k]), coarse, pf, pc)
-	for j, i := range fine {
-		if j != k {
-			a.Fix(ref(i), reason)
+	for _, k := range g.x {
+		if k != i {
+			a.Fix(In(0, k), why)
 		}
 	}
+	for _, k := range g.y {
+		if k != j {
+			a.Fix(Out(0, k), why)
+		}
+	}
+}
+
+// stride returns the number of elements between neighbours along an axis of a segment.
+func stride(d []ir.Dim, axes []int, axis int) int {
+	n := 1
+	for _, k := range axes {
+		if k > axis {
+			n *= d[k].Size
+		}
+	}
+	return n
 }
 
 // elasticAxis chooses which of several axes that make up one stays elastic.
@@ -298,6 +322,9 @@ func elasticAxis(d []ir.Dim, fine []int, merged bool) int {
 	return last
 }
 
+// cutReshape keeps a target that gives the smaller shape. It writes constant targets
+// anew; a computed one becomes a constant where no size that must stay dynamic is lost,
+// else the sizes that go are subtracted from it.
 func cutReshape(c *Cut) error {
 	keepO := c.KeepO[0]
 	if !c.Keep[0].Changed() && !keepO.Changed() {
@@ -318,16 +345,27 @@ func cutReshape(c *Cut) error {
 	for j := range cutY {
 		cutY[j].Size = keepO.Len(j, y[j].Size)
 	}
-	if c.In[1].Weight && reads(c.Site, cutX, target, cutY) {
+	if now, ok := c.now(1); ok {
+		target = now
+	}
+	if reads(c.Site, cutX, target, cutY) {
 		return nil
 	}
-	if !c.In[1].Weight {
-		target = symbolicTarget(c.Site, x, y, cutY)
-	} else {
+	if c.In[1].Weight {
 		for j := range target {
 			if keepO.kept(j) != nil && target[j].Value != -1 {
 				target[j].Value = cutY[j].Size
 			}
+		}
+	} else {
+		fixed, whole := symbolicTarget(c, x, y, cutY)
+		if whole || c.AddConst == nil {
+			target = fixed
+		} else if delta, ok := differences(target, cutY); ok {
+			c.AddConst(1, int64Tensor(ir.Int64, delta))
+			return nil
+		} else {
+			target = fixed
 		}
 	}
 	if !reads(c.Site, cutX, target, cutY) {
@@ -348,30 +386,54 @@ func cutReshape(c *Cut) error {
 	return nil
 }
 
+// differences returns what must be added to sizes to give the wanted ones; false where
+// one that differs is no plain size.
+func differences(target []Elem, want []ir.Dim) ([]int, bool) {
+	out := make([]int, len(want))
+	for j, e := range target {
+		if !e.Known {
+			return nil, false
+		}
+		if e.Value > 0 {
+			out[j] = want[j].Size - e.Value
+		}
+	}
+	return out, true
+}
+
 // symbolicTarget writes a target that copies or infers as many of the sizes that
-// stay as it can, so that dynamic dimensions stay dynamic.
-func symbolicTarget(s *Site, x, y, cutY []ir.Dim) []Elem {
-	out := make([]Elem, len(y))
+// stay as it can, so that dynamic dimensions stay dynamic; whole says that all of them do.
+func symbolicTarget(c *Cut, x, y, cutY []ir.Dim) (out []Elem, whole bool) {
+	out = make([]Elem, len(y))
 	carried := make([]bool, len(y))
-	zero := s.Node.Int("allowzero", 0) == 0
+	zero := c.Node.Int("allowzero", 0) == 0
 	segs, _ := segments(x, y)
 	for _, g := range segs {
 		if len(g.x) == 1 && len(g.y) == 1 && g.x[0] == g.y[0] {
 			carried[g.y[0]] = zero
 		}
 	}
-	inferred := false
 	for j := range out {
 		out[j] = Elem{Value: cutY[j].Size, Known: true}
-		switch {
-		case carried[j] || zero && j == 0 && len(x) > 0 && x[0].Size == 1 && y[0].Size == 1:
-			out[j].Value = 0
-		case !inferred && cutY[j].Size == y[j].Size:
-			out[j].Value = -1
-			inferred = true
+		if carried[j] || zero && j == 0 && len(x) > 0 && x[0].Size == 1 && y[0].Size == 1 {
+			carried[j], out[j].Value = true, 0
 		}
 	}
-	return out
+	rest := -1 // the size to infer: a dynamic one, else the first that is not cut
+	count := 0
+	for j := range out {
+		if !carried[j] && c.dynamic(j) {
+			if count++; rest < 0 || !c.dynamic(rest) {
+				rest = j
+			}
+		} else if !carried[j] && rest < 0 && cutY[j].Size == y[j].Size {
+			rest = j
+		}
+	}
+	if rest >= 0 {
+		out[rest].Value = -1
+	}
+	return out, count <= 1
 }
 
 // reads reports whether x read with the target gives want.
