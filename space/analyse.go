@@ -29,6 +29,7 @@ type Group struct {
 	Nodes   []string // labels of the nodes whose weights give birth to the units, in graph order
 	Size    int      // units
 	Members []Member
+	Heads   bool // the units are heads of an attention, or groups of them
 }
 
 // Pin is an axis that must keep its size.
@@ -64,12 +65,13 @@ type analysis struct {
 	blind  map[int]bool   // axis contracted against another computed value: no weight reads its units
 	state  map[string]bool
 	birth  map[int]*ir.Node // axis of a weight → node that it gives units to
+	known  *ops.Recognised
 }
 
 // Analyse partitions the positions of all axes of a normal graph into groups.
 // Facts must be static (every shape known under the binding they were inferred with).
 func Analyse(m *ir.Model, f *ops.Facts) (*Analysis, error) {
-	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}}
+	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}, known: ops.Recognise(m.Graph, f)}
 	if err := a.number(m.Graph); err != nil {
 		return nil, err
 	}
@@ -196,6 +198,16 @@ func (a *analysis) node(n *ir.Node) error {
 			}
 			return nil
 		}
+	}
+	if why := a.known.Whole[n]; why != "" {
+		for _, v := range all {
+			a.pinAll(v, fmt.Sprintf("node %q (%s): %s", n.Name, n.OpType, why))
+		}
+	}
+	if u := a.known.Units[n]; u != nil {
+		at := *site
+		at.Units = u
+		site = &at
 	}
 	var ax ops.Axes
 	op.Axes(site, &ax)
@@ -359,6 +371,12 @@ func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
 			onWeight[r] = onWeight[r] || w
 		}
 	}
+	heads := map[int]bool{}
+	for _, at := range a.known.Attentions {
+		if x, ok := a.index[axisID{at.Value, at.Axis}]; ok {
+			heads[x] = true
+		}
+	}
 	bySig := map[string]*Group{}
 	for _, r := range roots {
 		if !onWeight[r] {
@@ -391,6 +409,7 @@ func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
 				g.Nodes = []string{g.Members[0].Value}
 			}
 			g.Name = g.Nodes[0]
+			g.Heads = slices.ContainsFunc(c.axes, func(x int) bool { return heads[x] })
 		}
 		k := -1
 		for i, x := range c.axes {
@@ -402,7 +421,8 @@ func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
 		}
 		g.Size++
 	}
-	an.Groups = slices.DeleteFunc(an.Groups, func(g *Group) bool { return g.Size < 2 })
+	// Units on one axis alone are positions that nothing reads at the bound sizes.
+	an.Groups = slices.DeleteFunc(an.Groups, func(g *Group) bool { return g.Size < 2 || len(g.Members) < 2 })
 	unique := map[string]int{}
 	for _, g := range an.Groups {
 		unique[g.Name]++
@@ -413,8 +433,8 @@ func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
 	return an, nil
 }
 
-// Keep returns, for every value of the group, which positions stay when only the
-// given units do, merged into keep. Positions outside the group stay.
+// Keep marks in cut (value → axis → position) what goes when only the given units
+// stay. Positions outside the group stay.
 func (g *Group) Keep(an *Analysis, units []int, cut map[string][][]bool) {
 	in := make([]bool, g.Size)
 	for _, u := range units {

@@ -80,7 +80,7 @@ func (s *Supernet) Cost(metric Metric) (*CostModel, error) {
 	case MACs:
 		return c, s.macs(c, touches, closed)
 	case Params, Bytes:
-		return c, s.weights(c, metric, touches, closed)
+		return c, s.weights(c, metric, touches)
 	}
 	return nil, fmt.Errorf("space: metric %q: want one of %v", metric, Metrics)
 }
@@ -186,13 +186,10 @@ func (s *Supernet) linears(value string, ts []touch) []linear {
 	return out
 }
 
-func (s *Supernet) weights(c *CostModel, metric Metric, touches map[string][]touch, closed map[string][]int) error {
-	owners := map[string][][]int{} // initialiser → gates around each node that reads it
+func (s *Supernet) weights(c *CostModel, metric Metric, touches map[string][]touch) error {
+	owners := s.owned()
 	state := map[string]bool{}
 	for _, n := range s.An.Model.Graph.Nodes {
-		for _, v := range n.Inputs {
-			owners[v] = append(owners[v], closed[n.Output(0)])
-		}
 		if op := ops.Lookup(n.Domain, n.OpType); op != nil {
 			for _, i := range op.State {
 				state[n.Input(i)] = true
@@ -207,33 +204,110 @@ func (s *Supernet) weights(c *CostModel, metric Metric, touches map[string][]tou
 			continue
 		}
 		full := float64(t.Len()) * width
-		// A tensor goes when every node that reads it does; with one reader that is
-		// the reader's gates, with several it stays.
-		var gates []int
-		if o := owners[t.Name]; len(o) == 1 {
-			gates = o[0]
+		// A tensor goes when every node that reads it does.
+		ways := owners[t.Name]
+		tm := term{}
+		for _, w := range ways {
+			tm.dims = append(tm.dims, w...)
 		}
-		tm := term{dims: slices.Clone(gates)}
+		read := func(choice []int) bool {
+			return len(ways) == 0 || slices.ContainsFunc(ways, func(way []int) bool {
+				return !slices.ContainsFunc(way, func(d int) bool { return choice[slices.Index(tm.dims, d)] == 0 })
+			})
+		}
 		for _, x := range touches[t.Name] {
 			tm.dims = append(tm.dims, x.dim)
 		}
 		fact := ops.Fact{Type: t.Type()}
 		c.add(&tm, full, func(choice []int) float64 {
-			for k, d := range tm.dims {
-				if slices.Contains(gates, d) && choice[k] == 0 {
-					return 0
-				}
+			if !read(choice) {
+				return 0
 			}
 			return float64(ir.Prod(resized(fact, touches[t.Name], tm.dims, choice).Shape())) * width
 		}, func() []linear {
 			axes := s.linears(t.Name, touches[t.Name])
-			for _, d := range gates {
+			if len(ways) != 1 {
+				return axes
+			}
+			for _, d := range ways[0] {
 				axes = append(axes, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
 			}
 			return axes
 		})
 	}
 	return nil
+}
+
+// maxWays bounds the alternatives that owned keeps for one value.
+const maxWays = 16
+
+// owned returns, for every value, the alternatives of gates that must all be open for
+// something to read it; none for a value that is always read, or by too many alternatives.
+func (s *Supernet) owned() map[string][][]int {
+	gate := map[[2]string]int{} // residual node and branch → dim
+	for d, e := range s.Effects {
+		if e.Gate != nil {
+			gate[[2]string{e.Gate.Node, e.Gate.Branch}] = d
+		}
+	}
+	type need struct {
+		ways   [][]int
+		always bool
+	}
+	needs := map[string]need{}
+	for _, v := range s.An.Model.Graph.Outputs {
+		needs[v.Name] = need{always: true}
+	}
+	nodes := s.An.Model.Graph.Nodes
+	for i := len(nodes) - 1; i >= 0; i-- {
+		n := nodes[i]
+		var of need
+		for _, o := range n.Outputs {
+			of.always = of.always || needs[o].always
+			of.ways = append(of.ways, needs[o].ways...)
+		}
+		if !of.always && len(of.ways) == 0 {
+			continue
+		}
+		for _, v := range n.Inputs {
+			to := needs[v]
+			d, gated := gate[[2]string{n.Label(), v}]
+			switch {
+			case gated && of.always:
+				to.ways = append(to.ways, []int{d})
+			case gated:
+				for _, w := range of.ways {
+					to.ways = append(to.ways, append(slices.Clone(w), d))
+				}
+			default:
+				to.always = to.always || of.always
+				to.ways = append(to.ways, of.ways...)
+			}
+			if to.ways = distinct(to.ways); to.always || len(to.ways) > maxWays {
+				to = need{always: true}
+			}
+			needs[v] = to
+		}
+	}
+	out := map[string][][]int{}
+	for v, n := range needs {
+		out[v] = n.ways
+	}
+	return out
+}
+
+// distinct sorts every list and drops repeated ones.
+func distinct(lists [][]int) [][]int {
+	var out [][]int
+	for _, l := range lists {
+		l = slices.Clone(l)
+		slices.Sort(l)
+		l = slices.Compact(l)
+		if !slices.ContainsFunc(out, func(o []int) bool { return slices.Equal(o, l) }) {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // add completes a term: constant, table, or product form when the table is too large.

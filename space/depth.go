@@ -17,7 +17,8 @@ var depthKind = Kind{
 }
 
 // branches finds the residual nodes whose one input is a branch with weights of
-// its own and whose other is a weightless way around it.
+// its own and whose other is a weightless way around it. A branch may also read
+// side values.
 type branches struct {
 	an       *Analysis
 	producer map[string]*ir.Node
@@ -25,6 +26,7 @@ type branches struct {
 	result   map[string]bool
 	weights  map[string]bool
 	at       map[*ir.Node]int
+	side     map[string]bool // masks, positions and sizes: no layer and no floating graph input is behind them
 }
 
 func newBranches(an *Analysis) *branches {
@@ -44,7 +46,38 @@ func newBranches(an *Analysis) *branches {
 	for _, t := range an.Model.Graph.Inits {
 		b.weights[t.Name] = t.DType.IsFloat()
 	}
+	b.side = sides(an)
 	return b
+}
+
+// sides finds the values that a branch may read beside its source: computed without
+// any product with a weight from constants and graph inputs that are not the data. The
+// data are the floating inputs, or where some inputs are integers (tokens, masks) the
+// values that layers make of them.
+func sides(an *Analysis) map[string]bool {
+	side := map[string]bool{}
+	tokens := false
+	for _, v := range an.Model.Graph.Inputs {
+		tokens = tokens || !v.Type.Elem.IsFloat()
+	}
+	for _, v := range an.Model.Graph.Inputs {
+		side[v.Name] = tokens
+	}
+	for _, t := range an.Model.Graph.Inits {
+		side[t.Name] = true
+	}
+	for _, n := range an.Model.Graph.Nodes {
+		op := ops.Lookup(n.Domain, n.OpType)
+		ok := op != nil
+		for i, v := range n.Inputs {
+			layer := op != nil && !op.Scales && slices.Contains(op.Params, i) && an.Facts.Values[v].Weight
+			ok = ok && (v == "" || side[v]) && !layer
+		}
+		for _, o := range n.Outputs {
+			side[o] = ok
+		}
+	}
+	return side
 }
 
 // exclusive returns the nodes that serve only the value v as read by node end,
@@ -86,7 +119,7 @@ func (b *branches) exclusive(v string, end *ir.Node) (nodes []*ir.Node, from []s
 		nodes = append(nodes, n)
 		for _, i := range n.Inputs {
 			if i == "" || b.an.Facts.Values[i].Weight {
-				weighted = weighted || b.weights[i]
+				weighted = weighted || b.weights[i] && b.an.Facts.Values[i].Const.Len() > 1
 				continue
 			}
 			if b.an.Facts.Values[i].Const != nil && b.producer[i] == nil {
@@ -120,7 +153,10 @@ func (b *branches) gate(n *ir.Node) *Gate {
 		}
 		nodes, from, weighted := b.exclusive(branch, n)
 		_, around, shortWeighted := b.exclusive(short, n)
-		if !weighted || shortWeighted || len(from) != 1 || !slices.Equal(from, around) {
+		if !weighted || shortWeighted || len(around) != 1 || !slices.Contains(from, around[0]) {
+			continue
+		}
+		if slices.ContainsFunc(from, func(v string) bool { return v != around[0] && !b.side[v] }) {
 			continue
 		}
 		g := &Gate{Node: n.Label(), Branch: branch, Shortcut: short}

@@ -80,7 +80,7 @@ func (d Dim) check(full int, lowest int) error {
 
 // Options says what New offers.
 type Options struct {
-	Divisor    int      // widths are multiples of it (and the original); 0 is 8
+	Divisor    int      // widths, for heads the positions of their weights, are multiples of it (and the original); 0 is 8
 	MinRatio   float64  // smallest width as a share of the original; 0 is 0.25
 	MaxChoices int      // most choices per width; 0 is 8
 	Kinds      []string // nil is all

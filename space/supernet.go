@@ -39,6 +39,13 @@ type Supernet struct {
 	Effects []*Effect
 	masks   map[string][]maskAxis
 	gates   map[string]int // branch value → dim
+	owners  map[axisID][]owner
+}
+
+// owner is a dim that owns positions of an axis.
+type owner struct {
+	dim int
+	ax  AxisEffect
 }
 
 // Entangle binds a space to a model. Weights keep their largest size; masks add
@@ -51,7 +58,7 @@ func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
 	if err != nil {
 		return nil, err
 	}
-	net := &Supernet{An: an, Space: s, Effects: effects, masks: map[string][]maskAxis{}, gates: map[string]int{}}
+	net := &Supernet{An: an, Space: s, Effects: effects, masks: map[string][]maskAxis{}, gates: map[string]int{}, owners: map[axisID][]owner{}}
 	for d, e := range effects {
 		if e.Gate != nil {
 			if other, taken := net.gates[e.Gate.Branch]; taken {
@@ -60,6 +67,8 @@ func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
 			net.gates[e.Gate.Branch] = d
 		}
 		for _, ax := range e.Axes {
+			id := axisID{ax.Value, ax.Axis}
+			net.owners[id] = append(net.owners[id], owner{d, ax})
 			if !ax.Mask || (sp == Reader && s.Dims[d].Kind == widthKind.Name && !ax.Contracted) {
 				continue
 			}
@@ -73,21 +82,29 @@ func (s *Supernet) addMask(d int, ax AxisEffect) {
 	list := s.masks[ax.Value]
 	i := slices.IndexFunc(list, func(m maskAxis) bool { return m.axis == ax.Axis })
 	if i < 0 {
-		n := s.An.Facts.Values[ax.Value].Shape()[ax.Axis]
-		m := maskAxis{axis: ax.Axis, owner: make([]int, n), first: make([]int, n)}
-		for p := range n {
-			m.owner[p] = -1
-		}
-		list = append(list, m)
+		list = append(list, newMask(ax.Axis, s.An.Facts.Values[ax.Value].Shape()[ax.Axis]))
 		i = len(list) - 1
 	}
-	m := &list[i]
+	list[i].own(d, len(s.Space.Dims[d].Choices), ax)
+	s.masks[ax.Value] = list
+}
+
+// newMask is an axis of n positions that no dim owns.
+func newMask(axis, n int) maskAxis {
+	m := maskAxis{axis: axis, owner: make([]int, n), first: make([]int, n)}
+	for p := range n {
+		m.owner[p] = -1
+	}
+	return m
+}
+
+// own gives the positions of an effect to dim d with that many choices.
+func (m *maskAxis) own(d, choices int, ax AxisEffect) {
 	m.dims = append(m.dims, d)
-	m.sizes = append(m.sizes, len(s.Space.Dims[d].Choices))
+	m.sizes = append(m.sizes, choices)
 	for k, p := range ax.Own {
 		m.owner[p], m.first[p] = len(m.dims)-1, ax.First[k]
 	}
-	s.masks[ax.Value] = list
 }
 
 // Masked reports whether a weight carries coefficients.
@@ -223,12 +240,30 @@ func (s *Supernet) Gated(b *prim.Builder, value string, v prim.ID, coefs []prim.
 	return b.Times(v, keep)
 }
 
-// Hooks returns the lowering hooks of the supernet: param gives the program value
+// AxisMask returns the coefficients of the positions along an axis of a value, [size]:
+// what statistics over the axis weigh them by. prim.Invalid when no dim owns any.
+func (s *Supernet) AxisMask(b *prim.Builder, value string, axis int, float prim.DType, coefs []prim.ID) prim.ID {
+	list := s.owners[axisID{value, axis}]
+	if len(list) == 0 {
+		return prim.Invalid
+	}
+	n := s.An.Facts.Values[value].Shape()[axis]
+	m := newMask(axis, n)
+	for _, o := range list {
+		m.own(o.dim, len(s.Space.Dims[o.dim].Choices), o.ax)
+	}
+	return b.Reshape(s.staircase(b, m, func(int) bool { return true }, float, coefs), n)
+}
+
+// Hooks returns the lowering hooks of the supernet: h.Init gives the program value
 // of a trained weight.
 func (s *Supernet) Hooks(h ops.Hooks, coefs []prim.ID) ops.Hooks {
 	init, output := h.Init, h.Output
 	h.Init = func(b *prim.Builder, t *ir.Tensor) prim.ID {
 		return s.Weight(b, t.Name, init(b, t), coefs)
+	}
+	h.AxisMask = func(b *prim.Builder, value string, axis int) prim.ID {
+		return s.AxisMask(b, value, axis, h.Float, coefs)
 	}
 	h.Output = func(b *prim.Builder, n *ir.Node, k int, v prim.ID) prim.ID {
 		if output != nil {

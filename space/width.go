@@ -7,7 +7,7 @@ import (
 
 var widthKind = Kind{
 	Name: "width",
-	Doc:  "number of units of a group: channels of convolutions tied by residual adds, norms and depthwise layers, features of linear layers",
+	Doc:  "number of units of a group: channels of convolutions tied by residual adds, norms and depthwise layers, features of linear layers, embedding width, heads of attentions",
 	Find: findWidths,
 	Bind: bindWidth,
 }
@@ -18,11 +18,26 @@ func findWidths(an *Analysis, o Options) []Dim {
 		if !o.allows(g.Nodes...) {
 			continue
 		}
-		if c := widthChoices(g.Size, o); len(c) > 1 {
+		own := o
+		if g.Heads {
+			own.Divisor = max(1, o.Divisor/g.block())
+		}
+		if c := widthChoices(g.Size, own); len(c) > 1 {
 			out = append(out, Dim{Name: "width:" + g.Name, Kind: "width", Node: g.Name, Choices: c})
 		}
 	}
 	return out
+}
+
+// block is the number of positions that a unit has at least on a weight.
+func (g *Group) block() int {
+	n := 0
+	for _, m := range g.Members {
+		if k := len(m.Units[0]); m.Weight && (n == 0 || k < n) {
+			n = k
+		}
+	}
+	return max(n, 1)
 }
 
 // widthChoices returns multiples of the divisor from MinRatio·n up, thinned to
