@@ -49,6 +49,11 @@ func inputs(p *prim.Program, seed uint64) map[string]*prim.Tensor {
 		for i := range t.F64 {
 			t.F64[i] = r.NormFloat64()
 		}
+		for i := range t.I64 { // token ids; a mask is 1 where they are odd
+			if t.I64[i] = r.Int64N(8); x.Name == "mask" {
+				t.I64[i] = max(t.I64[i]%2, int64(1-min(i, 1)))
+			}
+		}
 		in[x.Name] = t
 	}
 	return in

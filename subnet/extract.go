@@ -56,6 +56,7 @@ func Cut(net *space.Supernet, choice []int, weights map[string]*ir.Tensor) (*ir.
 	for _, gate := range closed {
 		skip(m, gate)
 	}
+	ops.DropUnread(m.Graph, net.An.Model.Graph)
 	facts := net.An.Facts
 	if facts, err = ops.InferModel(m, facts.Bind); err != nil {
 		return nil, fmt.Errorf("subnet: %w", err)
@@ -88,52 +89,6 @@ func skip(m *ir.Model, gate *space.Gate) {
 		rename(g, out, short)
 	}
 	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *ir.Node) bool { return gone[n.Output(0)] })
-	read := map[string]bool{}
-	for _, n := range g.Nodes {
-		for _, v := range n.Inputs {
-			read[v] = true
-		}
-	}
-	for _, v := range g.Outputs {
-		read[v.Name] = true
-	}
-	made := map[string]bool{}
-	for _, n := range g.Nodes {
-		for _, v := range n.Outputs {
-			made[v] = true
-		}
-	}
-	for _, v := range g.Inputs {
-		made[v.Name] = true
-	}
-	used := map[string]bool{}
-	for _, n := range m.Graph.Nodes {
-		for _, a := range n.Attrs {
-			collect(a, used)
-		}
-	}
-	g.Inits = slices.DeleteFunc(g.Inits, func(t *ir.Tensor) bool { return !read[t.Name] && !used[t.Name] })
-	g.Info = slices.DeleteFunc(g.Info, func(v ir.Value) bool { return !made[v.Name] })
-}
-
-// collect marks the names that subgraphs of an attribute read.
-func collect(a ir.Attr, used map[string]bool) {
-	for _, sub := range append(slices.Clone(a.Graphs), a.G) {
-		if sub == nil {
-			continue
-		}
-		for _, n := range sub.Nodes {
-			for _, v := range n.Inputs {
-				used[v] = true
-			}
-			for _, in := range n.Attrs {
-				collect(in, used)
-			}
-		}
-		for _, v := range sub.Outputs {
-			used[v.Name] = true
-		}
-	}
 }
 
 // rename makes every reader of old read new, subgraphs included.
