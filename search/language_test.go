@@ -1,0 +1,257 @@
+package search_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/search"
+)
+
+// chain writes two streams of a Markov chain over 12 tokens, each of which has
+// two successors of probability 0.9 and 0.1. The stationary distribution is
+// uniform, so its entropy is log 12 nats a token and that of a step 0.325.
+func chain(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for part, n := range map[string]int{"train": 6000, "test": 1200} {
+		r := rng.New(2, "test/chain/"+part)
+		var b []byte
+		v := 0
+		for range n {
+			b = binary.LittleEndian.AppendUint16(b, uint16(v))
+			if next := 5*v + 3; r.Float64() < 0.9 {
+				v = next % 12
+			} else {
+				v = (next + 4) % 12
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, part+".bin"), b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func normal(t *testing.T, name string, o models.Options) *ir.Model {
+	t.Helper()
+	e, ok := models.Lookup(name)
+	if !ok {
+		t.Fatalf("no model %q", name)
+	}
+	raw, err := e.Build(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := importer.Normal(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func adam(epochs, rate float64) search.Weights {
+	w := search.DefaultWeights()
+	w.Epochs, w.Rate, w.Optimiser, w.Clip = epochs, rate, "adamw", 1
+	return w
+}
+
+// trained trains a model and returns its scores on the part test before and after.
+func trained(t *testing.T, m *ir.Model, set *data.Set, batch int, w search.Weights) (before, after *search.Score) {
+	t.Helper()
+	be, ctx := cpu.New(cpu.Options{Threads: 2}), context.Background()
+	n, err := search.NewNetworkOn(m, batch, set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, err := search.Splits{Weights: .5, Alpha: .4, Val: .1}.View(set, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := search.Tune(ctx, be, n, nil, views, views.Test, w, 0, 1, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Before, r.After
+}
+
+// TestDecodersLearn trains small language models on a Markov chain: from about
+// uniform to well below the entropy of single tokens.
+func TestDecodersLearn(t *testing.T) {
+	set, err := data.Open("lm:"+chain(t), data.Options{Seq: 8, Stride: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"decoder-tiny", "llama-tiny"} {
+		t.Run(name, func(t *testing.T) {
+			before, after := trained(t, normal(t, name, models.Options{Vocab: 12}), set, 32, adam(6, 0.01))
+			t.Logf("%d positions: %.3f nats before, %.3f after, %.1f %% right", after.Positions, before.Loss, after.Loss, 100*after.Accuracy)
+			if after.Positions != 8*after.Samples || after.Samples != 149 {
+				t.Errorf("want 8 positions in each of 149 samples, got %d in %d", after.Positions, after.Samples)
+			}
+			if before.Loss < 1.5 || after.Loss > 0.7 || after.Loss < 0.3 || after.Accuracy < 0.85 {
+				t.Errorf("want from above 1.5 nats to between 0.3 and 0.7 with 85 %% right (single tokens: %.2f), got %.3f to %.3f with %.3f",
+					math.Log(12), before.Loss, after.Loss, after.Accuracy)
+			}
+		})
+	}
+}
+
+// TestSentencesAreLearned trains a small encoder with three inputs on sentences
+// whose class is a word's.
+func TestSentencesAreLearned(t *testing.T) {
+	dir := t.TempDir()
+	for part, n := range map[string]int{"train": 400, "dev": 100} {
+		r := rng.New(4, "test/sentences/"+part)
+		var b strings.Builder
+		for range n {
+			class := r.IntN(2)
+			words := []string{"fine", "dull"}[class : class+1]
+			for range 1 + r.IntN(5) {
+				words = append(words, fmt.Sprintf("word%d", r.IntN(20)))
+			}
+			r.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
+			fmt.Fprintf(&b, "%s\t%d\n", strings.Join(words, " "), class)
+		}
+		if err := os.WriteFile(filepath.Join(dir, part+".tsv"), []byte(b.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := data.Open("tsv:"+dir, data.Options{Seq: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := trained(t, normal(t, "encoder-tiny", models.Options{Classes: 2, Vocab: set.Vocab}), set, 16, adam(8, 0.003))
+	if after.Samples != 100 || after.Positions != 0 || after.Accuracy < 0.95 {
+		t.Errorf("want 95 of 100 sentences right, got %d of %d (%.3f before)", after.Correct, after.Samples, before.Accuracy)
+	}
+}
+
+// TestVisionTransformersLearn trains a small vision transformer on gratings.
+func TestVisionTransformersLearn(t *testing.T) {
+	set, err := data.Synthetic(data.SyntheticOptions{Classes: 4, Shape: [3]int{3, 8, 8}, Train: 400, Test: 100, Noise: 0.05, Seed: 3,
+		Data: data.Options{Mean: []float64{.5}, Std: []float64{.25}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after := trained(t, normal(t, "vit-tiny", models.Options{Classes: 4}), set, 20, adam(15, 0.004))
+	if after.Accuracy < 0.9 {
+		t.Errorf("want 90 of 100 gratings right, got %d", after.Correct)
+	}
+}
+
+// TestTokensWithoutAHead compares a network of tokens with itself: models whose
+// output is no classifier of the data have no scores, and teach by their outputs.
+func TestTokensWithoutAHead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ids.npz")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]int64, 64*8)
+	for i := range ids {
+		ids[i] = int64(i * i % 40)
+	}
+	if err := data.WriteNPZ(f, []data.Array{{Name: "input_ids", Shape: []int{64, 8}, Data: ids}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	set, err := data.Open("tokens:"+path, data.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := search.NewNetworkOn(normal(t, "decoder-tiny", models.Options{}), 8, set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Classes != 0 || n.Positions != 0 {
+		t.Errorf("tokens without labels: want no classes, got %d at %d positions", n.Classes, n.Positions)
+	}
+	be := cpu.New(cpu.Options{Threads: 1})
+	w := adam(1, 0.01)
+	w.Objective = search.Objective{Distill: 1, Temperature: 1}
+	student, err := search.NewNetworkOn(normal(t, "decoder-tiny", models.Options{Seed: 9}), 8, set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := set.Part("train").All()
+	far, err := search.Compare(context.Background(), be, student, n, view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Epochs = 10
+	r, err := search.Train(context.Background(), be, student, n, view, data.View{}, w, 1, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := search.NewNetworkOn(search.WithWeights(student.Model, r.Weights), 8, set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := search.Compare(context.Background(), be, near, n, view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !(after.Error < 0.8*far.Error) {
+		t.Errorf("distance from the teacher: want a fifth less after distillation, got %.3f from %.3f", after.Error, far.Error)
+	}
+}
+
+// TestStories260K scores a real language model, where it is present, on the text
+// that it was made for. Its card says 1.348 nats a token; stories are told apart by
+// their usual beginning, which the text does not mark otherwise.
+func TestStories260K(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a real model on 25,600 tokens: skipped by -short")
+	}
+	real := filepath.Join("..", "..", "shared", "real")
+	raw, err := os.ReadFile(filepath.Join(real, "text", "tinystories.txt"))
+	if err != nil {
+		t.Skipf("TinyStories is absent: %v", err)
+	}
+	m, err := importer.Read(filepath.Join(real, "stories260K.onnx"))
+	if err != nil {
+		t.Skipf("stories260K is absent: %v", err)
+	}
+	if m, err = importer.Normal(m); err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	for _, begin := range []string{"Once upon a time", "Once there was"} {
+		text = strings.ReplaceAll(text, "\n\n"+begin, "\n<|endoftext|>\n"+begin)
+	}
+	path := filepath.Join(t.TempDir(), "stories.txt")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	set, err := data.Open("lm:"+path, data.Options{Seq: 256, Limit: 100, Tokenizer: filepath.Join(real, "stories260K.tok512.bin")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := search.NewNetworkOn(m, 4, set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := search.Evaluate(context.Background(), cpu.New(cpu.Options{Threads: 2}), n, set.Part("train").All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d positions: %.4f nats, perplexity %.3f", s.Positions, s.Loss, s.Perplexity())
+	if set.Vocab != 512 || s.Positions != 25600 || math.Abs(s.Loss-1.348) > 0.03 {
+		t.Errorf("want about 1.348 nats over 25600 positions, got %.4f over %d", s.Loss, s.Positions)
+	}
+}
