@@ -222,7 +222,7 @@ func rowMajor(n *ir.Node) bool {
 }
 
 // follow walks from an axis along all links and returns the pairs of axes that carry
-// its positions through reshapes; false when the walk meets no weight of a product.
+// its positions through reshapes; false when no weight of a product gives birth to the positions.
 func (x *follower) follow(from place) (map[*ir.Node][]AxisPair, bool) {
 	w := &walk{follower: x, units: x.facts.Values[from.value].Shape()[from.axis], seen: map[place]bool{from: true}, queue: []place{from}, pairs: map[*ir.Node][]AxisPair{}}
 	for len(w.queue) > 0 || len(w.later) > 0 {
@@ -241,17 +241,17 @@ func (x *follower) follow(from place) (map[*ir.Node][]AxisPair, bool) {
 			w.step(n, p)
 		}
 	}
-	return w.pairs, w.weighted
+	return w.pairs, w.born
 }
 
 type walk struct {
 	*follower
-	units    int // positions of the axis that the walk began with
-	seen     map[place]bool
-	queue    []place
-	later    []hop
-	pairs    map[*ir.Node][]AxisPair
-	weighted bool
+	units int // positions of the axis that the walk began with
+	seen  map[place]bool
+	queue []place
+	later []hop
+	pairs map[*ir.Node][]AxisPair
+	born  bool
 }
 
 // hop is a step through a reshape onto one of several axes.
@@ -282,8 +282,8 @@ func (w *walk) step(n *ir.Node, p place) {
 			case e[0] != p || e[1] == p:
 			case !w.facts.Values[e[1].value].Weight:
 				w.reach(e[1])
-			case slices.Contains([]string{"MatMul", "Gemm", "Conv", "Einsum"}, n.OpType):
-				w.weighted = true
+			case l.Role != Contracted && slices.Contains([]string{"MatMul", "Gemm", "Conv", "Einsum"}, n.OpType):
+				w.born = true
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 const (
 	maxFoldFloats = 4096
 	maxFoldInts   = 1 << 16
+	maxShape      = 64 // of a value that is taken for sizes though no element is known
 )
 
 // fold fills Const (and Partial) of a node's outputs when its inputs are known
@@ -24,7 +25,9 @@ func fold(op *Op, s *Site) error {
 		f := s.In[i]
 		switch {
 		case name == "" || f.Const != nil && foldable(f.Type, maxFoldInts):
-		case f.Partial != nil && (op.Moves < 0 || i < op.Moves):
+		case op.Moves >= 0 && i >= op.Moves:
+			return nil
+		case f.Partial != nil || f.Type.Elem == ir.Int64 && foldable(f.Type, maxShape):
 			sym.used = true
 		default:
 			return nil
@@ -77,7 +80,9 @@ func fold(op *Op, s *Site) error {
 			}
 			continue
 		}
-		if f.Partial = sym.decode(vals[k]); allKnown(f.Partial) {
+		if f.Partial = sym.decode(vals[k]); noneKnown(f.Partial) {
+			f.Partial = nil
+		} else if allKnown(f.Partial) {
 			if f.Const, err = constant(name, f.Type, vals[k]); err != nil {
 				return s.Errorf("infer", "output %d %q: %w", k, name, err)
 			}
@@ -118,8 +123,12 @@ type symbols struct {
 const symbolBase = -(1 << 48)
 
 func (y *symbols) encode(f Fact) *ir.Tensor {
-	data := make([]int64, len(f.Partial))
-	for i, e := range f.Partial {
+	elems := f.Partial
+	if elems == nil {
+		elems = make([]Elem, ir.Prod(f.Type.Sizes()))
+	}
+	data := make([]int64, len(elems))
+	for i, e := range elems {
 		if data[i] = int64(e.Value); !e.Known {
 			data[i] = symbolBase - int64(len(y.elems))
 			y.elems = append(y.elems, e)
@@ -139,6 +148,16 @@ func (y *symbols) decode(v *prim.Tensor) []Elem {
 		}
 	}
 	return out
+}
+
+// noneKnown reports elements of which neither a value nor a name is known.
+func noneKnown(elems []Elem) bool {
+	for _, e := range elems {
+		if e.Known || e.Param != "" {
+			return false
+		}
+	}
+	return true
 }
 
 func allKnown(elems []Elem) bool {
