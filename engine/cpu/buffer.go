@@ -29,6 +29,13 @@ func newView(t prim.Type) view {
 	return view{prim.Type{DType: t.DType, Shape: slices.Clone(t.Shape)}, allocate(t.Bytes())}
 }
 
+// keep returns a copy of s in storage of its own.
+func keep(s []float32) []float32 {
+	out := cast[float32](allocate(4 * len(s)))
+	copy(out, s)
+	return out
+}
+
 func cast[T any](b []byte) []T {
 	var z T
 	if len(b) == 0 {

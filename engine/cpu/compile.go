@@ -8,14 +8,21 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
-// kernel is a chosen way to run one node. run may use the workers of x; it sees
-// operands and result as views, and must not keep them.
+// runFunc runs a kernel. It may use the workers of x; it sees operands and result as
+// views, and must not keep them.
+type runFunc func(x *executable, out view, in []view) error
+
+// kernel is a chosen way to run one node.
 type kernel struct {
 	name  string
-	run   func(x *executable, out view, in []view) error
+	run   runFunc
 	flops float64
 	folds bool  // a Reduce that may run together with others
 	reuse []int // operand positions whose storage the result may overwrite, best first
+	// pack, when set, lays operand packs out for the kernel, once, when that operand is
+	// constant; the run that it returns does not read the operand.
+	pack  func(x *executable, operand view) runFunc
+	packs int
 }
 
 // step is a node to run.
@@ -36,7 +43,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
-	p = distribute(inline(p))
+	p = distribute(inline(fuse(p)))
 	x := &executable{b: b, k: b.kernels, team: newTeam(b.opt.Threads)}
 	kernels := make([]kernel, len(p.Nodes))
 	for i, n := range p.Nodes {
@@ -92,8 +99,53 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 			x.steps = append(x.steps, s)
 		}
 	}
+	x.packConstants()
 	x.arena = allocate(pl.arena)
 	return x, nil
+}
+
+// packConstants lets kernels lay out their constant operands, and drops the constants
+// that nothing else reads.
+func (x *executable) packConstants() {
+	pl := x.plan
+	var dropped []int
+	readers := make([]int, len(x.consts))
+	constant := func(id int) int {
+		if at := pl.place[pl.root[id]]; at.kind == inConst {
+			return at.index
+		}
+		return -1
+	}
+	for _, s := range x.steps {
+		for _, id := range s.in {
+			if c := constant(id); c >= 0 {
+				readers[c]++
+			}
+		}
+	}
+	for _, k := range pl.copies {
+		if c := constant(x.results[k]); c >= 0 {
+			readers[c]++
+		}
+	}
+	for i := range x.steps {
+		s := &x.steps[i]
+		if s.pack == nil {
+			continue
+		}
+		if c := constant(s.in[s.packs]); c >= 0 {
+			if run := s.pack(x, x.consts[c]); run != nil {
+				s.run = run
+				readers[c]--
+				if readers[c] == 0 {
+					dropped = append(dropped, c)
+				}
+			}
+		}
+	}
+	for _, c := range dropped {
+		x.consts[c].mem = nil
+	}
 }
 
 // reusable lists the roots of node i's operands that k may overwrite: no operand

@@ -12,19 +12,13 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 	if k, ok := pointConv(p, in, out); ok {
 		return k, true
 	}
+	name := p.Name()
+	p, in, then := epilogueOf(p, in, out)
 	switch p := p.(type) {
 	case prim.Conv:
-		c := forwardConv(p, in[0].Shape, in[1].Shape, out.Shape)
-		return kernel{name: "conv", flops: c.flops(), run: func(x *executable, out view, in []view) error {
-			c := c
-			if c.channels == 1 && c.groups > 1 {
-				depthwiseConv(x, []windowConv{c}, out.f32(), in[0].f32(), in[1].f32())
-				return nil
-			}
-			c.cut(len(x.team.workers), unitBytes)
-			c.run(x, out.f32(), in[0].f32(), c.packWeights(x, in[1].f32()))
-			return nil
-		}}, true
+		k := convKernel(forwardConv(p, in[0].Shape, in[1].Shape, out.Shape), then)
+		k.name = name
+		return k, true
 	case prim.ConvInputGrad:
 		parts := inputGradConvs(p, out.Shape, in[1].Shape, in[0].Shape)
 		flops := 0.0
@@ -33,12 +27,12 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		}
 		return kernel{name: "conv_input_grad", flops: flops, run: func(x *executable, out view, in []view) error {
 			if parts[0].channels == 1 && parts[0].groups > 1 {
-				depthwiseConv(x, parts, out.f32(), in[0].f32(), in[1].f32())
+				depthwiseConv(x, parts, nil, out.f32(), in[0].f32(), in[1].f32())
 				return nil
 			}
 			for _, c := range parts {
 				c.cut(len(x.team.workers), unitBytes)
-				c.run(x, out.f32(), in[0].f32(), c.packWeights(x, in[1].f32()))
+				c.run(x, nil, out.f32(), in[0].f32(), c.packWeights(x, in[1].f32()))
 			}
 			return nil
 		}}, true
@@ -56,6 +50,36 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		}}, true
 	}
 	return kernel{}, false
+}
+
+// convKernel runs c and the Map behind it. Weights that are constant are packed once.
+func convKernel(c windowConv, then *epilogue) kernel {
+	k := kernel{flops: c.flops()}
+	if c.channels == 1 && c.groups > 1 {
+		k.run = func(x *executable, out view, in []view) error {
+			depthwiseConv(x, []windowConv{c}, then.on(x, out, in[2:]), out.f32(), in[0].f32(), in[1].f32())
+			return nil
+		}
+		return k
+	}
+	run := func(x *executable, out view, in []view, panel []float32) {
+		c := c
+		c.cut(len(x.team.workers), unitBytes)
+		c.run(x, then.on(x, out, in[2:]), out.f32(), in[0].f32(), panel)
+	}
+	k.run = func(x *executable, out view, in []view) error {
+		run(x, out, in, c.packWeights(x, in[1].f32()))
+		return nil
+	}
+	k.packs = 1
+	k.pack = func(x *executable, weights view) runFunc {
+		panel := keep(c.packWeights(x, weights.f32()))
+		return func(x *executable, out view, in []view) error {
+			run(x, out, in, panel)
+			return nil
+		}
+	}
+	return k
 }
 
 // plane is the geometry of a convolution with one spatial axis promoted to two.

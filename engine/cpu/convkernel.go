@@ -59,8 +59,9 @@ func (c *windowConv) offsets(n int) []int64 {
 	return append(out, 0)
 }
 
-// run computes the convolution with packed weights.
-func (c *windowConv) run(x *executable, out, src, panel []float32) {
+// run computes the convolution with packed weights. With a finisher the positions of a
+// plane must be consecutive.
+func (c *windowConv) run(x *executable, then *finisher, out, src, panel []float32) {
 	all := c.groups * c.channels
 	plane := c.h * c.w
 	k := c.channels * len(c.taps)
@@ -129,6 +130,16 @@ func (c *windowConv) run(x *executable, out, src, panel []float32) {
 						for t, s := range from {
 							to[t*c.outCol] = s
 						}
+					}
+				}
+			}
+		}
+		if then != nil {
+			end := then.start(w)
+			for i := range images {
+				for g := range c.groups {
+					for m := 4 * b0; m < min(4*b1, c.filters); m++ {
+						end.apply((((n0+i)*c.groups+g)*c.filters+m)*c.outPlane+y0*c.outRow, rows*c.outRow)
 					}
 				}
 			}

@@ -5,6 +5,8 @@ import "github.com/entangle-nas/entangle/engine/prim"
 // pointConv takes convolutions of planes of one element, which are matrix products.
 func pointConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 	var c prim.Conv
+	name := p.Name()
+	p, in, then := epilogueOf(p, in, out)
 	switch p := p.(type) {
 	case prim.Conv:
 		c = p
@@ -29,7 +31,7 @@ func pointConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		return kernel{}, false
 	}
 	a, b := in[0].Shape, in[1].Shape
-	g := matmul{batch: []axis{{size: 1, stride: []int{0, 0}}}}
+	g := &matmul{batch: []axis{{size: 1, stride: []int{0, 0}}}}
 	left, right := 0, 1
 	switch p.(type) {
 	case prim.Conv: // x [n, c] · w [m, c]ᵀ
@@ -40,8 +42,5 @@ func pointConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		g.m, g.k, g.n, g.ta = b[1], b[0], a[1], true
 		left, right = 1, 0
 	}
-	return kernel{name: p.Name() + " as matmul", flops: 2 * float64(g.m*g.n*g.k), run: func(x *executable, out view, in []view) error {
-		g.run(x, out.f32(), in[left].f32(), in[right].f32())
-		return nil
-	}}, true
+	return g.kernel(name+" as matmul", left, right, then), true
 }

@@ -6,7 +6,7 @@ const planeGrain = 1 << 16
 // depthwiseConv computes convolutions in which every group has one channel, and which
 // together cover the planes of one output: they differ in where their positions
 // lie, those of a row of residues standing next to each other.
-func depthwiseConv(x *executable, parts []windowConv, out, src, weights []float32) {
+func depthwiseConv(x *executable, parts []windowConv, then *finisher, out, src, weights []float32) {
 	panels := make([][]float32, len(parts))
 	offs := make([][]int64, len(parts))
 	size, tile, work := 0, 0, 0
@@ -34,6 +34,7 @@ func depthwiseConv(x *executable, parts []windowConv, out, src, weights []float3
 		img := w.scratch(scratchImage, size+8)
 		tiles := w.scratch(scratchTile, c.outCol*tile+8)
 		lo, hi := split(planes, 1, pieces, piece)
+		end := then.start(w)
 		for p := lo; p < hi; p++ {
 			for i := range parts {
 				c := &parts[i]
@@ -66,6 +67,7 @@ func depthwiseConv(x *executable, parts []windowConv, out, src, weights []float3
 					}
 				}
 			}
+			end.apply(p*c.filters*c.outPlane, c.filters*c.outPlane)
 		}
 	})
 }

@@ -18,51 +18,94 @@ type matrix struct {
 
 func (a matrix) at(i, j int) matrix { return matrix{a.data[i*a.row+j*a.col:], a.row, a.col} }
 
-// product sets c (m × n, rows ldc apart) to a·b on one worker.
-func (k *kernels) product(w *worker, m, n, kk int, a, b matrix, c []float32, ldc int) {
-	if kk == 0 {
-		for i := range m {
-			clear(c[i*ldc:][:n])
-		}
-		return
+// product is c[at:] (m × n, rows ldc apart) = a·b, and what runs behind it.
+type product struct {
+	m, n, k int
+	a, b    matrix
+	c       []float32
+	at, ldc int
+	end     *finish
+	// packed, when set, is the packAll of a matrix of columns columns, of which b is
+	// those from column on, a multiple of tileN.
+	packed          []float32
+	column, columns int
+}
+
+// depthOf returns the depth of the blocks of a product of depth k.
+func depthOf(k int) int {
+	blocks := (k + blockK - 1) / blockK
+	return (k + blocks - 1) / blocks
+}
+
+// wide rounds n columns up to whole panels.
+func wide(n int) int { return (n + tileN - 1) / tileN * tileN }
+
+// product computes q on one worker.
+func (k *kernels) product(w *worker, q *product) {
+	depth := depthOf(q.k)
+	var pb []float32
+	if q.packed == nil {
+		pb = w.scratch(scratchPanelB, wide(min(q.n, blockN))*depth)
 	}
-	depth := (kk + (kk+blockK-1)/blockK - 1) / ((kk + blockK - 1) / blockK)
-	pb := w.scratch(scratchPanelB, (min(n, blockN)+tileN-1)/tileN*tileN*depth)
-	pa := w.scratch(scratchPanelA, (min(m, blockM)+tileM-1)/tileM*tileM*depth)
+	pa := w.scratch(scratchPanelA, (min(q.m, blockM)+tileM-1)/tileM*tileM*depth)
 	tile := w.scratch(scratchTile, tileM*tileN)
-	for j0 := 0; j0 < n; j0 += blockN {
-		jn := min(blockN, n-j0)
-		for k0 := 0; k0 < kk; k0 += depth {
-			kn := min(depth, kk-k0)
-			k.packB(pb, b.at(k0, j0), kn, jn)
-			for i0 := 0; i0 < m; i0 += blockM {
-				in := min(blockM, m-i0)
-				k.packA(pa, a.at(i0, k0), in, kn)
+	c := q.c[q.at:]
+	for j0 := 0; j0 < q.n; j0 += blockN {
+		jn := min(blockN, q.n-j0)
+		for k0 := 0; k0 < q.k; k0 += depth {
+			kn := min(depth, q.k-k0)
+			if q.packed != nil {
+				pb = q.packed[k0*wide(q.columns)+(q.column+j0)*kn:]
+			} else {
+				k.packB(pb, q.b.at(k0, j0), kn, jn)
+			}
+			for i0 := 0; i0 < q.m; i0 += blockM {
+				in := min(blockM, q.m-i0)
+				k.packA(pa, q.a.at(i0, k0), in, kn)
 				for j := 0; j < jn; j += tileN {
 					cols := min(tileN, jn-j)
 					for i := 0; i < in; i += tileM {
 						rows := min(tileM, in-i)
 						ap, bp := &pa[i*kn], &pb[j*kn]
-						to := c[(i0+i)*ldc+j0+j:]
+						to := c[(i0+i)*q.ldc+j0+j:]
 						if cols == tileN {
-							k.gemm[rows](kn, ap, bp, &to[0], ldc, k0 > 0)
+							k.gemm[rows](kn, ap, bp, &to[0], q.ldc, k0 > 0)
 							continue
 						}
 						k.gemm[rows](kn, ap, bp, &tile[0], tileN, false)
 						for r := range rows {
-							d := to[r*ldc:][:cols]
-							for q, v := range tile[r*tileN:][:cols] {
+							d := to[r*q.ldc:][:cols]
+							for t, v := range tile[r*tileN:][:cols] {
 								if k0 > 0 {
-									v += d[q]
+									v += d[t]
 								}
-								d[q] = v
+								d[t] = v
 							}
 						}
+					}
+				}
+				switch {
+				case q.end == nil || k0+kn < q.k:
+				case jn == q.ldc:
+					q.end.apply(q.at+i0*q.ldc, in*q.ldc)
+				default:
+					for i := i0; i < i0+in; i++ {
+						q.end.apply(q.at+i*q.ldc+j0, jn)
 					}
 				}
 			}
 		}
 	}
+}
+
+// packAll lays all rows and columns of b out as the blocks of a product read them.
+func (k *kernels) packAll(b matrix, rows, n int) []float32 {
+	depth := depthOf(rows)
+	out := cast[float32](allocate(4 * wide(n) * rows))
+	for r := 0; r < rows; r += depth {
+		k.packB(out[r*wide(n):], b.at(r, 0), min(depth, rows-r), n)
+	}
+	return out
 }
 
 // packB lays k rows and n columns of b out as panels of 16 columns, zero beyond the last.

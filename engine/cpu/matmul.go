@@ -4,6 +4,8 @@ import "github.com/entangle-nas/entangle/engine/prim"
 
 // chooseMatMul takes float32 matrix products.
 func chooseMatMul(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
+	name := p.Name()
+	p, in, then := epilogueOf(p, in, out)
 	mm, ok := p.(prim.MatMul)
 	if !ok || out.DType != prim.F32 {
 		return kernel{}, false
@@ -18,10 +20,36 @@ func chooseMatMul(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		lead[i].Shape = in[i].Shape[:r-2]
 	}
 	g.batch = collapse(out.Shape[:r-2], lead, nil)
-	return kernel{name: "matmul", flops: 2 * float64(out.Len()) * float64(g.k), run: func(x *executable, out view, in []view) error {
-		g.run(x, out.f32(), in[0].f32(), in[1].f32())
+	return g.kernel(name, 0, 1, then), true
+}
+
+// kernel returns the kernel of the product of operands left and right and the Map behind
+// it. A right operand that is constant and the same for the whole batch is packed once.
+func (g *matmul) kernel(name string, left, right int, then *epilogue) kernel {
+	run := func(x *executable, out view, in []view, packed []float32) {
+		g.run(x, then.on(x, out, in[2:]), out.f32(), in[left].f32(), in[right].f32(), packed)
+	}
+	k := kernel{name: name, flops: 2 * float64(count(g.batch)) * float64(g.m*g.n) * float64(g.k), run: func(x *executable, out view, in []view) error {
+		run(x, out, in, nil)
 		return nil
-	}}, true
+	}}
+	for _, a := range g.batch {
+		if a.stride[1] != 0 {
+			return k
+		}
+	}
+	k.packs = right
+	k.pack = func(x *executable, weights view) runFunc {
+		if g.k == 0 || g.n == 0 {
+			return nil
+		}
+		packed := x.k.packAll(g.right(weights.f32(), 0), g.k, g.n)
+		return func(x *executable, out view, in []view) error {
+			run(x, out, in, packed)
+			return nil
+		}
+	}
+	return k
 }
 
 // matmul is a batched product of m × k by k × n matrices.
@@ -34,7 +62,17 @@ type matmul struct {
 // productGrain is the multiplications of the smallest piece.
 const productGrain = 1 << 17
 
-func (g *matmul) run(x *executable, out, a, b []float32) {
+// right returns the right operand at offset off of b.
+func (g *matmul) right(b []float32, off int) matrix {
+	if g.tb {
+		return matrix{b[off:], 1, g.k}
+	}
+	return matrix{b[off:], g.n, 1}
+}
+
+// run sets out to the products of a and b; with packed the matrices of b are equal
+// and packed is their packAll, b is not read.
+func (g *matmul) run(x *executable, then *finisher, out, a, b, packed []float32) {
 	if len(out) == 0 {
 		return
 	}
@@ -43,7 +81,7 @@ func (g *matmul) run(x *executable, out, a, b []float32) {
 		// One right operand for consecutive left ones: one tall product.
 		t := *g
 		t.m, t.batch = batch*g.m, []axis{{size: 1, stride: []int{0, 0}}}
-		t.run(x, out, a, b)
+		t.run(x, then, out, a, b, packed)
 		return
 	}
 	work := batch * g.m * g.n * max(g.k, 1)
@@ -66,6 +104,7 @@ func (g *matmul) run(x *executable, out, a, b []float32) {
 	}
 	x.team.run((pieces+group-1)/group, func(w *worker, i int) {
 		off := make([]int, 2)
+		end := then.start(w)
 		for piece := i * group; piece < min(pieces, (i+1)*group); piece++ {
 			t := piece / (pm * pn)
 			walk(g.batch, t, off)
@@ -78,14 +117,21 @@ func (g *matmul) run(x *executable, out, a, b []float32) {
 			if g.ta {
 				left.row, left.col = 1, g.m
 			}
-			right := matrix{b[off[1]*g.k*g.n:], g.n, 1}
-			if g.tb {
-				right.row, right.col = 1, g.k
-			}
+			to := (t*g.m+i0)*g.n + j0
 			if g.k == 0 {
-				left, right = matrix{}, matrix{}
+				for i := range i1 - i0 {
+					clear(out[to+i*g.n:][:j1-j0])
+					end.apply(to+i*g.n, j1-j0)
+				}
+				continue
 			}
-			x.k.product(w, i1-i0, j1-j0, g.k, left.at(i0, 0), right.at(0, j0), out[(t*g.m+i0)*g.n+j0:], g.n)
+			q := product{m: i1 - i0, n: j1 - j0, k: g.k, a: left.at(i0, 0), c: out, at: to, ldc: g.n, end: end}
+			if packed != nil {
+				q.packed, q.column, q.columns = packed, j0, g.n
+			} else {
+				q.b = g.right(b, off[1]*g.k*g.n).at(0, j0)
+			}
+			x.k.product(w, &q)
 		}
 	})
 }

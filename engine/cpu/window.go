@@ -59,6 +59,28 @@ func (g *window) offset(t tap) int {
 // fill copies what positions of rows [y0, y0+n) read from the h×w plane src to dst.
 func (g *window) fill(dst, src []float32, y0, n int) {
 	rowLen := g.phases * g.width
+	if g.sx == 1 && g.sy == 1 {
+		lo := max(0, min(-g.minX, rowLen))
+		hi := max(lo, min(g.w-g.minX, rowLen))
+		for r := range n + g.spanY {
+			row := dst[r*rowLen : (r+1)*rowLen]
+			y := y0 + g.minY + r
+			if y < 0 || y >= g.h {
+				clear(row)
+				continue
+			}
+			for i := range lo {
+				row[i] = 0
+			}
+			if lo < hi {
+				copy(row[lo:hi], src[y*g.w+g.minX+lo:])
+			}
+			for i := hi; i < rowLen; i++ {
+				row[i] = 0
+			}
+		}
+		return
+	}
 	for r := range (n-1)*g.sy + g.spanY + 1 {
 		row := dst[r*rowLen : (r+1)*rowLen]
 		y := y0*g.sy + g.minY + r
