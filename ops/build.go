@@ -15,21 +15,23 @@ import (
 // ProgramDType). Floating initialisers come from h.Init, or are constants in
 // h.Float; integer ones are constants. Values that f knows become constants
 // without lowering their node, except, when h.Init is set, floating values
-// computed from floating initialisers, so that gradients reach those. Nodes that
+// computed from floating initialisers, so that gradients reach those; in F64 too,
+// since the elements that f holds are rounded to the model's types. Nodes that
 // no graph output needs are skipped. Every live value must have static sizes.
 // All unsupported operators are reported at once as an *UnsupportedError.
 //
 // The zero h.Float is prim.F32; the zero h.Seed is node 0, so set it to prim.Invalid for none.
 func Lower(b *prim.Builder, m *ir.Model, f *Facts, h Hooks) (map[string]prim.ID, error) {
-	live := liveNodes(m.Graph, f, h.Init != nil)
-	if err := unsupported(m, live, f, h.Init != nil); err != nil {
+	keep := h.Init != nil || h.Float == prim.F64
+	live := liveNodes(m.Graph, f, keep)
+	if err := unsupported(m, live, f, keep); err != nil {
 		return nil, err
 	}
 	w := lowering{b: b, facts: f, hooks: h, vals: map[string]prim.ID{}}
 	if err := w.leaves(m.Graph, live); err != nil {
 		return nil, err
 	}
-	tracked := trackedValues(m.Graph, f, h.Init != nil)
+	tracked := trackedValues(m.Graph, f, keep)
 	for _, n := range m.Graph.Nodes {
 		if !live[n] {
 			continue
