@@ -24,6 +24,7 @@ type Options struct {
 type Backend struct {
 	opt     Options
 	kernels *kernels
+	spaces  workspaces
 }
 
 // New returns a backend.

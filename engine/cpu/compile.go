@@ -44,7 +44,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
 	p = distribute(inline(fuse(p)))
-	x := &executable{b: b, k: b.kernels, team: newTeam(b.opt.Threads)}
+	x := &executable{b: b, k: b.kernels}
 	kernels := make([]kernel, len(p.Nodes))
 	for i, n := range p.Nodes {
 		if n.Prim == nil || isAlias(n.Prim) {
@@ -100,13 +100,16 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 		}
 	}
 	x.packConstants()
-	x.arena = allocate(pl.arena)
+	b.spaces.join(x)
 	return x, nil
 }
 
 // packConstants lets kernels lay out their constant operands, and drops the constants
 // that nothing else reads.
 func (x *executable) packConstants() {
+	x.space = x.b.spaces.take(nil, 0, x.b.opt.Threads)
+	x.team = x.space.team
+	defer x.leave()
 	pl := x.plan
 	var dropped []int
 	readers := make([]int, len(x.consts))

@@ -12,7 +12,7 @@ import (
 type executable struct {
 	b       *Backend
 	k       *kernels
-	team    *team
+	team    *team // of the run's workspace
 	plan    *plan
 	types   []prim.Type
 	names   []string
@@ -22,14 +22,13 @@ type executable struct {
 	results []int
 	consts  []view
 	steps   []step
-	arena   []byte
+	space   *workspace // of the last run
 	views   []view
 	args    []view
-	shared  worker
 }
 
 // Memory returns the size of the arena.
-func (x *executable) Memory() int { return len(x.arena) }
+func (x *executable) Memory() int { return x.plan.arena }
 
 // Run runs the program.
 func (x *executable) Run(in []engine.Buffer) ([]engine.Buffer, error) {
@@ -45,6 +44,8 @@ func (x *executable) Run(in []engine.Buffer) ([]engine.Buffer, error) {
 			out[k] = newView(t)
 		}
 	}
+	x.enter()
+	defer x.leave()
 	x.bind(held, out)
 	for i := range x.steps {
 		s := &x.steps[i]
@@ -76,6 +77,18 @@ func (x *executable) Run(in []engine.Buffer) ([]engine.Buffer, error) {
 		res[k] = &buffer{v: v}
 	}
 	return res, nil
+}
+
+// enter takes a workspace for a run, leave gives it back.
+func (x *executable) enter() {
+	x.space = x.b.spaces.take(x.space, x.plan.arena, x.b.opt.Threads)
+	x.team = x.space.team
+}
+
+func (x *executable) leave() {
+	clear(x.views)
+	clear(x.args[:cap(x.args)])
+	x.b.spaces.give(x.space)
 }
 
 // accept checks the buffers of a run.
@@ -123,11 +136,11 @@ func (x *executable) bind(in []*buffer, out []view) {
 		case inConst:
 			mem = x.consts[at.index].mem
 		case inArena:
-			mem = x.arena[at.index : at.index+t.Bytes() : at.index+t.Bytes()+align]
+			mem = x.space.arena[at.index : at.index+t.Bytes() : at.index+t.Bytes()+align]
 		}
 		x.views[i] = view{t, mem}
 	}
 }
 
 // scratch returns n floats shared by the workers of one kernel, contents undefined.
-func (x *executable) scratch(n int) []float32 { return x.shared.scratch(scratchPanelA, n) }
+func (x *executable) scratch(n int) []float32 { return x.space.shared.scratch(scratchPanelA, n) }
