@@ -149,7 +149,8 @@ type Tokenizer interface {
 	Size() int
 }
 
-// OpenTokenizer reads a tokenizer: a vocabulary with scores as llama2.c writes it (.bin).
+// OpenTokenizer reads a tokenizer: a vocabulary with scores as llama2.c writes it
+// (.bin) or a tokenizer.json (.json).
 func OpenTokenizer(path string) (Tokenizer, error) {
 	if strings.HasSuffix(path, ".bin") {
 		f, err := os.Open(path)
@@ -159,5 +160,8 @@ func OpenTokenizer(path string) (Tokenizer, error) {
 		defer f.Close()
 		return readScored(f, path)
 	}
-	return nil, errors.New("tokenizer: " + path + ": want the ending .bin (llama2.c)")
+	if strings.HasSuffix(path, ".json") {
+		return readFast(path)
+	}
+	return nil, errors.New("tokenizer: " + path + ": want the ending .bin (llama2.c) or .json (tokenizer.json)")
 }

@@ -2,7 +2,6 @@ package data
 
 import (
 	"bufio"
-	"container/heap"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -87,84 +86,21 @@ func (t *Scored) Encode(text string) ([]uint32, error) {
 	return out, nil
 }
 
-// span is a piece of the text under encoding, in a doubly linked list.
-type span struct {
-	lo, hi     int
-	id         uint32
-	prev, next int // -1 at the ends; next -2 when the span is gone
-}
-
-// joint is a possible join of span at with its next, which end at hi.
-type joint struct {
-	score  float32
-	at, hi int
-	id     uint32
-}
-
-type joints []joint
-
-func (j joints) Len() int { return len(j) }
-func (j joints) Less(a, b int) bool {
-	return j[a].score > j[b].score || j[a].score == j[b].score && j[a].at < j[b].at
-}
-func (j joints) Swap(a, b int) { j[a], j[b] = j[b], j[a] }
-func (j *joints) Push(x any)   { *j = append(*j, x.(joint)) }
-func (j *joints) Pop() any {
-	last := (*j)[len(*j)-1]
-	*j = (*j)[:len(*j)-1]
-	return last
-}
-
 // encode appends the tokens of one document.
 func (t *Scored) encode(out []uint32, text string) []uint32 {
 	var spans []span
-	add := func(lo, hi int, id uint32) {
-		spans = append(spans, span{lo, hi, id, len(spans) - 1, len(spans) + 1})
-	}
 	for i, w := 0, 0; i < len(text); i += w {
 		_, w = utf8.DecodeRuneInString(text[i:])
 		if id, ok := t.id[text[i:i+w]]; ok {
-			add(i, i+w, id)
+			spans = append(spans, span{i, i + w, id})
 			continue
 		}
 		for k := range w {
-			add(i+k, i+k+1, scoredBytes+uint32(text[i+k]))
+			spans = append(spans, span{i + k, i + k + 1, scoredBytes + uint32(text[i+k])})
 		}
 	}
-	if len(spans) == 0 {
-		return out
-	}
-	spans[len(spans)-1].next = -1
-	var queue joints
-	offer := func(at int) {
-		if at < 0 || spans[at].next < 0 {
-			return
-		}
-		hi := spans[spans[at].next].hi
-		if id, ok := t.id[text[spans[at].lo:hi]]; ok {
-			heap.Push(&queue, joint{t.scores[id], at, hi, id})
-		}
-	}
-	for i := range spans {
-		offer(i)
-	}
-	for len(queue) > 0 {
-		j := heap.Pop(&queue).(joint)
-		s := &spans[j.at]
-		if s.next < 0 || spans[s.next].hi != j.hi {
-			continue
-		}
-		gone := s.next
-		s.hi, s.id, s.next = j.hi, j.id, spans[gone].next
-		spans[gone].next = -2
-		if s.next >= 0 {
-			spans[s.next].prev = j.at
-		}
-		offer(s.prev)
-		offer(j.at)
-	}
-	for i := 0; i >= 0; i = spans[i].next {
-		out = append(out, spans[i].id)
-	}
-	return out
+	return joined(out, spans, func(left, right span) (float64, uint32, bool) {
+		id, ok := t.id[text[left.lo:right.hi]]
+		return -float64(t.scores[id]), id, ok
+	})
 }

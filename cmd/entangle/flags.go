@@ -51,7 +51,7 @@ func dataFlags() []cli.Flag {
 		&cli.IntFlag{Name: "channels", Usage: "channels of images of a folder: 3 or 1", Value: 3},
 		&cli.IntFlag{Name: "seq", Usage: "tokens per sample of lm, words per sample of tsv", DefaultText: "256 and 64"},
 		&cli.IntFlag{Name: "stride", Usage: "how far apart training samples of lm begin; 0: --seq, so that none overlap"},
-		&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer for the text of lm: llama2.c's .bin", TakesFile: true},
+		&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer for the text of lm: tokenizer.json, or llama2.c's .bin", TakesFile: true},
 		&cli.IntFlag{Name: "vocab", Usage: "most words that tsv keeps", DefaultText: "8192"},
 		&cli.IntFlag{Name: "limit", Usage: "at most so many samples of each part; 0: all"},
 		&cli.StringFlag{Name: "split", Usage: "fractions of the training part: weights,alpha,val", Value: "0.45,0.45,0.1"},
