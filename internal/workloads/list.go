@@ -22,7 +22,7 @@ func All() []Workload {
 		{
 			Name: "resnet20", Batch: 128,
 			Doc:   "CIFAR ResNet-20, widths 16, 32 and 64",
-			Build: func(batch int) (*Step, error) { return build(batch, false, resnet(16, 3, false)) },
+			Build: func(batch int) (*Step, error) { return build(batch, false, resnet(16, 3, 0)) },
 		},
 		{
 			Name: "mobilenet", Batch: 64,
@@ -37,7 +37,7 @@ func All() []Workload {
 		{
 			Name: "resnet20_super", Batch: 128, Super: true,
 			Doc:   "resnet20 with inner widths of 1/4, 1/2, 3/4 and 1 and kernels of 1 and 3",
-			Build: func(batch int) (*Step, error) { return build(batch, true, resnet(16, 3, true)) },
+			Build: func(batch int) (*Step, error) { return build(batch, true, resnet(16, 3, 4)) },
 		},
 		{
 			Name: "vit_tiny_super", Batch: 64, Super: true,

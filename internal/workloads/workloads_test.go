@@ -66,10 +66,10 @@ func TestStepsAgree(t *testing.T) {
 		super bool
 		short forward
 	}{
-		{"resnet20", false, resnet(8, 1, false)},
+		{"resnet20", false, resnet(8, 1, 0)},
 		{"mobilenet", false, mobilenet},
 		{"vit_tiny", false, short.forward(false)},
-		{"resnet20_super", true, resnet(8, 1, true)},
+		{"resnet20_super", true, resnet(8, 1, 4)},
 		{"vit_tiny_super", true, short.forward(true)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func apart(want, got *prim.Tensor) float64 {
 
 // TestLossesFall: some steps on one batch lower the loss.
 func TestLossesFall(t *testing.T) {
-	s, err := build(4, true, resnet(4, 1, true))
+	s, err := build(4, true, resnet(4, 1, 4))
 	if err != nil {
 		t.Fatal(err)
 	}
