@@ -38,8 +38,12 @@ func (c *windowConv) cut(threads, unitBytes int) {
 	}
 	c.batches = (c.images + c.unitImages - 1) / c.unitImages
 	c.sections = 1
-	if p := c.bands * c.batches; p < 2*threads && c.filters >= 16 {
-		c.sections = min((2*threads+p-1)/p, c.filters/8)
+	if p := c.bands * c.batches; p%threads != 0 && p < 2*threads && c.filters >= 16 {
+		// Every section copies the source again.
+		c.sections = min((threads+p-1)/p, c.filters/8)
+		if p > threads {
+			c.sections = min(2, c.filters/8)
+		}
 	}
 }
 
