@@ -14,6 +14,10 @@
 //
 //	x = s·(pixel/255 − mean)/std,  s = 1, or 255 with ScaleRaw
 //
+// Tokens are integers. Streams of them (lm:PATH) are cut into samples of
+// Options.Seq whose labels are the next token at every position; then a set has a
+// LabelShape and batches have labels [batch, positions].
+//
 // A batch is a pure function of the seed, the loader's name, the epoch and its
 // position, whatever runs ahead in the background; so a Loader's State is a few
 // numbers and a restored loader continues bit for bit.

@@ -114,6 +114,8 @@ var written = []struct {
 	{"flatten.onnx", "flatten-tiny", models.Options{}},
 	{"multi-output.onnx", "multi-output-tiny", models.Options{}},
 	{"grouped.onnx", "grouped-tiny", models.Options{}},
+	{"decoder.onnx", "decoder-tiny", models.Options{}},
+	{"encoder.onnx", "encoder-tiny", models.Options{Classes: 2}},
 }
 
 // TestFixtures compares the committed fixtures with what their networks give now.

@@ -11,7 +11,6 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
-	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/space"
@@ -223,10 +222,7 @@ func (e *env) verifyResult(c *cli.Context, m *model, r *compression, set *data.S
 	if err != nil {
 		return err
 	}
-	dims, err := sampleDims(small.normal, set)
-	if err != nil {
-		return err
-	}
+	dims := sampleDims(small.normal.Graph, set)
 	on := func(m *model, name string) exporter.Subject {
 		if name == "cpu" {
 			return exporter.Subject{Source: m.source(name), Runtime: own}
@@ -244,20 +240,6 @@ func (e *env) verifyResult(c *cli.Context, m *model, r *compression, set *data.S
 		r.Latency, r.LatencyOn = both.Latency, info.Version+threadsOf(info)
 	}
 	return err
-}
-
-// sampleDims returns the sizes behind the batch that the data gives open dimensions.
-func sampleDims(m *ir.Model, set *data.Set) (map[string]int, error) {
-	dims, err := search.BindingOn(m, 1, set)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range m.Graph.Inputs {
-		if s := v.Type.Shape; len(s) > 0 {
-			delete(dims, s[0].Param)
-		}
-	}
-	return dims, nil
 }
 
 func (e *env) printCompression(r *compression) error {

@@ -50,10 +50,7 @@ func newFeeder(g *ir.Graph, p *data.Part, batch int) (*feeder, error) {
 	set := p.All().Set()
 	f.inputs = make([]*ir.Value, len(set.Fields))
 	for _, name := range feeds {
-		k := set.Field(name)
-		if k < 0 && len(feeds) == 1 {
-			k = set.Sole()
-		}
+		k := fieldOf(set, name, len(feeds))
 		if k < 0 {
 			return nil, fmt.Errorf("data: input %q: want a field of that name in %s", name, set.Spec)
 		}
@@ -73,6 +70,41 @@ func newFeeder(g *ir.Graph, p *data.Part, batch int) (*feeder, error) {
 	var err error
 	f.loader, err = p.All().Apart().Loader(data.LoaderOptions{Batch: batch, Name: "measure"})
 	return f, err
+}
+
+// fieldOf returns the field for one of a model's inputs, or -1.
+func fieldOf(set *data.Set, name string, inputs int) int {
+	k := set.Field(name)
+	if k < 0 && inputs == 1 {
+		k = set.Sole()
+	}
+	return k
+}
+
+// sampleDims returns the sizes behind the batch that the data gives open
+// dimensions, by name, or by "input:axis" where they have none.
+func sampleDims(g *ir.Graph, set *data.Set) map[string]int {
+	dims := map[string]int{}
+	feeds := runtimes.FeedNames(g)
+	for _, name := range feeds {
+		v, _ := input(g, name)
+		k := fieldOf(set, name, len(feeds))
+		if k < 0 {
+			continue
+		}
+		sizes := set.BatchType(k, 1).Shape
+		for i, d := range v.Type.Shape {
+			if i == 0 || d.Known() || i >= len(sizes) {
+				continue
+			}
+			key := d.Param
+			if key == "" {
+				key = fmt.Sprintf("%s:%d", name, i)
+			}
+			dims[key] = sizes[i]
+		}
+	}
+	return dims
 }
 
 func input(g *ir.Graph, name string) (ir.Value, bool) {

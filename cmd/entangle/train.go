@@ -151,12 +151,14 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if c.Bool("json") {
 		return e.printJSON(r)
 	}
-	if r.After != nil && r.After.Positions > 0 {
-		fmt.Fprintf(e.stdout, "cross-entropy on %s (%d positions): %.4f nats before, %.4f after; perplexity %.3f before, %.3f after\n",
-			r.Part, r.After.Positions, r.Before.Loss, r.After.Loss, r.Before.Perplexity(), r.After.Perplexity())
-	}
 	if r.After != nil {
-		fmt.Fprintf(e.stdout, "accuracy on %s (%d samples): %.2f %% before, %.2f %% after\n", r.Part, r.After.Samples, 100*r.Before.Accuracy, 100*r.After.Accuracy)
+		size := fmt.Sprintf("%d samples", r.After.Samples)
+		if r.After.Positions > 0 {
+			size = fmt.Sprintf("%d positions", r.After.Positions)
+			fmt.Fprintf(e.stdout, "cross-entropy on %s (%s): %.4f nats before, %.4f after; perplexity %.3f before, %.3f after\n",
+				r.Part, size, r.Before.Loss, r.After.Loss, r.Before.Perplexity(), r.After.Perplexity())
+		}
+		fmt.Fprintf(e.stdout, "accuracy on %s (%s): %.2f %% before, %.2f %% after\n", r.Part, size, 100*r.Before.Accuracy, 100*r.After.Accuracy)
 	}
 	_, err = fmt.Fprintf(e.stdout, "%s  (%.0f s, peak memory %.0f MiB)\n", out, r.Seconds, float64(r.Peak)/(1<<20))
 	return err

@@ -79,6 +79,11 @@ func (e *env) verify(c *cli.Context) error {
 			return err
 		}
 		o.Inputs = feeds(f.batches())
+		for name, size := range sampleDims(sides[0].Source.Model.Graph, part.All().Set()) {
+			if _, given := o.Dims[name]; !given {
+				o.Dims[name] = size
+			}
+		}
 	}
 	v, err := exporter.Verify(c.Context, sides[0], sides[1], o)
 	var mismatch *exporter.MismatchError
