@@ -40,39 +40,64 @@ func depthOf(k int) int {
 // wide rounds n columns up to whole panels.
 func wide(n int) int { return (n + tileN - 1) / tileN * tileN }
 
-// product computes q on one worker.
+// Operands up to smallOperands elements stay in the first-level cache.
+const smallOperands = 6 << 10
+
+// product computes q on one worker. Operands whose rows are consecutive, or that are
+// small, are read where they lie when packing them would not pay.
 func (k *kernels) product(w *worker, q *product) {
 	depth := depthOf(q.k)
-	var pb []float32
-	if q.packed == nil {
+	directA := q.a.col == 1 || q.m*q.k <= smallOperands
+	directB := q.packed == nil && q.b.col == 1 && (q.m <= tileM || q.k*q.n <= smallOperands)
+	var pa, pb []float32
+	if q.packed == nil && !directB {
 		pb = w.scratch(scratchPanelB, wide(min(q.n, blockN))*depth)
 	}
-	pa := w.scratch(scratchPanelA, (min(q.m, blockM)+tileM-1)/tileM*tileM*depth)
+	if !directA {
+		pa = w.scratch(scratchPanelA, (min(q.m, blockM)+tileM-1)/tileM*tileM*depth)
+	}
 	tile := w.scratch(scratchTile, tileM*tileN)
 	c := q.c[q.at:]
 	for j0 := 0; j0 < q.n; j0 += blockN {
 		jn := min(blockN, q.n-j0)
 		for k0 := 0; k0 < q.k; k0 += depth {
 			kn := min(depth, q.k-k0)
-			if q.packed != nil {
+			switch {
+			case directB:
+			case q.packed != nil:
 				pb = q.packed[k0*wide(q.columns)+(q.column+j0)*kn:]
-			} else {
+			default:
 				k.packB(pb, q.b.at(k0, j0), kn, jn)
 			}
 			for i0 := 0; i0 < q.m; i0 += blockM {
 				in := min(blockM, q.m-i0)
-				k.packA(pa, q.a.at(i0, k0), in, kn)
+				if !directA {
+					k.packA(pa, q.a.at(i0, k0), in, kn)
+				}
 				for j := 0; j < jn; j += tileN {
 					cols := min(tileN, jn-j)
+					var bp *float32
+					kb := 4 * tileN
+					if directB {
+						bp, kb = &q.b.data[k0*q.b.row+j0+j], 4*q.b.row
+					} else {
+						bp = &pb[j*kn]
+					}
 					for i := 0; i < in; i += tileM {
 						rows := min(tileM, in-i)
-						ap, bp := &pa[i*kn], &pb[j*kn]
+						var ap *float32
+						ra, ka := 4, 4*rows
+						if directA {
+							ap, ra, ka = &q.a.data[(i0+i)*q.a.row+k0*q.a.col], 4*q.a.row, 4*q.a.col
+						} else {
+							ap = &pa[i*kn]
+						}
 						to := c[(i0+i)*q.ldc+j0+j:]
 						if cols == tileN {
-							k.gemm[rows](kn, ap, bp, &to[0], q.ldc, k0 > 0)
+							k.gemm[rows](kn, ap, ra, ka, bp, kb, &to[0], q.ldc, k0 > 0)
 							continue
 						}
-						k.gemm[rows](kn, ap, bp, &tile[0], tileN, false)
+						k.gemm[rows](kn, ap, ra, ka, bp, kb, &tile[0], tileN, false)
 						for r := range rows {
 							d := to[r*q.ldc:][:cols]
 							for t, v := range tile[r*tileN:][:cols] {

@@ -15,8 +15,8 @@ type (
 // of its members stand with the assembly's declarations.
 type kernels struct {
 	name                string
-	gemm                [7]func(k int, a, b, c *float32, ldc int, acc bool)                             // by rows, from 1
-	conv                [4]func(k int, offs *int64, a *float32, p, o *[3]*float32, ostride, blocks int) // by vectors, from 1
+	gemm                [7]func(k int, a *float32, ra, ka int, b *float32, kb int, c *float32, ldc int, acc bool) // by rows, from 1
+	conv                [4]func(k int, offs *int64, a *float32, p, o *[3]*float32, ostride, blocks int)           // by vectors, from 1
 	wgrad               func(v int, offs *int64, grad *float32, gstride int, x *float32, taps *int64, groups int, out *float32)
 	unary               map[prim.Code]op1
 	binary              map[prim.Code]op2

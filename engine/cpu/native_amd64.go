@@ -14,7 +14,7 @@ func nativeKernels() *kernels {
 		return nil
 	}
 	k := &kernels{name: "avx2"}
-	k.gemm = [7]func(int, *float32, *float32, *float32, int, bool){nil, gemm1x16, gemm2x16, gemm3x16, gemm4x16, gemm5x16, gemm6x16}
+	k.gemm = [7]func(int, *float32, int, int, *float32, int, *float32, int, bool){nil, gemm1x16, gemm2x16, gemm3x16, gemm4x16, gemm5x16, gemm6x16}
 	k.conv = [4]func(int, *int64, *float32, *[3]*float32, *[3]*float32, int, int){nil, conv4x1, conv4x2, conv4x3}
 	k.wgrad = wgrad4x3
 	k.unary = map[prim.Code]op1{

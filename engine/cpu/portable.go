@@ -16,7 +16,9 @@ func after(p *float32, off int) *float32 { return (*float32)(unsafe.Add(unsafe.P
 func portableKernels() *kernels {
 	k := &kernels{name: "portable", copy: portable1(func(a float32) float32 { return a })}
 	for mr := 1; mr <= 6; mr++ {
-		k.gemm[mr] = func(n int, a, b, c *float32, ldc int, acc bool) { portableGemm(mr, n, a, b, c, ldc, acc) }
+		k.gemm[mr] = func(n int, a *float32, ra, ka int, b *float32, kb int, c *float32, ldc int, acc bool) {
+			portableGemm(mr, n, a, ra, ka, b, kb, c, ldc, acc)
+		}
 	}
 	for nv := 1; nv <= 3; nv++ {
 		k.conv[nv] = func(n int, offs *int64, a *float32, p, o *[3]*float32, ostride, blocks int) {
@@ -158,13 +160,12 @@ func portable3(f func(a, b, c float32) float32) op3 {
 	}
 }
 
-func portableGemm(mr, n int, a, b, c *float32, ldc int, acc bool) {
+func portableGemm(mr, n int, a *float32, ra, ka int, b *float32, kb int, c *float32, ldc int, acc bool) {
 	var sum [6][16]float32
-	x, y := slice(a, n*mr), slice(b, n*16)
 	for k := range n {
-		row := (*[16]float32)(y[16*k:])
-		for i, v := range x[k*mr : (k+1)*mr] {
-			s := &sum[i]
+		row := (*[16]float32)(unsafe.Pointer(after(b, k*kb)))
+		for i := range mr {
+			s, v := &sum[i], *after(a, i*ra+k*ka)
 			for j := range row {
 				s[j] += v * row[j]
 			}

@@ -4,35 +4,41 @@
 
 package cpu
 
-// gemm1x16 multiplies a [k][1] by b [k][16] into c, whose rows are ldc elements apart, adding to c when acc.
+// gemm1x16 multiplies a [1, k] by b [k, 16] into c, whose rows are ldc elements apart, adding to c when acc.
+// Element (i, j) of a lies i·ra + j·ka bytes behind a, row i of b, 16 consecutive elements, i·kb behind b.
 //
 //go:noescape
-func gemm1x16(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemm1x16(k int, a *float32, ra int, ka int, b *float32, kb int, c *float32, ldc int, acc bool)
 
-// gemm2x16 multiplies a [k][2] by b [k][16] into c, whose rows are ldc elements apart, adding to c when acc.
+// gemm2x16 multiplies a [2, k] by b [k, 16] into c, whose rows are ldc elements apart, adding to c when acc.
+// Element (i, j) of a lies i·ra + j·ka bytes behind a, row i of b, 16 consecutive elements, i·kb behind b.
 //
 //go:noescape
-func gemm2x16(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemm2x16(k int, a *float32, ra int, ka int, b *float32, kb int, c *float32, ldc int, acc bool)
 
-// gemm3x16 multiplies a [k][3] by b [k][16] into c, whose rows are ldc elements apart, adding to c when acc.
+// gemm3x16 multiplies a [3, k] by b [k, 16] into c, whose rows are ldc elements apart, adding to c when acc.
+// Element (i, j) of a lies i·ra + j·ka bytes behind a, row i of b, 16 consecutive elements, i·kb behind b.
 //
 //go:noescape
-func gemm3x16(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemm3x16(k int, a *float32, ra int, ka int, b *float32, kb int, c *float32, ldc int, acc bool)
 
-// gemm4x16 multiplies a [k][4] by b [k][16] into c, whose rows are ldc elements apart, adding to c when acc.
+// gemm4x16 multiplies a [4, k] by b [k, 16] into c, whose rows are ldc elements apart, adding to c when acc.
+// Element (i, j) of a lies i·ra + j·ka bytes behind a, row i of b, 16 consecutive elements, i·kb behind b.
 //
 //go:noescape
-func gemm4x16(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemm4x16(k int, a *float32, ra int, ka int, b *float32, kb int, c *float32, ldc int, acc bool)
 
-// gemm5x16 multiplies a [k][5] by b [k][16] into c, whose rows are ldc elements apart, adding to c when acc.
+// gemm5x16 multiplies a [5, k] by b [k, 16] into c, whose rows are ldc elements apart, adding to c when acc.
+// Element (i, j) of a lies i·ra + j·ka bytes behind a, row i of b, 16 consecutive elements, i·kb behind b.
 //
 //go:noescape
-func gemm5x16(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemm5x16(k int, a *float32, ra int, ka int, b *float32, kb int, c *float32, ldc int, acc bool)
 
-// gemm6x16 multiplies a [k][6] by b [k][16] into c, whose rows are ldc elements apart, adding to c when acc.
+// gemm6x16 multiplies a [6, k] by b [k, 16] into c, whose rows are ldc elements apart, adding to c when acc.
+// Element (i, j) of a lies i·ra + j·ka bytes behind a, row i of b, 16 consecutive elements, i·kb behind b.
 //
 //go:noescape
-func gemm6x16(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
+func gemm6x16(k int, a *float32, ra int, ka int, b *float32, kb int, c *float32, ldc int, acc bool)
 
 // conv4x1 computes, for every block m of 4 filters, o[j][(4m+i)·ostride+t] = Σ_k a[m][k][i]·p[j][offs[k]+t]
 // for i < 4, j < 1, t < 8; offs and ostride are in bytes.
