@@ -22,7 +22,7 @@ func Sources() []Source {
 		{"npz", "NumPy .npz file with one array per model input and, optionally, \"labels\"; or a folder with train.npz and test.npz", readNPZSet},
 		{"tokens", "NumPy .npz file with token arrays (input_ids, attention_mask, …) and, optionally, \"labels\", one per sample or per position; .npy of input_ids; or a folder with train, val, test", readTokens},
 		{"lm", "stream of tokens for next-token prediction: raw .bin or .u16 (two bytes a token), .u32, .npy of rank 1, or .txt with a tokenizer; or a folder with train, val, test", readLM},
-		{"tsv", "labelled sentences, SENTENCE<TAB>CLASS a line, as train.tsv and test.tsv, val.tsv or dev.tsv in a folder; words of the training part are the vocabulary", readTSV},
+		{"tsv", "labelled sentences, sentence, tab and class number a line, as train.tsv and test.tsv, val.tsv or dev.tsv in a folder; words of the training part are the vocabulary", readTSV},
 	}
 }
 

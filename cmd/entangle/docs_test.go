@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/data"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/cli.md and the outputs that scripts compare with")
@@ -41,6 +43,10 @@ func cliMarkdown() []byte {
 	b.WriteString("Results go to stdout, logs and progress to stderr. With `--json` a result is one JSON value; the text form is for people and may change.\nOptions may stand before or after arguments; `--` ends them.\n\n## Exit codes\n\n| code | meaning |\n| ---: | --- |\n")
 	for _, d := range exitDocs {
 		fmt.Fprintf(&b, "| %d | %s |\n", d.code, d.meaning)
+	}
+	b.WriteString("\n## Data sets\n\n`--data KIND:PATH`. A file alone is the part `train`; measure on it with `--part train`. Samples of `lm` and `tsv` have the inputs input_ids, attention_mask, position_ids and, for `tsv`, token_type_ids; a model takes those that it has.\n\n| kind | PATH |\n| --- | --- |\n")
+	for _, s := range data.Sources() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", s.Name, s.Doc)
 	}
 	b.WriteString("\n## Job file\n\n`--job FILE` reads a YAML file with the options of the sections below. Unknown keys are errors that name file, line and column. Options on the command line win.\nA section that a command does not use is checked and left alone, so one file serves several commands.\n\n```yaml\nmodel: base.onnx\ndata:\n  data: idx:/usr/share/datasets/fashion-mnist\n  mean: [0.286]\n  std: [0.353]\ntrain:\n  epochs: 5\nsearch:\n  target: macs=0.5\n```\n\n`model` and `out` stand beside the sections.\n")
 	for _, s := range sections() {
