@@ -8,11 +8,11 @@ import (
 )
 
 // Attention is softmax(q·k)·v as a graph spells it, masks, scales and layout
-// operators between the three nodes included.
+// operators between the three nodes included, or one node that does it all.
 type Attention struct {
 	Scores, Softmax, Mix *ir.Node // q·k, softmax, probabilities·v
-	// Value and Axis name an axis of the probabilities with one position per head of
-	// the queries, or per group of them; Axis is -1 when there is none.
+	// Value and Axis name an axis on which the heads, or groups of them, lie one after the
+	// other; Axis is -1 when there is none.
 	Value string
 	Axis  int
 }
@@ -31,6 +31,16 @@ type Recognised struct {
 // them. An attention whose heads cannot be followed is kept whole.
 func Recognise(g *ir.Graph, f *Facts) *Recognised {
 	r := &Recognised{Units: map[*ir.Node][]AxisPair{}, Whole: map[*ir.Node]string{}}
+	for _, n := range g.Nodes {
+		if op := Lookup(n.Domain, n.OpType); op != nil && op.Heads && len(n.Outputs) > 0 {
+			// Of rank 4 the heads are axis 1, of rank 3 they are whole on axis 2.
+			a := Attention{Scores: n, Softmax: n, Mix: n, Value: n.Output(0), Axis: 2}
+			if f.Values[a.Value].Type.Rank() == 4 {
+				a.Axis = 1
+			}
+			r.Attentions = append(r.Attentions, a)
+		}
+	}
 	if !slices.ContainsFunc(g.Nodes, isSoftmax) {
 		return r
 	}

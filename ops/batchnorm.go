@@ -140,7 +140,7 @@ type statistics struct {
 
 // standardise measures x over axes; the variance is the population's.
 func standardise(b *prim.Builder, x prim.ID, axes []int, eps float64) statistics {
-	return standardised(b, x, axes, eps, weighing{mask: prim.Invalid, total: prim.Invalid, count: float64(max(extent(b.Shape(x), axes), 1))})
+	return standardised(b, x, axes, eps, plainWeighing(b.Shape(x), axes))
 }
 
 // standardised is standardise with weighted statistics.

@@ -180,15 +180,12 @@ func opLayerNormalization() *Op {
 			if err != nil {
 				return nil, err
 			}
-			b, x := l.B, l.In[0]
-			stats := standardised(b, x, axes, l.Node.Float("epsilon", 1e-5), l.weighing(0, axes))
-			e := prim.Op(prim.Sub, prim.Op(prim.Mul, prim.Op(prim.Sub, prim.A(0), prim.A(1)), prim.A(2)), prim.A(3))
-			e = prim.Op(prim.Mul, e, prim.A(4))
-			in := []prim.ID{x, stats.centre, stats.rate, stats.drift, l.In[1]}
+			bias := prim.Invalid
 			if l.Input(2).Present() {
-				e, in = prim.Op(prim.Add, e, prim.A(5)), append(in, l.In[2])
+				bias = l.In[2]
 			}
-			return l.padOutputs(b.Map(e, in...), stats.mean, stats.rate), nil
+			y, mean, rate := layerNorm(l, l.In[0], l.In[1], bias, axes, l.weighing(0, axes), 1e-5)
+			return l.padOutputs(y, mean, rate), nil
 		},
 	}
 }
@@ -226,10 +223,8 @@ func opRMSNormalization() *Op {
 			if err != nil {
 				return nil, err
 			}
-			b, x := l.B, l.In[0]
-			square := l.weighing(0, axes).mean(b, axes, prim.Op(prim.Mul, prim.A(0), prim.A(0)), x)
-			rate := b.Map(rsqrt(prim.A(0), l.Node.Float("epsilon", 1e-5)), square)
-			return one(b.Map(prim.Op(prim.Mul, prim.Op(prim.Mul, prim.A(0), prim.A(1)), prim.A(2)), x, rate, l.In[1])), nil
+			y, _ := rmsNorm(l, l.In[0], l.In[1], axes, l.weighing(0, axes), 1e-5)
+			return one(y), nil
 		},
 	}
 }

@@ -35,6 +35,8 @@ type Op struct {
 	// Scales marks elementwise operators whose constant operand is a parameter only
 	// behind the first layer with weights: before it, it is preprocessing.
 	Scales bool
+	// Heads marks attentions: the units on an inner axis of output 0 are whole heads.
+	Heads bool
 	// Probability marks operators that turn logits (input 0) into probabilities.
 	Probability bool
 	// State lists the inputs that are running statistics: kept with the weights,

@@ -160,17 +160,6 @@ func hardSigmoid(x *prim.X, alpha, beta float64) *prim.X {
 	return prim.Op(prim.Max, prim.L(0), prim.Op(prim.Min, prim.L(1), line))
 }
 
-func gelu(s *Site, x *prim.X) *prim.X {
-	var cdf *prim.X
-	if s.Node.Str("approximate", "none") == "tanh" {
-		cube := prim.Op(prim.Mul, prim.Op(prim.Mul, x, x), x)
-		cdf = prim.Op(prim.Tanh, prim.Op(prim.Mul, prim.L(math.Sqrt(2/math.Pi)), prim.Op(prim.Add, x, prim.Op(prim.Mul, prim.L(0.044715), cube))))
-	} else {
-		cdf = prim.Op(prim.Erf, prim.Op(prim.Mul, x, prim.L(math.Sqrt2/2)))
-	}
-	return prim.Op(prim.Mul, prim.Op(prim.Mul, prim.L(0.5), x), prim.Op(prim.Add, prim.L(1), cdf))
-}
-
 func shrink(s *Site, x *prim.X) *prim.X {
 	bias, lambd := s.Node.Float("bias", 0), s.Node.Float("lambd", 0.5)
 	high := prim.Op(prim.Select, prim.Op(prim.Lt, prim.L(lambd), x), prim.Op(prim.Sub, x, prim.L(bias)), prim.L(0))

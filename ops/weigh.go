@@ -19,10 +19,27 @@ type weighing struct {
 	count float64 // number of positions, at least 1
 }
 
+// plainWeighing counts all positions along axes of a shape fully.
+func plainWeighing(shape, axes []int) weighing {
+	return weighing{mask: prim.Invalid, total: prim.Invalid, count: float64(max(extent(shape, axes), 1))}
+}
+
+// weighingBy weighs one axis of a value by coefficients, which may be prim.Invalid.
+func (l *Lowering) weighingBy(m prim.ID, shape []int, axis int) weighing {
+	w := plainWeighing(shape, []int{axis})
+	if m != prim.Invalid {
+		along := slices.Repeat([]int{1}, len(shape))
+		along[axis] = shape[axis]
+		w.mask = l.B.Reshape(m, along...)
+		w.total = l.B.Sum(w.mask, axis)
+	}
+	return w
+}
+
 // weighing returns the coefficients of input i along axes; several axes multiply.
 func (l *Lowering) weighing(i int, axes []int) weighing {
 	b, shape := l.B, l.B.Shape(l.In[i])
-	w := weighing{mask: prim.Invalid, total: prim.Invalid, count: float64(max(extent(shape, axes), 1))}
+	w := plainWeighing(shape, axes)
 	if l.AxisMask == nil {
 		return w
 	}

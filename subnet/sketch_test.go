@@ -25,6 +25,7 @@ type style struct {
 	rows     bool   // batch and heads merged, sequence first, as in torch.nn.MultiheadAttention
 	einsum   bool   // products over heads by Einsum
 	bias     bool   // relative position bias from a table, added to the scores
+	fused    string // mha, whole (ONNX Runtime's), standard: the attention is one node
 	odd      string // heads that cannot be followed: stacked (one projection each), strided
 	mlp      string // erf, tanh, gated, gated-fused
 	tied     bool   // the head is the transposed embedding
@@ -130,6 +131,17 @@ func (k *sketch) normalise(x string) string {
 	switch k.norm {
 	case "layer":
 		return k.op("LayerNormalization", []string{x, k.weight(width), k.weight(width)}, ir.IntAttr("axis", -1), ir.FloatAttr("epsilon", 1e-5))
+	case "simplified":
+		return k.op("SimplifiedLayerNormalization", []string{x, k.weight(width)}, ir.IntAttr("axis", -1), ir.FloatAttr("epsilon", 1e-5))
+	case "skip", "skip-simplified":
+		// The sum with a constant stands for the residual one, which the depth needs as a node.
+		in, op := []string{x, k.weight(1, length, width), k.weight(width)}, "SkipLayerNormalization"
+		if k.norm == "skip-simplified" {
+			op = "SkipSimplifiedLayerNormalization"
+		}
+		y := k.op(op, in, ir.FloatAttr("epsilon", 1e-5))
+		k.g.Nodes[len(k.g.Nodes)-1].Domain = microsoft
+		return y
 	case "rms":
 		return k.op("RMSNormalization", []string{x, k.weight(width)}, ir.IntAttr("axis", -1))
 	case "layer-spelled":
@@ -257,6 +269,8 @@ func (k *sketch) repeated(x string) string {
 
 func (k *sketch) attention(x, mask string) string {
 	switch {
+	case k.fused != "":
+		return k.fusedAttention(x)
 	case k.rows:
 		return k.rowsAttention(x)
 	case k.einsum:
@@ -353,6 +367,36 @@ func (k *sketch) rowsAttention(x string) string {
 	return k.transpose(k.linear(y, heads*deep, width), 1, 0, 2)
 }
 
+// fusedAttention leaves q·k, softmax and mix to one node.
+func (k *sketch) fusedAttention(x string) string {
+	own := func(op string, in []string, attrs ...ir.Attr) string {
+		y := k.op(op, in, attrs...)
+		k.g.Nodes[len(k.g.Nodes)-1].Domain = microsoft
+		return y
+	}
+	absent := ""
+	if k.pad {
+		absent = k.op("Cast", []string{"mask"}, ir.IntAttr("to", int(ir.Int32)))
+	}
+	var y string
+	switch k.fused {
+	case "whole":
+		y = own("Attention", []string{x, k.weight(width, 3*heads*deep), k.weight(3 * heads * deep), absent}, ir.IntAttr("num_heads", heads))
+	case "mha":
+		q, key, v := k.linear(x, width, heads*deep), k.linear(x, width, heads*deep), k.linear(x, width, heads*deep)
+		at := k.ints(0)
+		q = own("RotaryEmbedding", []string{q, at, k.weight(length, deep/2), k.weight(length, deep/2)})
+		y = own("MultiHeadAttention", []string{q, key, v, k.weight(3 * heads * deep), absent}, ir.IntAttr("num_heads", heads))
+	default:
+		q, key, v := k.linear(x, width, heads*deep), k.linear(x, width, k.kv*deep), k.linear(x, width, k.kv*deep)
+		cos, sin := k.weight(1, length, deep/2), k.weight(1, length, deep/2)
+		cos, sin = k.op("Expand", []string{cos, k.op("Concat", []string{k.size(x, 0), k.ints(1, 1)}, ir.IntAttr("axis", 0))}), k.op("Expand", []string{sin, k.op("Concat", []string{k.size(x, 0), k.ints(1, 1)}, ir.IntAttr("axis", 0))})
+		q = k.op("RotaryEmbedding", []string{q, cos, sin}, ir.IntAttr("num_heads", heads))
+		y = k.op("Attention", []string{q, key, v}, ir.IntAttr("q_num_heads", heads), ir.IntAttr("kv_num_heads", k.kv), ir.IntAttr("is_causal", 1))
+	}
+	return k.linear(y, heads*deep, width)
+}
+
 // einsumAttention never moves the heads from axis 2 of [B,T,H,D].
 func (k *sketch) einsumAttention(x string) string {
 	var p [3]string
@@ -392,7 +436,7 @@ func (k *sketch) feedforward(x string) string {
 func transformer(s style) *ir.Model {
 	k := &sketch{style: s, g: &ir.Graph{Name: "transformer"}, r: rand.New(rand.NewPCG(3, 4))}
 	opset := int64(17)
-	if s.norm == "rms" {
+	if s.norm == "rms" || s.fused == "standard" {
 		opset = 23
 	}
 	input := func(name string, d ir.DType, sizes ...int) {
@@ -440,5 +484,5 @@ func transformer(s style) *ir.Model {
 		y = k.op("MatMul", []string{x, k.weight(width, vocab)})
 	}
 	k.g.Outputs = []ir.Value{{Name: y}}
-	return &ir.Model{IRVersion: 10, Opsets: []ir.Opset{{Version: opset}}, Graph: k.g}
+	return &ir.Model{IRVersion: 10, Opsets: []ir.Opset{{Version: opset}, {Domain: microsoft, Version: 1}}, Graph: k.g}
 }

@@ -35,6 +35,9 @@ var styles = []struct {
 	{"sequence first", style{qkv: "separate", norm: "layer", kv: heads, mlp: "erf", rows: true}},
 	{"einsum", style{qkv: "separate", norm: "layer", kv: heads, mlp: "tanh", einsum: true, computed: true}},
 	{"relative bias", style{qkv: "five", norm: "layer", scale: "Mul", kv: heads, mlp: "erf", bias: true, computed: true}},
+	{"one node with weights", style{pad: true, norm: "skip", kv: heads, mlp: "erf", fused: "whole", post: true}},
+	{"one node", style{pad: true, norm: "skip-simplified", kv: heads, mlp: "gated", fused: "mha"}},
+	{"one standard node", style{norm: "simplified", kv: 3, mlp: "gated-fused", fused: "standard", tied: true}},
 	{"one key head", style{qkv: "split", norm: "layer", mask: "add", scale: "Mul", kv: 1, mlp: "erf", tied: true}},
 }
 
