@@ -61,9 +61,6 @@ func readLM(path string, o Options) (*Set, error) {
 		p.columns = []column{tokens, fixedInts{tokens.count(), slices.Repeat([]int64{1}, n)}, fixedInts{tokens.count(), counting(n)}}
 		set.Parts = append(set.Parts, p)
 	}
-	if tok != nil {
-		set.Vocab = max(set.Vocab, tok.Size())
-	}
 	return set, nil
 }
 

@@ -81,7 +81,7 @@ type Set struct {
 	// LabelShape is the shape of one sample's label: nil for a class, [positions] for a
 	// target at every position, where negative ones do not count.
 	LabelShape []int
-	// Vocab is above every token number of the samples; 0 when tokens are not counted.
+	// Vocab is above every token number of the first field; 0 for sets without tokens.
 	Vocab int
 
 	opts Options

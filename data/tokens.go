@@ -42,6 +42,11 @@ func readTokens(path string, _ Options) (*Set, error) {
 		f := &set.Fields[i]
 		f.Image = false
 		f.Optional = slices.Contains(sideFields, f.Name)
+		for _, p := range set.Parts {
+			if c, ok := p.columns[i].(intColumn); ok && f.Name == "input_ids" && len(c.data) > 0 {
+				set.Vocab = max(set.Vocab, int(min(slices.Max(c.data), maxToken))+1)
+			}
+		}
 	}
 	return set, set.countClasses()
 }

@@ -29,8 +29,26 @@ func BindingOn(m *ir.Model, batch int, set *data.Set) (map[string]int, error) {
 		if err := bindInput(bind, v, batch, t.Shape[1:]); err != nil {
 			return nil, err
 		}
+		if fields[i] == 0 && set.Vocab > 0 {
+			if err := checkVocab(m, v.Name, set); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return bind, nil
+}
+
+// checkVocab reports a table that an input of token numbers reads beyond its end.
+func checkVocab(m *ir.Model, input string, set *data.Set) error {
+	for _, n := range m.Graph.Nodes {
+		if n.OpType != "Gather" || n.Input(1) != input {
+			continue
+		}
+		if t := m.Graph.Init(n.Input(0)); t != nil && len(t.Dims) > 0 && t.Dims[0] < set.Vocab {
+			return fmt.Errorf("search: input %q: the data %q has token numbers up to %d, the model's table %q has %d rows", input, set.Spec, set.Vocab-1, t.Name, t.Dims[0])
+		}
+	}
+	return nil
 }
 
 // inputFields returns the data's field for every input: the one of its name, or

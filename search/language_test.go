@@ -251,7 +251,7 @@ func TestStories260K(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d positions: %.4f nats, perplexity %.3f", s.Positions, s.Loss, s.Perplexity())
-	if set.Vocab != 512 || s.Positions != 25600 || math.Abs(s.Loss-1.348) > 0.03 {
+	if set.Vocab > 512 || s.Positions != 25600 || math.Abs(s.Loss-1.348) > 0.03 {
 		t.Errorf("want about 1.348 nats over 25600 positions, got %.4f over %d", s.Loss, s.Positions)
 	}
 }
