@@ -62,6 +62,7 @@ func (a AutoFormer) Entry() Entry {
 func (a AutoFormer) wire(n *Net, o Options) {
 	if len(a.Heads) != len(a.Ratios) {
 		n.fail("AutoFormer: want heads and a ratio for every block, got %d and %d", len(a.Heads), len(a.Ratios))
+		return
 	}
 	if a.patch == 0 {
 		a.patch, a.head, a.reach = 16, 64, 14

@@ -18,7 +18,7 @@ func wireEncoder(n *Net, o Options) {
 	hide := n.Padding(mask)
 	for i := range o.Depth {
 		name := fmt.Sprintf("layer%d", i)
-		q, k, v := n.separate(name+".attn", x, o.Heads, o.Width/max(o.Heads, 1))
+		q, k, v := n.separate(name+".attn", x, o.Heads, n.headWidth(o))
 		y := n.Dense(name+".attn.out", n.Attend(name+".attn", q, k, v, hide), o.Width, true)
 		y = n.Dropout(name+".attn.dropout", y, 0.1)
 		x = n.LayerNorm(name+".norm1", n.Add(name+".add1", y, x), true)
@@ -33,7 +33,7 @@ func wireEncoder(n *Net, o Options) {
 // projection cut by Split, a mask that selects, and a head tied to the embedding
 // by a Transpose. Radford et al., 2019.
 func wireDecoder(n *Net, o Options) {
-	n.gpt(gpt{vocab: o.Vocab, seq: o.Size, embed: o.Width, bias: true, drop: 0.1, layers: repeated(o.Depth, gptLayer{o.Heads, o.Width / max(o.Heads, 1), 4 * o.Width})})
+	n.gpt(gpt{vocab: o.Vocab, seq: o.Size, embed: o.Width, bias: true, drop: 0.1, layers: repeated(o.Depth, gptLayer{o.Heads, n.headWidth(o), 4 * o.Width})})
 }
 
 type gptLayer struct{ heads, width, hidden int }
@@ -84,7 +84,7 @@ func (n *Net) tied(name string, x Val, table string, vocab int) Val {
 // by a Gemm. Touvron et al., 2023.
 func wireLlama(n *Net, o Options) {
 	heads, kv := o.Heads, max(o.Heads/2, 1)
-	width := o.Width / max(heads, 1)
+	width := n.headWidth(o)
 	x := n.Embed("embed", n.InputInts("input_ids", o.Size), o.Vocab, o.Width)
 	see := n.Causal(o.Size)
 	turn := n.rotary(o.Size, width)

@@ -1,7 +1,11 @@
 package models
 
 import (
+	"fmt"
 	"math"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -122,5 +126,73 @@ func TestCountIsBuild(t *testing.T) {
 		if params, macs := count(t, e, Options{}); params < 7e6 || macs < 5e8 {
 			t.Errorf("%s: want a large network, got %d parameters and %d MACs", e.Name, params, macs)
 		}
+	}
+}
+
+// TestTransformerTable holds parameters and multiply-accumulates of every transformer
+// and of the paper's larger spaces to testdata/transformers.txt.
+func TestTransformerTable(t *testing.T) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-20s %10s %14s\n", "network", "parameters", "MACs")
+	seen := map[string]bool{}
+	for _, e := range append(All(), Tiny()...) {
+		seen[e.Name] = true
+	}
+	for _, e := range slices.Concat(Transformers(), TinyTransformers(), Spaces()) {
+		if e.Name == "" || e.Doc == "" || e.Wire == nil || seen[e.Name] {
+			t.Errorf("entry %q: want a name of its own, a doc and a constructor", e.Name)
+		}
+		seen[e.Name] = true
+		if got, ok := Lookup(e.Name); !ok || got.Doc != e.Doc {
+			t.Errorf("Lookup(%q): want the listed entry, got %q", e.Name, got.Doc)
+		}
+		params, macs := count(t, e, Options{})
+		fmt.Fprintf(&b, "%-20s %10d %14d\n", e.Name, params, macs)
+	}
+	const file = "testdata/transformers.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != b.String() {
+		t.Errorf("%s: want\n%s\ngot\n%s", file, want, b.String())
+	}
+}
+
+func TestTransformerOptionErrors(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		o    Options
+		want string
+	}{
+		{"vit", Options{Heads: 5}, "want a width that 5 heads divide, got"},
+		{"llama", Options{Width: 24, Heads: 8}, "want heads of an even width, got 3"},
+		{"llama", Options{Width: 24, Heads: 3}, ""},
+		{"decoder", Options{Vocab: 1 << 21}, "option vocabulary: want 1 to 1048576"},
+		{"vit", Options{Size: 3}, "want sizes of at least 1"},
+	} {
+		e, _ := Lookup(c.name)
+		if c.want == "" {
+			c.o.Depth, c.o.Size = 1, 4
+		}
+		_, err := e.Build(c.o)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s %+v: want error %q, got %v", c.name, c.o, c.want, err)
+		}
+	}
+	for _, e := range Transformers() {
+		for _, o := range []Options{{Size: 1, Width: 2, Heads: 2}, {Size: 5, Width: 7, Heads: 1, Depth: 1}, {Size: 4, Width: 6, Heads: 3, Vocab: 1, Classes: 1, Depth: 1}} {
+			if m, err := e.Build(o); (m == nil) == (err == nil) {
+				t.Errorf("%s %+v: want a model or an error, got %v and %v", e.Name, o, m, err)
+			}
+		}
+	}
+	if _, err := (AutoFormer{Embed: 192, Heads: []int{3}}).Build(Options{}); err == nil || !strings.Contains(err.Error(), "want heads and a ratio for every block") {
+		t.Errorf("AutoFormer without ratios: want an error, got %v", err)
 	}
 }

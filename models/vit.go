@@ -22,7 +22,7 @@ func (n *Net) vit(o Options, qkv project) {
 	x := n.patches(o, 4, o.Width)
 	for i := range o.Depth {
 		name := fmt.Sprintf("block%d", i)
-		q, k, v := qkv(name+".attn", n.LayerNorm(name+".norm1", x, true), o.Heads, o.Width/max(o.Heads, 1))
+		q, k, v := qkv(name+".attn", n.LayerNorm(name+".norm1", x, true), o.Heads, n.headWidth(o))
 		y := n.Dense(name+".attn.out", n.Attend(name+".attn", q, k, v, nil), o.Width, true)
 		x = n.Add(name+".add1", x, y)
 		y = n.mlp(name+".mlp", n.LayerNorm(name+".norm2", x, true), 4*o.Width, true)
@@ -30,6 +30,14 @@ func (n *Net) vit(o Options, qkv project) {
 	}
 	x = n.LayerNorm("norm", x, true)
 	n.Output("logits", n.Linear("head", n.at("token", x, 0), o.Classes))
+}
+
+// headWidth returns the features per head.
+func (n *Net) headWidth(o Options) int {
+	if o.Heads < 1 || o.Width%o.Heads != 0 {
+		n.fail("want a width that %d heads divide, got %d", o.Heads, o.Width)
+	}
+	return max(o.Width/max(o.Heads, 1), 1)
 }
 
 // patches appends the stem: [1 + patches, width].
