@@ -20,7 +20,7 @@ const (
 
 // Simplify returns an equivalent, cheaper program with the same inputs and
 // outputs: constants folded, common subexpressions shared, dead nodes and nodes
-// that change nothing removed, and elementwise chains merged into the Map or
+// that change nothing removed, sums of padded parts joined, and elementwise chains merged into the Map or
 // Reduce that consumes them. An elementwise producer is merged only if it has
 // one consumer and that consumer's domain, or if it merely copies, casts or
 // broadcasts; never across a change of precision.
@@ -182,7 +182,11 @@ func (r *rewriter) add(p prim.Prim, in []prim.ID, t prim.Type, single bool) (pri
 		}
 		return r.add(invariant.Prim, append(slices.Clone(invariant.In), id), t, single)
 	}
-	p, in, err := r.outline(p, in)
+	p, in, err := r.joinPads(p, in)
+	if err != nil {
+		return prim.Invalid, err
+	}
+	p, in, err = r.outline(p, in)
 	if err != nil {
 		return prim.Invalid, err
 	}

@@ -44,6 +44,39 @@ output "y" = %5`},
 %5 f32[4 3] = map(%0, %1) Expr: a0 a1 mul(0,1), Compute: f32, Out: f32, Shape: [4 3]
 output "y" = %4
 output "z" = %5`},
+		{"padded parts of a sum are joined", func(b *prim.Builder, x, r, d, w prim.ID) {
+			part := func(lo, hi int) prim.ID {
+				return b.Pad(b.SliceAxis(b.Unary(prim.Exp, x), 0, lo, hi), []int{lo, 0}, []int{4 - hi, 0}, 0)
+			}
+			b.Output("y", b.Plus(b.Plus(part(3, 4), x), b.Plus(part(0, 2), part(2, 3))))
+		}, `%4 f32[4 3] = map(%0) Expr: a0 exp(0), Compute: f32, Out: f32, Shape: [4 3]
+%5 f32[1 3] = slice(%4) Start: [3 0], Size: [1 3], Step: [1 1]
+%6 f32[2 3] = slice(%4) Start: [0 0], Size: [2 3], Step: [1 1]
+%7 f32[1 3] = slice(%4) Start: [2 0], Size: [1 3], Step: [1 1]
+%8 f32[4 3] = concat(%6, %7, %5)
+%9 f32[4 3] = map(%8, %0) Expr: a0 a1 add(0,1), Compute: f32, Out: f32, Shape: [4 3]
+output "y" = %9`},
+		{"parts that leave a gap, overlap or are not zero outside stay", func(b *prim.Builder, x, r, d, w prim.ID) {
+			s := b.SliceAxis(x, 0, 0, 2)
+			b.Output("gap", b.Plus(b.Pad(s, []int{0, 0}, []int{2, 0}, 0), b.Pad(b.SliceAxis(x, 0, 0, 1), []int{3, 0}, []int{0, 0}, 0)))
+			b.Output("overlap", b.Plus(b.Pad(b.SliceAxis(x, 0, 0, 3), []int{0, 0}, []int{1, 0}, 0), b.Pad(s, []int{2, 0}, []int{0, 0}, 0)))
+			b.Output("ones", b.Plus(b.Pad(s, []int{0, 0}, []int{2, 0}, 1), b.Pad(b.SliceAxis(x, 0, 2, 4), []int{2, 0}, []int{0, 0}, 1)))
+		}, `%4 f32[2 3] = slice(%0) Start: [0 0], Size: [2 3], Step: [1 1]
+%5 f32[4 3] = pad(%4) Lo: [0 0], Hi: [2 0], Interior: [0 0]
+%6 f32[1 3] = slice(%0) Start: [0 0], Size: [1 3], Step: [1 1]
+%7 f32[4 3] = pad(%6) Lo: [3 0], Hi: [0 0], Interior: [0 0]
+%8 f32[4 3] = map(%5, %7) Expr: a0 a1 add(0,1), Compute: f32, Out: f32, Shape: [4 3]
+%9 f32[3 3] = slice(%0) Start: [0 0], Size: [3 3], Step: [1 1]
+%10 f32[4 3] = pad(%9) Lo: [0 0], Hi: [1 0], Interior: [0 0]
+%11 f32[4 3] = pad(%4) Lo: [2 0], Hi: [0 0], Interior: [0 0]
+%12 f32[4 3] = map(%10, %11) Expr: a0 a1 add(0,1), Compute: f32, Out: f32, Shape: [4 3]
+%13 f32[4 3] = pad(%4) Lo: [0 0], Hi: [2 0], Interior: [0 0], Value: 1
+%14 f32[2 3] = slice(%0) Start: [2 0], Size: [2 3], Step: [1 1]
+%15 f32[4 3] = pad(%14) Lo: [2 0], Hi: [0 0], Interior: [0 0], Value: 1
+%16 f32[4 3] = map(%13, %15) Expr: a0 a1 add(0,1), Compute: f32, Out: f32, Shape: [4 3]
+output "gap" = %8
+output "overlap" = %12
+output "ones" = %16`},
 		{"rounding stays", func(b *prim.Builder, x, r, d, w prim.ID) {
 			b.Output("y", b.Cast(b.Cast(b.Unary(prim.Exp, d), prim.F32), prim.F64))
 		}, `%4 f32[4 3] = map(%2) Expr: a0 exp(0), Compute: f64, Out: f32, Shape: [4 3]
