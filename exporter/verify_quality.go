@@ -107,19 +107,26 @@ func (q *Quality) addPositions(t *ir.Tensor, b Labelled) error {
 	if len(t.Dims) != 3 || t.Dims[0] < samples || t.Dims[1] != b.Positions || t.Dims[2] < 1 {
 		return fmt.Errorf("eval: output %q: want classes for each of %d positions of %d samples, got %s", t.Name, b.Positions, samples, t.Type())
 	}
-	v, err := t.Float64s()
-	if err != nil {
-		return fmt.Errorf("eval: %w", err)
-	}
 	q.Classes = t.Dims[2]
-	for i, label := range b.Labels {
-		if label < 0 {
-			continue
+	bits := b.Positions * q.Classes * t.DType.Bits()
+	if bits%8 != 0 || len(t.Raw) < samples*bits/8 {
+		return fmt.Errorf("eval: output %q: want numbers of whole bytes, got %s", t.Name, t.Type())
+	}
+	for i := range samples { // one at a time: all of them as float64 may be large
+		one := &ir.Tensor{Name: t.Name, DType: t.DType, Dims: t.Dims[1:], Raw: t.Raw[i*bits/8 : (i+1)*bits/8]}
+		v, err := one.Float64s()
+		if err != nil {
+			return fmt.Errorf("eval: %w", err)
 		}
-		if err := q.addRow(t.Name, v[i*q.Classes:(i+1)*q.Classes], label); err != nil {
-			return err
+		for p, label := range b.Labels[i*b.Positions : (i+1)*b.Positions] {
+			if label < 0 {
+				continue
+			}
+			if err := q.addRow(t.Name, v[p*q.Classes:(p+1)*q.Classes], label); err != nil {
+				return err
+			}
+			q.Positions++
 		}
-		q.Positions++
 	}
 	q.Samples += samples
 	return q.finite(t.Name)

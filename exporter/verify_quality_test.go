@@ -61,3 +61,41 @@ func TestMeasureQualityErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestMeasureQualityOfPositions: labels per position, of which negative ones do not
+// count and rows beyond the labels fill the batch up.
+func TestMeasureQualityOfPositions(t *testing.T) {
+	rows := []float64{0, 3, 0, 0 /**/, 9, 9, 9, 9 /**/, 0, 0, 3, 0 /**/, 3, 0, 0, 0 /**/, 7, 7, 7, 7 /**/, 7, 7, 7, 7}
+	x, err := ir.NewFloats("x", ir.Float32, []int{3, 2, 4}, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(labels ...int64) (*Quality, error) {
+		return MeasureQuality(context.Background(), subject(&affine{scale: 1}), func(yield func(Labelled, error) bool) {
+			yield(Labelled{Feed: Feed{"x": x}, Labels: labels, Positions: 2}, nil)
+		})
+	}
+	q, err := run(1, -100, 2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lse := math.Log(math.Exp(3) + 3)
+	if want := (3*lse - 6) / 3; math.Abs(q.CrossEntropy-want) > 1e-6 {
+		t.Errorf("cross-entropy: want %v, got %v", want, q.CrossEntropy)
+	}
+	if q.Samples != 2 || q.Positions != 3 || q.Classes != 4 || math.Abs(q.Top1-2.0/3) > 1e-12 {
+		t.Errorf("want 3 positions in 2 samples, 2 of them right, got %+v", q)
+	}
+	for _, c := range []struct {
+		labels []int64
+		want   string
+	}{
+		{[]int64{-1, -1}, "at least one labelled sample"},
+		{[]int64{0, 4}, "has 4 classes: want a label below that, got 4"},
+		{make([]int64, 8), "want classes for each of 2 positions of 4 samples"},
+	} {
+		if _, err := run(c.labels...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("labels %v: want error %q, got %v", c.labels, c.want, err)
+		}
+	}
+}
