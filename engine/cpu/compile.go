@@ -43,7 +43,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
-	p = distribute(inline(fuse(p)))
+	p = distribute(inline(fuse(absorb(p))))
 	x := &executable{b: b, k: b.kernels}
 	kernels := make([]kernel, len(p.Nodes))
 	for i, n := range p.Nodes {

@@ -35,11 +35,11 @@ func pointConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 	left, right := 0, 1
 	switch p.(type) {
 	case prim.Conv: // x [n, c] · w [m, c]ᵀ
-		g.m, g.k, g.n, g.tb = a[0], a[1], b[0], true
+		g.m, g.k, g.n, g.rowA, g.colA, g.rowB, g.colB = a[0], a[1], b[0], a[1], 1, 1, a[1]
 	case prim.ConvInputGrad: // g [n, m] · w [m, c]
-		g.m, g.k, g.n = a[0], a[1], b[1]
+		g.m, g.k, g.n, g.rowA, g.colA, g.rowB, g.colB = a[0], a[1], b[1], a[1], 1, b[1], 1
 	case prim.ConvWeightGrad: // g [n, m]ᵀ · x [n, c]
-		g.m, g.k, g.n, g.ta = b[1], b[0], a[1], true
+		g.m, g.k, g.n, g.rowA, g.colA, g.rowB, g.colB = b[1], b[0], a[1], 1, b[1], a[1], 1
 		left, right = 1, 0
 	}
 	return g.kernel(name+" as matmul", left, right, then), true

@@ -15,15 +15,18 @@ type axis struct {
 func collapse(shape []int, in []prim.Type, reduced []int) []axis {
 	strides := make([][]int, len(in))
 	for i, t := range in {
-		strides[i] = make([]int, len(shape))
-		s := 1
-		for k := len(shape) - 1; k >= 0; k-- {
-			if t.Shape[k] != 1 {
-				strides[i][k] = s
+		strides[i] = rowMajor(t.Shape)
+		for k, n := range t.Shape {
+			if n == 1 {
+				strides[i][k] = 0
 			}
-			s *= t.Shape[k]
 		}
 	}
+	return collapseStrides(shape, strides, reduced)
+}
+
+// collapseStrides is collapse for operands of any strides, 0 for broadcast.
+func collapseStrides(shape []int, strides [][]int, reduced []int) []axis {
 	is := make([]bool, len(shape))
 	for _, a := range reduced {
 		is[a] = true
@@ -33,14 +36,14 @@ func collapse(shape []int, in []prim.Type, reduced []int) []axis {
 		if n == 1 {
 			continue
 		}
-		a := axis{size: n, reduced: is[k], stride: make([]int, len(in))}
-		for i := range in {
+		a := axis{size: n, reduced: is[k], stride: make([]int, len(strides))}
+		for i := range strides {
 			a.stride[i] = strides[i][k]
 		}
 		if len(out) > 0 {
 			last := &out[len(out)-1]
 			merge := last.reduced == a.reduced
-			for i := range in {
+			for i := range strides {
 				merge = merge && last.stride[i] == a.stride[i]*n
 			}
 			if merge {
@@ -52,7 +55,7 @@ func collapse(shape []int, in []prim.Type, reduced []int) []axis {
 		out = append(out, a)
 	}
 	if len(out) == 0 {
-		out = append(out, axis{size: 1, stride: make([]int, len(in))})
+		out = append(out, axis{size: 1, stride: make([]int, len(strides))})
 	}
 	return out
 }

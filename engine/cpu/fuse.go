@@ -138,7 +138,7 @@ func fuse(p *prim.Program) *prim.Program {
 // isProduct reports whether a Map can be evaluated on the parts of p's result.
 func isProduct(p prim.Prim) bool {
 	switch p.(type) {
-	case prim.Conv, prim.MatMul:
+	case prim.Conv, prim.MatMul, viewed:
 		return true
 	}
 	return false

@@ -6,20 +6,41 @@ import "github.com/entangle-nas/entangle/engine/prim"
 func chooseMatMul(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 	name := p.Name()
 	p, in, then := epilogueOf(p, in, out)
-	mm, ok := p.(prim.MatMul)
-	if !ok || out.DType != prim.F32 {
+	var v viewed
+	switch p := p.(type) {
+	case prim.MatMul:
+		v.MatMul = p
+		for i, t := range in {
+			v.views[i] = access{t.Shape, rowMajor(t.Shape), 0}
+		}
+	case viewed:
+		v = p
+	default:
+		return kernel{}, false
+	}
+	if out.DType != prim.F32 {
 		return kernel{}, false
 	}
 	r := len(out.Shape)
-	g := &matmul{m: out.Shape[r-2], n: out.Shape[r-1], k: in[0].Shape[r-1], ta: mm.TransA, tb: mm.TransB}
-	if mm.TransA {
-		g.k = in[0].Shape[r-2]
+	a, b := v.views[0], v.views[1]
+	g := &matmul{m: out.Shape[r-2], n: out.Shape[r-1], k: a.shape[r-1], offA: a.off, offB: b.off}
+	g.rowA, g.colA, g.rowB, g.colB = a.step(2), a.step(1), b.step(2), b.step(1)
+	if v.TransA {
+		g.k, g.rowA, g.colA = a.shape[r-2], g.colA, g.rowA
 	}
-	lead := make([]prim.Type, 2)
-	for i := range lead {
-		lead[i].Shape = in[i].Shape[:r-2]
+	if v.TransB {
+		g.rowB, g.colB = g.colB, g.rowB
 	}
-	g.batch = collapse(out.Shape[:r-2], lead, nil)
+	strides := make([][]int, 2)
+	for i, x := range v.views {
+		strides[i] = make([]int, r-2)
+		for k := range strides[i] {
+			if x.shape[k] != 1 {
+				strides[i][k] = x.stride[k]
+			}
+		}
+	}
+	g.batch = collapseStrides(out.Shape[:r-2], strides, nil)
 	return g.kernel(name, 0, 1, then), true
 }
 
@@ -43,7 +64,7 @@ func (g *matmul) kernel(name string, left, right int, then *epilogue) kernel {
 		if g.k == 0 || g.n == 0 {
 			return nil
 		}
-		packed := x.k.packAll(g.right(weights.f32(), 0), g.k, g.n)
+		packed := x.k.packAll(matrix{weights.f32()[g.offB:], g.rowB, g.colB}, g.k, g.n)
 		return func(x *executable, out view, in []view) error {
 			run(x, out, in, packed)
 			return nil
@@ -52,23 +73,17 @@ func (g *matmul) kernel(name string, left, right int, then *epilogue) kernel {
 	return k
 }
 
-// matmul is a batched product of m × k by k × n matrices.
+// matmul is a batched product of m × k by k × n matrices: those of batch index i lie at
+// the offsets and strides of batch behind offA and offB.
 type matmul struct {
-	m, n, k int
-	ta, tb  bool
-	batch   []axis
+	m, n, k                int
+	rowA, colA, rowB, colB int // strides within a matrix
+	offA, offB             int
+	batch                  []axis
 }
 
 // productGrain is the multiplications of the smallest piece.
 const productGrain = 1 << 17
-
-// right returns the right operand at offset off of b.
-func (g *matmul) right(b []float32, off int) matrix {
-	if g.tb {
-		return matrix{b[off:], 1, g.k}
-	}
-	return matrix{b[off:], g.n, 1}
-}
 
 // run sets out to the products of a and b; with packed the matrices of b are equal
 // and packed is their packAll, b is not read.
@@ -77,7 +92,7 @@ func (g *matmul) run(x *executable, then *finisher, out, a, b, packed []float32)
 		return
 	}
 	batch := count(g.batch)
-	if batch > 1 && len(g.batch) == 1 && g.batch[0].stride[1] == 0 && !g.ta {
+	if batch > 1 && len(g.batch) == 1 && g.batch[0].stride[1] == 0 && g.batch[0].stride[0] == g.m*g.rowA {
 		// One right operand for consecutive left ones: one tall product.
 		t := *g
 		t.m, t.batch = batch*g.m, []axis{{size: 1, stride: []int{0, 0}}}
@@ -113,10 +128,6 @@ func (g *matmul) run(x *executable, then *finisher, out, a, b, packed []float32)
 			if i0 == i1 || j0 == j1 {
 				continue
 			}
-			left := matrix{a[off[0]*g.m*g.k:], g.k, 1}
-			if g.ta {
-				left.row, left.col = 1, g.m
-			}
 			to := (t*g.m+i0)*g.n + j0
 			if g.k == 0 {
 				for i := range i1 - i0 {
@@ -125,11 +136,11 @@ func (g *matmul) run(x *executable, then *finisher, out, a, b, packed []float32)
 				}
 				continue
 			}
-			q := product{m: i1 - i0, n: j1 - j0, k: g.k, a: left.at(i0, 0), c: out, at: to, ldc: g.n, end: end}
+			q := product{m: i1 - i0, n: j1 - j0, k: g.k, a: matrix{a[g.offA+off[0]:], g.rowA, g.colA}.at(i0, 0), c: out, at: to, ldc: g.n, end: end}
 			if packed != nil {
 				q.packed, q.column, q.columns = packed, j0, g.n
 			} else {
-				q.b = g.right(b, off[1]*g.k*g.n).at(0, j0)
+				q.b = matrix{b[g.offB+off[1]:], g.rowB, g.colB}.at(0, j0)
 			}
 			x.k.product(w, &q)
 		}

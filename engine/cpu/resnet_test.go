@@ -198,9 +198,9 @@ func vit(batch, depth int) (*prim.Program, map[string]*prim.Tensor, error) {
 	x = n.Plus(x, n.param(0.02, 0, 1, 65, e))
 	for range depth {
 		qkv := n.Transpose(n.Reshape(n.linear(n.layerNorm(x), 3*heads*width), batch, 65, 3, heads, width), 2, 0, 3, 1, 4)
-		part := func(i int) prim.ID { return n.Reshape(n.SliceAxis(qkv, 0, i, i+1), batch*heads, 65, width) }
-		a := n.Softmax(n.Scale(n.MatMul(part(0), part(1), false, true), 1/math.Sqrt(width)), 2)
-		y := n.Reshape(n.MatMul(a, part(2), false, false), batch, heads, 65, width)
+		part := func(i int) prim.ID { return n.Squeeze(n.SliceAxis(qkv, 0, i, i+1), 0) }
+		a := n.Softmax(n.Scale(n.MatMul(part(0), part(1), false, true), 1/math.Sqrt(width)), 3)
+		y := n.MatMul(a, part(2), false, false)
 		x = n.Plus(x, n.linear(n.Reshape(n.Transpose(y, 0, 2, 1, 3), batch, 65, heads*width), e))
 		h := n.linear(n.layerNorm(x), mlp)
 		h = n.Map(prim.Op(prim.Mul, prim.Op(prim.Mul, prim.A(0), prim.L(0.5)),
