@@ -27,6 +27,9 @@ func BindingOn(m *ir.Model, batch int, set *data.Set) (map[string]int, error) {
 			return nil, fmt.Errorf("search: input %q: want integers as in the data's field %q, the model takes %s", v.Name, set.Fields[fields[i]].Name, v.Type)
 		}
 		if err := bindInput(bind, v, batch, t.Shape[1:]); err != nil {
+			if s := v.Type.Shape; set.Vocab > 0 && len(s) == 2 && s[1].Known() && s[1].Size != t.Shape[1] {
+				return nil, fmt.Errorf("%w: want the data's option seq to be %d", err, s[1].Size)
+			}
 			return nil, err
 		}
 		if fields[i] == 0 && set.Vocab > 0 {

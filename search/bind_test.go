@@ -47,7 +47,7 @@ func TestBindingOnSentences(t *testing.T) {
 		{"one input of another name", takes(ir.Int64, open, "tokens"), ""},
 		{"two inputs of other names", takes(ir.Int64, open, "tokens", "attention_mask"), `input "tokens": the data`},
 		{"floats", takes(ir.Float32, open, "input_ids"), "want integers as in the data's field"},
-		{"another length", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: 8}}, "input_ids"), "the data has [6]"},
+		{"another length", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: 8}}, "input_ids"), "the data has [6]: want the data's option seq to be 8"},
 		{"one name for two sizes", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: -1, Param: "n"}}, "input_ids"), `dimension "n" would be both 3 and 6`},
 		{"a small table", normal(t, "encoder-tiny", models.Options{Size: 6, Vocab: 8}), `token numbers up to 8, the model's table "embed.word.weight" has 8 rows`},
 	} {

@@ -7,6 +7,10 @@
 // until the budget is met. Train is the same loop without architecture: base
 // models and fine-tuning. Compress is the whole line.
 //
+// NewNetworkOn makes a network for a data set: open dimensions take the samples'
+// sizes, and with a label at every position (streams of tokens) losses and scores
+// are means over positions.
+//
 //	res, err := search.Run(ctx, net, search.Config{…})
 //	choice, err := search.Choose(res.LogProb, cost, budget)
 //

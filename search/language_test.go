@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,6 +209,74 @@ func TestTokensWithoutAHead(t *testing.T) {
 	}
 	if !(after.Error < 0.8*far.Error) {
 		t.Errorf("distance from the teacher: want a fifth less after distillation, got %.3f from %.3f", after.Error, far.Error)
+	}
+}
+
+// TestLabelsPerPosition states that a stream and the same windows as arrays with
+// labels score alike, and that labels below 0 leave their positions out.
+func TestLabelsPerPosition(t *testing.T) {
+	stream, err := data.Open("lm:"+chain(t), data.Options{Seq: 8, Limit: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := stream.Part("test").All().Loader(data.LoaderOptions{Batch: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b, err := l.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	be := cpu.New(cpu.Options{Threads: 1})
+	score := func(set *data.Set, part string) *search.Score {
+		n, err := search.NewNetworkOn(normal(t, "llama-tiny", models.Options{Vocab: 12}), 16, set, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := search.Evaluate(context.Background(), be, n, set.Part(part).All())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	arrays := func(labels []int64) *data.Set {
+		path := filepath.Join(t.TempDir(), "tokens.npz")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = data.WriteNPZ(f, []data.Array{{Name: "input_ids", Shape: []int{50, 8}, Data: b.Inputs[0].I64}, {Name: "labels", Shape: []int{50, 8}, Data: labels}})
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := data.Open("tokens:"+path, data.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	want, got := score(stream, "test"), score(arrays(b.Labels.I64), "train")
+	if *want != *got || got.Positions != 400 {
+		t.Errorf("windows as arrays: want %+v, got %+v", *want, *got)
+	}
+	first, rest := slices.Clone(b.Labels.I64), slices.Clone(b.Labels.I64)
+	for i := range first {
+		if i%8 < 3 {
+			rest[i] = -100
+		} else {
+			first[i] = -1
+		}
+	}
+	x, y := score(arrays(first), "train"), score(arrays(rest), "train")
+	if x.Positions != 150 || y.Positions != 250 || x.Correct+y.Correct != want.Correct {
+		t.Errorf("labels below 0: want 150 and 250 positions and %d right in all, got %+v and %+v", want.Correct, *x, *y)
+	}
+	if sum := (150*x.Loss + 250*y.Loss) / 400; math.Abs(sum-want.Loss) > 1e-9 {
+		t.Errorf("loss of the two halves: want %.9f in the mean, got %.9f", want.Loss, sum)
 	}
 }
 
