@@ -75,9 +75,10 @@ func Analyse(m *ir.Model, f *ops.Facts) (*Analysis, error) {
 	if err := a.number(m.Graph); err != nil {
 		return nil, err
 	}
+	cache := ops.CacheAxes(m.Graph, f)
 	for _, v := range m.Graph.Inputs {
 		if m.Graph.Init(v.Name) == nil {
-			a.pinAll(v.Name, fmt.Sprintf("graph input %q keeps its shape", v.Name))
+			a.pinAll(v.Name, fmt.Sprintf("graph input %q keeps its shape", v.Name), cache[v.Name]...)
 		}
 	}
 	for _, n := range m.Graph.Nodes {
@@ -85,8 +86,13 @@ func Analyse(m *ir.Model, f *ops.Facts) (*Analysis, error) {
 			return nil, err
 		}
 	}
+	for _, r := range ops.SizeReads(m.Graph, f) {
+		if x, ok := a.index[axisID{r.Value, r.Axis}]; ok {
+			a.pinAxis(x, fmt.Sprintf("node %q (%s): computes with the size of axis %d of %q", r.Node.Label(), r.Node.OpType, r.Axis, r.Value))
+		}
+	}
 	for _, v := range m.Graph.Outputs {
-		a.pinAll(v.Name, fmt.Sprintf("graph output %q keeps its shape", v.Name))
+		a.pinAll(v.Name, fmt.Sprintf("graph output %q keeps its shape", v.Name), cache[v.Name]...)
 	}
 	return a.groups(m)
 }
@@ -167,13 +173,15 @@ func (a *analysis) pinAxis(axis int, reason string) {
 	}
 }
 
-func (a *analysis) pinAll(value, reason string) {
+func (a *analysis) pinAll(value, reason string, except ...int) {
 	for i := 0; ; i++ {
 		axis, ok := a.index[axisID{value, i}]
 		if !ok {
 			return
 		}
-		a.pinAxis(axis, reason)
+		if !slices.Contains(except, i) {
+			a.pinAxis(axis, reason)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type style struct {
 	rows     bool   // batch and heads merged, sequence first, as in torch.nn.MultiheadAttention
 	einsum   bool   // products over heads by Einsum
 	bias     bool   // relative position bias from a table, added to the scores
+	cache    bool   // keys and values of three tokens before come in and go out with the new ones
 	fused    string // mha, whole (ONNX Runtime's), standard: the attention is one node
 	odd      string // heads that cannot be followed: stacked (one projection each), strided
 	mlp      string // erf, tanh, gated, gated-fused
@@ -131,6 +132,11 @@ func (k *sketch) normalise(x string) string {
 	switch k.norm {
 	case "layer":
 		return k.op("LayerNormalization", []string{x, k.weight(width), k.weight(width)}, ir.IntAttr("axis", -1), ir.FloatAttr("epsilon", 1e-5))
+	case "counted":
+		count := k.op("Cast", []string{k.size(x, 2)}, ir.IntAttr("to", int(ir.Float32)))
+		sum := k.op("ReduceSum", []string{k.mul(x, x), k.ints(-1)}, ir.IntAttr("keepdims", 1))
+		s := k.op("Sqrt", []string{k.add(k.op("Div", []string{sum, count}), k.scalar(1e-5))})
+		return k.mul(k.op("Div", []string{x, s}), k.weight(width))
 	case "simplified":
 		return k.op("SimplifiedLayerNormalization", []string{x, k.weight(width)}, ir.IntAttr("axis", -1), ir.FloatAttr("epsilon", 1e-5))
 	case "skip", "skip-simplified":
@@ -277,6 +283,16 @@ func (k *sketch) attention(x, mask string) string {
 		return k.einsumAttention(x)
 	}
 	p := k.project(x)
+	if k.cache {
+		for i := 1; i < 3; i++ {
+			past := k.name("past")
+			t := ir.TensorType(ir.Float32, -1, k.kv, 3, deep)
+			t.Shape[0].Param = "batch"
+			k.g.Inputs = append(k.g.Inputs, ir.Value{Name: past, Type: t})
+			p[i] = k.op("Concat", []string{past, p[i]}, ir.IntAttr("axis", 2))
+			k.g.Outputs = append(k.g.Outputs, ir.Value{Name: p[i]})
+		}
+	}
 	q, key, v := p[0], k.repeated(p[1]), k.repeated(p[2])
 	if k.repeat == "broadcast" {
 		each := int64(heads / k.kv)
@@ -384,6 +400,9 @@ func (k *sketch) fusedAttention(x string) string {
 		y = own("Attention", []string{x, k.weight(width, 3*heads*deep), k.weight(3 * heads * deep), absent}, ir.IntAttr("num_heads", heads))
 	case "mha":
 		q, key, v := k.linear(x, width, heads*deep), k.linear(x, width, heads*deep), k.linear(x, width, heads*deep)
+		if k.cache {
+			return k.cachedNode(q, key, v)
+		}
 		at := k.ints(0)
 		q = own("RotaryEmbedding", []string{q, at, k.weight(length, deep/2), k.weight(length, deep/2)})
 		y = own("MultiHeadAttention", []string{q, key, v, k.weight(3 * heads * deep), absent}, ir.IntAttr("num_heads", heads))
@@ -395,6 +414,22 @@ func (k *sketch) fusedAttention(x string) string {
 		y = k.op("Attention", []string{q, key, v}, ir.IntAttr("q_num_heads", heads), ir.IntAttr("kv_num_heads", k.kv), ir.IntAttr("is_causal", 1))
 	}
 	return k.linear(y, heads*deep, width)
+}
+
+// cachedNode is ONNX Runtime's attention with a cache of three tokens.
+func (k *sketch) cachedNode(q, key, v string) string {
+	n := &ir.Node{Name: k.name("MultiHeadAttention"), OpType: "MultiHeadAttention", Domain: microsoft,
+		Inputs: []string{q, key, v, "", "", ""}, Outputs: []string{k.name("v")}, Attrs: []ir.Attr{ir.IntAttr("num_heads", heads)}}
+	for range 2 {
+		t := ir.TensorType(ir.Float32, -1, heads, 3, deep)
+		t.Shape[0].Param = "batch"
+		past, present := k.name("past"), k.name("present")
+		k.g.Inputs = append(k.g.Inputs, ir.Value{Name: past, Type: t})
+		n.Inputs, n.Outputs = append(n.Inputs, past), append(n.Outputs, present)
+		k.g.Outputs = append(k.g.Outputs, ir.Value{Name: present})
+	}
+	k.g.Nodes = append(k.g.Nodes, n)
+	return k.linear(n.Outputs[0], heads*deep, width)
 }
 
 // einsumAttention never moves the heads from axis 2 of [B,T,H,D].
@@ -483,6 +518,6 @@ func transformer(s style) *ir.Model {
 	default:
 		y = k.op("MatMul", []string{x, k.weight(width, vocab)})
 	}
-	k.g.Outputs = []ir.Value{{Name: y}}
+	k.g.Outputs = append([]ir.Value{{Name: y}}, k.g.Outputs...)
 	return &ir.Model{IRVersion: 10, Opsets: []ir.Opset{{Version: opset}, {Domain: microsoft, Version: 1}}, Graph: k.g}
 }

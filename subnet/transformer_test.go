@@ -38,6 +38,8 @@ var styles = []struct {
 	{"one node with weights", style{pad: true, norm: "skip", kv: heads, mlp: "erf", fused: "whole", post: true}},
 	{"one node", style{pad: true, norm: "skip-simplified", kv: heads, mlp: "gated", fused: "mha"}},
 	{"one standard node", style{norm: "simplified", kv: 3, mlp: "gated-fused", fused: "standard", tied: true}},
+	{"cache", style{qkv: "separate", norm: "rms-spelled", scale: "Mul", kv: 3, repeat: "gather", mlp: "gated", cache: true, computed: true}},
+	{"cache of one node", style{norm: "layer", kv: heads, mlp: "erf", fused: "mha", cache: true}},
 	{"one key head", style{qkv: "split", norm: "layer", mask: "add", scale: "Mul", kv: 1, mlp: "erf", tied: true}},
 }
 
@@ -51,7 +53,11 @@ func TestVertexTransformers(t *testing.T) {
 			if units == 1 {
 				units = heads
 			}
-			wantOffer(t, s, blocks, map[string]int{
+			branches := 2 * blocks
+			if c.cache {
+				branches = blocks // an attention with a cache cannot go: its outputs would
+			}
+			wantOffer(t, s, branches, map[string]int{
 				fmt.Sprint(true, " ", units): blocks, fmt.Sprint(false, " ", hidden): blocks, fmt.Sprint(false, " ", width): 1,
 			})
 			checkVertices(t, s)
@@ -60,8 +66,8 @@ func TestVertexTransformers(t *testing.T) {
 }
 
 // wantOffer checks how many groups a model offers by "of heads, units", that there are
-// no others, and that two branches per block can be skipped.
-func wantOffer(t *testing.T, s subject, blocks int, groups map[string]int) {
+// no others, and how many branches can be skipped.
+func wantOffer(t *testing.T, s subject, branches int, groups map[string]int) {
 	t.Helper()
 	an := analysed(t, s.m, s.bind)
 	count := map[string]int{}
@@ -81,8 +87,8 @@ func wantOffer(t *testing.T, s subject, blocks int, groups map[string]int) {
 			depth++
 		}
 	}
-	if depth != 2*blocks {
-		t.Errorf("skippable branches: want %d, got %d", 2*blocks, depth)
+	if depth != branches {
+		t.Errorf("skippable branches: want %d, got %d", branches, depth)
 	}
 	if t.Failed() {
 		for _, g := range an.Groups {
@@ -101,7 +107,7 @@ func TestUnknownAttention(t *testing.T) {
 		t.Run(odd, func(t *testing.T) {
 			m := transformer(style{qkv: "separate", norm: "layer", mask: "add", scale: "Mul", kv: heads, mlp: "erf", odd: odd})
 			s := subject{odd, m, map[string]int{"batch": batch}, space.Options{Divisor: 1, MinRatio: 0.1}, 3, 1e-10}
-			wantOffer(t, s, blocks, map[string]int{fmt.Sprint(false, " ", hidden): blocks, fmt.Sprint(false, " ", width): 1})
+			wantOffer(t, s, 2*blocks, map[string]int{fmt.Sprint(false, " ", hidden): blocks, fmt.Sprint(false, " ", width): 1})
 			found := 0
 			for _, axes := range analysed(t, m, s.bind).Pins {
 				for _, reason := range axes {
@@ -116,6 +122,24 @@ func TestUnknownAttention(t *testing.T) {
 			checkVertices(t, s)
 		})
 	}
+}
+
+// TestCountedSize: a norm that divides by the size of its axis keeps the embedding
+// whole, with that reason; heads, hidden width and depth stay elastic and exact.
+func TestCountedSize(t *testing.T) {
+	m := transformer(style{qkv: "separate", norm: "counted", mask: "add", scale: "Mul", kv: heads, mlp: "erf", computed: true})
+	s := subject{"counted", m, map[string]int{"batch": batch}, space.Options{Divisor: 1, MinRatio: 0.1}, 3, 1e-10}
+	wantOffer(t, s, 2*blocks, map[string]int{fmt.Sprint(true, " ", heads): blocks, fmt.Sprint(false, " ", hidden): blocks})
+	found := false
+	for _, axes := range analysed(t, m, s.bind).Pins {
+		for _, reason := range axes {
+			found = found || strings.Contains(reason, "(Div): computes with the size of axis 2")
+		}
+	}
+	if !found {
+		t.Error("want a pin that names the division by the size")
+	}
+	checkVertices(t, s)
 }
 
 // TestVertexRealTransformers: a ViT with batch norms and a Llama-style decoder, as
@@ -142,7 +166,7 @@ func TestVertexRealTransformers(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := subject{c.file, m, c.bind, space.Options{}, 1, 1e-9}
-			wantOffer(t, s, c.deep, map[string]int{
+			wantOffer(t, s, 2*c.deep, map[string]int{
 				fmt.Sprint(true, " ", c.heads): c.deep, fmt.Sprint(false, " ", c.hidden): c.deep, fmt.Sprint(false, " ", c.wide): 1,
 			})
 			checkVertices(t, s)
