@@ -16,9 +16,10 @@ type windowConv struct {
 }
 
 const (
-	unitBytes   = 192 << 10 // copied source per piece
-	gradBytes   = 448 << 10 // and of weight gradients
-	unitVectors = 96        // vectors of positions below which a piece takes more images
+	unitBytes    = 192 << 10 // copied source per piece
+	gradBytes    = 448 << 10 // and of weight gradients
+	sectionFlops = 1 << 20   // below which filters are not cut
+	unitVectors  = 96        // vectors of positions below which a piece takes more images
 )
 
 // cut chooses the pieces for a number of threads and a size of the copied source.
@@ -38,7 +39,7 @@ func (c *windowConv) cut(threads, unitBytes int) {
 	}
 	c.batches = (c.images + c.unitImages - 1) / c.unitImages
 	c.sections = 1
-	if p := c.bands * c.batches; p%threads != 0 && p < 2*threads && c.filters >= 16 {
+	if p := c.bands * c.batches; p%threads != 0 && p < 2*threads && c.filters >= 16 && c.flops() >= sectionFlops {
 		// Every section copies the source again.
 		c.sections = min((threads+p-1)/p, c.filters/8)
 		if p > threads {

@@ -187,7 +187,7 @@ func vectorOps() {
 	vectorOp("vLog", "log a", 1, 1, unary(log))
 	vectorOp("vTanh", "tanh a", 1, 1, unary(tanh))
 	vectorOp("vSigmoid", "1/(1+exp(-a))", 1, 1, unary(sigmoid))
-	vectorOp("vErf", "erf a", 1, 1, unary(erf))
+	vectorOp("vErf", "erf a", 1, 2, unary(erf))
 	vectorOp("vNot", "1 where a is 0, else 0", 1, 4, unary(func(x, y vec) {
 		z := YMM()
 		VXORPS(z, z, z)
@@ -342,36 +342,23 @@ func tanh(x, y vec) {
 	VBLENDVPS(t, y, a, y)
 }
 
-// erf is its Taylor polynomial up to 1 and 1 - exp(-x²)·P(1/(1+p|x|)) beyond
-// (Abramowitz and Stegun 7.1.26).
+// erf is x·P(x²)/Q(x²), of relative error 2e-8 up to erfEnd, where float32 reaches 1,
+// before rounding. The coefficients are a weighted least-squares fit.
 func erf(x, y vec) {
-	ax, z, t, e := YMM(), YMM(), YMM(), YMM()
-	VANDPS(bits8(1<<31-1), x, ax)
-	VMULPS(x, x, z)
-	VXORPS(bits8(1<<31), z, t)
-	exp(t, e)
-	VMOVUPS(float8(1), t)
-	VMOVAPS(ax, y)
-	VFMADD213PS(float8(1), float8r(0.3275911), y)
-	VDIVPS(y, t, t)
-	p := YMM()
-	horner(t, p, 0, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
-	VMULPS(e, p, p)
-	VMOVUPS(float8(1), t)
-	VSUBPS(p, t, t)
-	sign := YMM()
-	VANDPS(bits8(1<<31), x, sign)
-	VORPS(sign, t, t)
-	var c []float64
-	f := 2 / math.Sqrt(math.Pi)
-	for k := range 12 {
-		c = append(c, f/float64(2*k+1))
-		f /= -float64(k + 1)
-	}
-	horner(z, y, c...)
-	VMULPS(x, y, y)
-	VCMPPS(Imm(2), float8(1), ax, z)
-	VBLENDVPS(z, y, t, y)
+	const erfEnd = 3.93
+	t, z, q := YMM(), YMM(), YMM()
+	VMOVUPS(float8(-erfEnd), t)
+	VMAXPS(x, t, t)
+	VMINPS(t, float8r(erfEnd), t)
+	VMULPS(t, t, z)
+	horner(z, y, 1.1283791453937204, 0.1907824542519876, 0.052790086857568905,
+		0.0037795463248125856, 0.00028480652986159885, 2.0419722507267403e-06)
+	horner(z, q, 1, 0.5024092678005615, 0.11425693797896883,
+		0.014997310897453849, 0.00116519629656238, 3.8003982672074804e-05)
+	VMULPS(t, y, y)
+	VDIVPS(q, y, y)
+	VMINPS(y, float8r(1), y)
+	VMAXPS(y, float8r(-1), y)
 }
 
 // float8r is float8 in a register.
