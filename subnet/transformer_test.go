@@ -307,3 +307,40 @@ func TestNormSlopes(t *testing.T) {
 		})
 	}
 }
+
+// TestVertexRecogniser: PP-OCR's text recogniser, a convolutional network with two
+// transformer blocks, at a narrow line of text. For its origin see TestVertexPaddle.
+func TestVertexRecogniser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real models run in the long suite")
+	}
+	dir := os.Getenv("ENTANGLE_OCR")
+	if dir == "" {
+		dir = filepath.Join("..", ".cache", "ocr", "package")
+	}
+	path := filepath.Join(dir, "assets", "ch_PP-OCRv4_rec_infer.onnx")
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("%s is absent: make deps fetches it", path)
+	}
+	m, err := importer.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bind := map[string]int{}
+	for k, size := range []int{1, 3, 48, 32} {
+		if d := m.Graph.Inputs[0].Type.Shape[k]; d.Param != "" {
+			bind[d.Param] = size
+		}
+	}
+	s := subject{"recogniser", m, bind, space.Options{}, 0, 1e-8}
+	heads := 0
+	for _, g := range analysed(t, m, bind).Groups {
+		if g.Heads && g.Size == 8 {
+			heads++
+		}
+	}
+	if heads != 2 {
+		t.Errorf("groups of 8 heads: want 2, got %d", heads)
+	}
+	checkVertices(t, s)
+}
