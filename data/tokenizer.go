@@ -13,10 +13,13 @@ import (
 // Scored is a byte-pair vocabulary with a score per piece: of all neighbours that
 // join to a piece, those of the best score join first, the leftmost on a tie.
 // Characters without a piece are spelled in bytes. It encodes as llama2.c does.
+// It is not safe for concurrent use.
 type Scored struct {
 	pieces []string
 	scores []float32
 	id     map[string]uint32
+	words  bool // text may be cut before blanks behind something else
+	memory map[string][]uint32
 }
 
 // Tokens of a Scored vocabulary with a meaning of their own; bytes 0 to 255 follow them.
@@ -39,7 +42,7 @@ func readScored(r io.Reader, name string) (*Scored, error) {
 	if longest > 1<<16 {
 		return nil, fmt.Errorf("tokenizer: %s: longest piece: want at most %d bytes, got %d", name, 1<<16, longest)
 	}
-	t := &Scored{id: map[string]uint32{}}
+	t := &Scored{id: map[string]uint32{}, memory: map[string][]uint32{}}
 	for {
 		var head [8]byte
 		if _, err := io.ReadFull(b, head[:]); err == io.EOF {
@@ -65,6 +68,10 @@ func readScored(r io.Reader, name string) (*Scored, error) {
 	if len(t.pieces) < scoredBytes+256 {
 		return nil, fmt.Errorf("tokenizer: %s: want at least %d pieces, the bytes among them, got %d", name, scoredBytes+256, len(t.pieces))
 	}
+	_, t.words = t.id[" "]
+	for _, p := range t.pieces {
+		t.words = t.words && separates(" ", p)
+	}
 	return t, nil
 }
 
@@ -80,7 +87,12 @@ func (t *Scored) Encode(text string) ([]uint32, error) {
 	var out []uint32
 	for _, doc := range strings.Split(text, endOfText) {
 		if doc = strings.TrimSpace(doc); doc != "" {
-			out = t.encode(append(out, scoredBegin), " "+doc)
+			out = append(out, scoredBegin)
+			if doc = " " + doc; t.words {
+				out = remembered(out, marked(doc, " "), t.memory, t.encode)
+			} else {
+				out = t.encode(out, doc)
+			}
 		}
 	}
 	return out, nil

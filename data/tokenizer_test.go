@@ -150,3 +150,44 @@ func TestStoriesTokenizer(t *testing.T) {
 		t.Errorf("want 512 pieces that spell the text in at most 25 tokens, got %d: %s", tok.Size(), spell(s, got))
 	}
 }
+
+// TestTextIsCutWhereNothingJoins compares the encoding word by word with that of the whole text.
+func TestTextIsCutWhereNothingJoins(t *testing.T) {
+	r := rng.New(2, "test/words")
+	text := func() string {
+		b := make([]byte, 1+r.IntN(30))
+		for i := range b {
+			b[i] = "ab  c"[r.IntN(5)]
+		}
+		return string(b)
+	}
+	cut := 0
+	for range 300 {
+		list := []string{"a", "b", "c", " "}
+		for range 8 {
+			if p := text(); len(p) < 5 {
+				list = append(list, p)
+			}
+		}
+		s := scored(t, list...)
+		doc := strings.TrimSpace(text())
+		if doc == "" {
+			continue
+		}
+		if s.words {
+			cut++
+		}
+		got, err := s.Encode(doc)
+		if want := s.encode([]uint32{scoredBegin}, " "+doc); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%q with %q: want %s, got %s %v", doc, list, spell(s, want), spell(s, got), err)
+		}
+	}
+	if cut < 30 || cut > 270 {
+		t.Errorf("want vocabularies of both kinds, got %d of 300 that separate words", cut)
+	}
+	for text, want := range map[string]string{"": "", "a": "a", "  a b  c ": "  a| b|  c| ", " ": " "} {
+		if got := strings.Join(marked(text, " "), "|"); got != want {
+			t.Errorf("%q: want words %q, got %q", text, want, got)
+		}
+	}
+}

@@ -13,7 +13,7 @@ import (
 
 // Fast is a tokenizer read from a tokenizer.json: byte-pair encoding (of bytes as in
 // GPT-2, or of characters with or without a fallback to bytes as in Llama) or
-// WordPiece as in BERT.
+// WordPiece as in BERT. It is not safe for concurrent use.
 type Fast struct {
 	vocab map[string]uint32
 	size  int
@@ -22,6 +22,7 @@ type Fast struct {
 	normalise []func(string) string
 	words     func(text string, start bool) []string // nil: the whole text is one word
 	encode    func(out []uint32, word string) []uint32
+	memory    map[string][]uint32 // tokens of words seen before
 	// before and after stand around a document, as the single template says.
 	before, after []uint32
 }
@@ -114,7 +115,7 @@ func parseFast(raw []byte) (*Fast, error) {
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return nil, err
 	}
-	t := &Fast{}
+	t := &Fast{memory: map[string][]uint32{}}
 	if err := json.Unmarshal(c.Model.Vocab, &t.vocab); err != nil {
 		return nil, fmt.Errorf("model %q: vocab: want token numbers by piece: %w", c.Model.Type, err)
 	}
@@ -156,22 +157,30 @@ func (t *Fast) Encode(text string) ([]uint32, error) {
 
 // document encodes text between added tokens.
 func (t *Fast) document(out []uint32, text string) []uint32 {
-	start := true
-	for text != "" {
+	next := make([]int, len(t.added)) // where each added token stands next
+	for i := range next {
+		next[i] = -1
+	}
+	for from := 0; from < len(text); {
 		at, hit := len(text), addedToken{}
-		for _, a := range t.added {
-			if i := strings.Index(text[:min(at+len(a.text), len(text))], a.text); i >= 0 && i < at {
-				at, hit = i, a
+		for i, a := range t.added {
+			if next[i] < from {
+				next[i] = len(text)
+				if k := strings.Index(text[from:], a.text); k >= 0 {
+					next[i] = from + k
+				}
+			}
+			if next[i] < at {
+				at, hit = next[i], a
 			}
 		}
-		if at > 0 {
-			out = t.plain(out, text[:at], start)
+		if at > from {
+			out = t.plain(out, text[from:at], from == 0)
 		}
 		if hit.text != "" {
 			out = append(out, hit.id)
 		}
-		text = text[at+len(hit.text):]
-		start = false
+		from = at + len(hit.text)
 	}
 	return out
 }
@@ -187,10 +196,7 @@ func (t *Fast) plain(out []uint32, text string, start bool) []uint32 {
 	if t.words == nil {
 		return t.encode(out, text)
 	}
-	for _, w := range t.words(text, start) {
-		out = t.encode(out, w)
-	}
-	return out
+	return remembered(out, t.words(text, start), t.memory, t.encode)
 }
 
 func (t *Fast) setModel(c *config) error {
@@ -265,6 +271,15 @@ func (t *Fast) setModel(c *config) error {
 			}
 		}
 		return joined(out, spans, pair)
+	}
+	const mark = "▁"
+	if _, ok := t.vocab[mark]; ok && t.words == nil {
+		for piece := range t.vocab {
+			ok = ok && separates(mark, piece)
+		}
+		if ok {
+			t.words = func(text string, _ bool) []string { return marked(text, mark) }
+		}
 	}
 	return nil
 }

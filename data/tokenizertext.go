@@ -168,10 +168,7 @@ func (t *Fast) setWords(c *component) error {
 		}
 	case "BertPreTokenizer":
 		t.words = func(text string, _ bool) []string { return bertWords(text) }
-	case "Whitespace", "WhitespaceSplit":
-		if c.Type == "Whitespace" {
-			return fmt.Errorf("pre_tokenizer: %q is not supported", c.Type)
-		}
+	case "WhitespaceSplit":
 		t.words = func(text string, _ bool) []string { return strings.Fields(text) }
 	default:
 		return fmt.Errorf("pre_tokenizer: %q is not supported", c.Type)

@@ -1,6 +1,9 @@
 package data
 
-import "container/heap"
+import (
+	"container/heap"
+	"strings"
+)
 
 // span is a token with the part of the text that it stands for.
 type span struct {
@@ -11,6 +14,47 @@ type span struct {
 // merge tells whether two neighbours join, to which token and how soon: the lowest
 // rank first, the leftmost on a tie.
 type merge func(left, right span) (rank float64, id uint32, ok bool)
+
+// maxMemory bounds the words whose tokens a tokenizer remembers.
+const maxMemory = 1 << 16
+
+// remembered appends the tokens of each word: from memory, or by encode.
+func remembered(out []uint32, words []string, memory map[string][]uint32, encode func(out []uint32, word string) []uint32) []uint32 {
+	for _, w := range words {
+		ids, known := memory[w]
+		if !known {
+			if ids = encode(nil, w); len(memory) < maxMemory {
+				memory[w] = ids
+			}
+		}
+		out = append(out, ids...)
+	}
+	return out
+}
+
+// separates reports whether no piece has a mark behind something else. Then nothing
+// joins across such a place, and text may be cut there: see marked.
+func separates(mark string, piece string) bool {
+	return !strings.Contains(strings.TrimLeft(piece, mark), mark)
+}
+
+// marked cuts text before every mark that stands behind something else.
+func marked(text, mark string) []string {
+	var out []string
+	from := 0
+	for at := 0; at < len(text); {
+		k := strings.Index(text[at:], mark)
+		if k < 0 {
+			break
+		}
+		if at += k; k > 0 && at > from {
+			out = append(out, text[from:at])
+			from = at
+		}
+		at += len(mark)
+	}
+	return append(out, text[from:])
+}
 
 // joint is a possible join of the span at with the next one, which ends at hi.
 type joint struct {
