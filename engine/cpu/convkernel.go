@@ -82,7 +82,7 @@ func (c *windowConv) run(x *executable, then *finisher, out, src, panel []float3
 		ch := c.channel(c.unitRows)
 		img := w.scratch(scratchImage, images*all*ch+8)
 		for i := range images * all {
-			c.fill(img[i*ch:(i+1)*ch], src[(n0*all+i)*plane:][:plane], y0, rows)
+			c.fill(x.k, img[i*ch:(i+1)*ch], src[(n0*all+i)*plane:][:plane], y0, rows)
 		}
 		b0, b1 := split(blocks, 1, c.sections, section)
 		tile := w.scratch(scratchTile, 24*4*(b1-b0))

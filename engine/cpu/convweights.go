@@ -94,7 +94,7 @@ func (c *windowConv) weightGradUnit(k *kernels, w *worker, part, src, grad []flo
 	n0 := unit / c.bands * c.unitImages
 	images := min(c.unitImages, c.images-n0)
 	for i := range images * all {
-		c.fill(img[i*ch:(i+1)*ch], src[(n0*all+i)*plane:][:plane], y0, rows)
+		c.fill(k, img[i*ch:(i+1)*ch], src[(n0*all+i)*plane:][:plane], y0, rows)
 	}
 	total := images * rows * c.vectors
 	offs := w.offsets(total)

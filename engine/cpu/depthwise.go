@@ -39,7 +39,7 @@ func depthwiseConv(x *executable, parts []windowConv, then *finisher, out, src, 
 			for i := range parts {
 				c := &parts[i]
 				taps := len(c.taps)
-				c.fill(img, src[p*c.h*c.w:][:c.h*c.w], 0, c.rows)
+				c.fill(x.k, img, src[p*c.h*c.w:][:c.h*c.w], 0, c.rows)
 				for m := range c.filters {
 					at := p*c.filters + m
 					to := out[at*c.outPlane+c.outBase:]
@@ -113,7 +113,7 @@ func (c *windowConv) depthwiseWeightGrad(x *executable, out, src, grad []float32
 		for g := lo; g < hi; g++ {
 			clear(sums)
 			for n := range c.images {
-				c.fill(img, src[(n*c.groups+g)*plane:][:plane], 0, c.rows)
+				c.fill(x.k, img, src[(n*c.groups+g)*plane:][:plane], 0, c.rows)
 				for m := range c.filters {
 					gp := grad[((n*c.groups+g)*c.filters+m)*positions:][:positions]
 					if c.cols%8 != 0 {

@@ -21,6 +21,7 @@ type kernels struct {
 	unary               map[prim.Code]op1
 	binary              map[prim.Code]op2
 	depthwise           func(k int, offs *int64, w, x, o *float32, rows, xstride, ostride, cols int)
+	padRows             func(rows int, dst *float32, dstride int, src *float32, sstride, n, lo int)
 	interleave          func(n int, dst, a, b *float32)
 	depthwiseGrad       [10]func(v int, offs *int64, grad, x *float32, taps *int64, out *float32) // by taps: 1, 3, 5 and 9
 	transpose8          func(blocks int, dst *float32, dstride int, src *float32, sstride int)

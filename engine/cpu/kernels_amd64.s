@@ -4541,6 +4541,46 @@ done:
 	VZEROUPPER
 	RET
 
+// func padRows(rows int, dst *float32, dstride int, src *float32, sstride int, n int, lo int)
+// Requires: AVX
+TEXT ·padRows(SB), NOSPLIT, $0-56
+	MOVQ   rows+0(FP), AX
+	MOVQ   dst+8(FP), CX
+	MOVQ   dstride+16(FP), DX
+	MOVQ   src+24(FP), BX
+	MOVQ   sstride+32(FP), SI
+	MOVQ   n+40(FP), DI
+	MOVQ   lo+48(FP), R8
+	VXORPS Y0, Y0, Y0
+
+row:
+	MOVQ    BX, R9
+	LEAQ    (CX)(R8*4), R10
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y0, (R10)(DI*4)
+	MOVQ    DI, R11
+
+vector:
+	VMOVUPS (R9), Y1
+	VMOVUPS Y1, (R10)
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R10
+	SUBQ    $0x08, R11
+	CMPQ    R11, $0x08
+	JGE     vector
+	TESTQ   R11, R11
+	JZ      next
+	VMOVUPS -32(R9)(R11*4), Y1
+	VMOVUPS Y1, -32(R10)(R11*4)
+
+next:
+	ADDQ DX, CX
+	ADDQ SI, BX
+	DECQ AX
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func depthwiseGrad1(v int, offs *int64, grad *float32, x *float32, taps *int64, out *float32)
 // Requires: AVX, FMA3
 TEXT ·depthwiseGrad1(SB), NOSPLIT, $0-48

@@ -25,7 +25,7 @@ func portableKernels() *kernels {
 			portableConv(nv, n, offs, a, p, o, ostride, blocks)
 		}
 	}
-	k.wgrad = portableWgrad
+	k.wgrad, k.padRows = portableWgrad, portablePadRows
 	k.unary = map[prim.Code]op1{
 		prim.Neg: portable1(func(a float32) float32 { return -a }),
 		prim.Abs: portable1(func(a float32) float32 { return math.Float32frombits(math.Float32bits(a) &^ (1 << 31)) }),
@@ -246,5 +246,14 @@ func portableDepthwiseGrad(n, v int, offs *int64, g, x *float32, taps *int64, ou
 				sums[k] += u * in[j]
 			}
 		}
+	}
+}
+
+func portablePadRows(rows int, dst *float32, dstride int, src *float32, sstride, n, lo int) {
+	for r := range rows {
+		d := slice(after(dst, r*dstride), lo+n+8)
+		clear(d[:lo])
+		copy(d[lo:], slice(after(src, r*sstride), n))
+		clear(d[lo+n:])
 	}
 }

@@ -260,6 +260,13 @@ func depthwise(k int, offs *int64, w *float32, x *float32, o *float32, rows int,
 //go:noescape
 func interleave(n int, dst *float32, a *float32, b *float32)
 
+// padRows copies n ≥ 8 elements of every row of src to dst, lo ≤ 8 elements from the start of a row,
+// and sets the lo elements before and 8 elements behind to zero, row by row in ascending order.
+// The first 8 elements of a row of dst may be overwritten before they are set. Strides are in bytes.
+//
+//go:noescape
+func padRows(rows int, dst *float32, dstride int, src *float32, sstride int, n int, lo int)
+
 // depthwiseGrad1 sets out[k] = Σ_v Σ_t grad[8v+t]·x[offs[v]+taps[k]+t] for k < 1, t < 8; offs and taps are in bytes.
 //
 //go:noescape

@@ -56,12 +56,24 @@ func (g *window) offset(t tap) int {
 	return ((t.dy-g.minY)*g.phases+dx%g.sx)*g.width + dx/g.sx
 }
 
-// fill copies what positions of rows [y0, y0+n) read from the h×w plane src to dst.
-func (g *window) fill(dst, src []float32, y0, n int) {
+// fill copies what positions of rows [y0, y0+n) read from the h×w plane src to dst. It
+// may overwrite 8 elements behind.
+func (g *window) fill(k *kernels, dst, src []float32, y0, n int) {
 	rowLen := g.phases * g.width
 	if g.sx == 1 && g.sy == 1 {
 		lo := max(0, min(-g.minX, rowLen))
 		hi := max(lo, min(g.w-g.minX, rowLen))
+		if lo <= 8 && rowLen-hi <= 8 && hi-lo >= 8 {
+			total := n + g.spanY
+			r0 := max(0, min(-y0-g.minY, total))
+			r1 := max(r0, min(g.h-y0-g.minY, total))
+			clear(dst[:r0*rowLen])
+			if r0 < r1 {
+				k.padRows(r1-r0, &dst[r0*rowLen], 4*rowLen, &src[(y0+g.minY+r0)*g.w+g.minX+lo], 4*g.w, hi-lo, lo)
+			}
+			clear(dst[r1*rowLen : total*rowLen])
+			return
+		}
 		for r := range n + g.spanY {
 			row := dst[r*rowLen : (r+1)*rowLen]
 			y := y0 + g.minY + r

@@ -19,6 +19,7 @@ func main() {
 	transpose()
 	depthwise()
 	interleave()
+	padRows()
 	for _, n := range []int{1, 3, 5, 9} {
 		depthwiseGrad(n)
 	}
