@@ -175,11 +175,8 @@ func freeShape(s *Site, a *Axes, i int) {
 }
 
 // cutShapeInput edits the sizes in input i to those of the cut output 0: a constant of the
-// model is written anew, from computed ones the difference is subtracted.
+// model is written anew, to computed ones the difference is added.
 func cutShapeInput(c *Cut, i int) error {
-	if !c.KeepO[0].Changed() {
-		return nil
-	}
 	v, err := c.ConstInts(i)
 	if err != nil {
 		return err
@@ -191,7 +188,7 @@ func cutShapeInput(c *Cut, i int) error {
 			now[k] = e[k].Value
 		}
 	}
-	want := append([]int{}, now...)
+	want := append([]int{}, v...)
 	off := len(c.Out[0].Type.Shape) - len(v)
 	for k := range v {
 		if keep := c.KeepO[0].kept(off + k); keep != nil && v[k] > 1 {

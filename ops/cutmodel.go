@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -96,7 +97,7 @@ func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 	for _, v := range n.Inputs {
 		c.Keep = append(c.Keep, w.keep[v])
 		c.Now = append(c.Now, w.facts.facts.Values[v])
-		changed = changed || w.keep[v].Changed()
+		changed = changed || w.keep[v].Changed() || resized(old.In[len(c.Now)-1], c.Now[len(c.Now)-1])
 	}
 	for _, v := range n.Outputs {
 		c.KeepO = append(c.KeepO, w.keep[v])
@@ -124,6 +125,11 @@ func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 		w.facts.node(add)
 	}
 	return op.Cut(c)
+}
+
+// resized reports sizes that the graph computes and that the cut changed.
+func resized(old, now Fact) bool {
+	return !old.Weight && old.Type.Elem.IsInt() && old.Const != nil && now.Const != nil && !bytes.Equal(old.Const.Raw, now.Const.Raw)
 }
 
 // DropUnread removes nodes and initialisers that something in the source read and that

@@ -327,9 +327,6 @@ func elasticAxis(d []ir.Dim, fine []int, merged bool) int {
 // else the sizes that go are subtracted from it.
 func cutReshape(c *Cut) error {
 	keepO := c.KeepO[0]
-	if !c.Keep[0].Changed() && !keepO.Changed() {
-		return nil
-	}
 	target, ok := c.elems(1)
 	if !ok {
 		return c.Errorf("cut", "target: want a constant, got a computed value")

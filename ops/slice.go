@@ -2,6 +2,7 @@ package ops
 
 import (
 	"math"
+	"slices"
 
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
@@ -252,9 +253,6 @@ func cutSlice(c *Cut) error {
 		starts[k], ends[k] = Elem{Value: b, Known: true}, Elem{Value: e, Known: true}
 		edited = true
 	}
-	if !edited {
-		return nil
-	}
 	values := func(e []Elem) []int {
 		v := make([]int, len(e))
 		for i := range e {
@@ -263,18 +261,36 @@ func cutSlice(c *Cut) error {
 		return v
 	}
 	if c.Opset < 10 {
-		c.Node.SetAttr(ir.IntsAttr("starts", values(starts)...))
-		c.Node.SetAttr(ir.IntsAttr("ends", values(ends)...))
+		if edited {
+			c.Node.SetAttr(ir.IntsAttr("starts", values(starts)...))
+			c.Node.SetAttr(ir.IntsAttr("ends", values(ends)...))
+		}
 		return nil
 	}
-	for _, list := range [][]Elem{starts, ends} {
-		for _, e := range list {
-			if !e.Known {
+	for i, list := range [][]Elem{starts, ends} {
+		if slices.ContainsFunc(list, func(e Elem) bool { return !e.Known }) {
+			if edited {
 				return c.Errorf("cut", "slice bounds: want constants, got computed values")
 			}
+			continue
 		}
+		want := values(list)
+		now, ok := c.now(i + 1)
+		if ok && len(now) == len(want) && allKnown(now) {
+			if slices.Equal(want, values(now)) {
+				continue
+			}
+		} else if !edited {
+			continue
+		}
+		if c.In[i+1].Weight || !ok || c.AddConst == nil {
+			c.setInput(i+1, int64Tensor(c.Input(i+1).Type.Elem, want))
+			continue
+		}
+		for k := range want {
+			want[k] -= now[k].Value
+		}
+		c.AddConst(i+1, int64Tensor(c.Input(i+1).Type.Elem, want))
 	}
-	c.setInput(1, int64Tensor(c.Input(1).Type.Elem, values(starts)))
-	c.setInput(2, int64Tensor(c.Input(2).Type.Elem, values(ends)))
 	return nil
 }
