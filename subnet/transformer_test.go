@@ -210,6 +210,12 @@ func TestCutStaysDynamic(t *testing.T) {
 			check(t, transformer(c.style), space.Options{Divisor: 1, MinRatio: 0.1}, map[string]int{"batch": 1}, map[string]int{"batch": 3})
 		})
 	}
+	for _, file := range []string{"encoder", "vision", "bert", "gpt", "llama", "t5"} {
+		t.Run(file, func(t *testing.T) {
+			check(t, torchModel(t, file), space.Options{Divisor: 4}, map[string]int{"batch": 1, "seq": 7}, map[string]int{"batch": 2, "seq": 5})
+			check(t, torchModel(t, file), space.Options{Divisor: 4}, map[string]int{"batch": 2, "seq": 3}, map[string]int{"batch": 3, "seq": 8})
+		})
+	}
 	for file, name := range map[string]string{"vit_ibp_3_3_8.onnx": "batch_size", "stories260K.onnx": "batch"} {
 		t.Run(file, func(t *testing.T) {
 			path := filepath.Join("..", "..", "shared", "real", file)
