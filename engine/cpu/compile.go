@@ -39,11 +39,10 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
-	p, err := engine.Simplify(p)
+	p, err := rewrite(p)
 	if err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
-	p = distribute(inline(fuse(absorb(p))))
 	x := &executable{b: b, k: b.kernels}
 	kernels := make([]kernel, len(p.Nodes))
 	for i, n := range p.Nodes {
@@ -102,6 +101,19 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	x.packConstants()
 	b.spaces.join(x)
 	return x, nil
+}
+
+// rewrite returns an equivalent program for the kernels of this package. Sums that
+// distribute makes are simplified: they often differ by a factor only.
+func rewrite(p *prim.Program) (*prim.Program, error) {
+	p, err := engine.Simplify(p)
+	if err != nil {
+		return nil, err
+	}
+	if p, err = engine.Simplify(distribute(inline(fuse(absorb(p))))); err != nil {
+		return nil, err
+	}
+	return delay(p), nil
 }
 
 // packConstants lets kernels lay out their constant operands, and drops the constants

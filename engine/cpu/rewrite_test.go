@@ -53,11 +53,10 @@ func counts(p *prim.Program, n int) (folds, full int) {
 
 func TestNormalisationTakesFewPasses(t *testing.T) {
 	p, init := normStep(t)
-	q, err := engine.Simplify(p)
+	q, err := rewrite(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q = distribute(inline(q))
 	if err := q.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +70,9 @@ func TestNormalisationTakesFewPasses(t *testing.T) {
 		}
 	}
 	passes, _ := counts(q, 0)
+	if passes != 5 {
+		t.Errorf("want 5 sums, of x, d·d, g, g·d and d for d = x - mean, got %d", passes)
+	}
 	for _, nodes := range siblings(q, liveNodes(q), kernels) {
 		passes -= len(nodes) - 1
 	}

@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -17,16 +16,26 @@ type access struct {
 type viewed struct {
 	prim.MatMul
 	views [2]access
+	typ   prim.Type // of the result
 }
 
-// Infer is never asked for: views are made after a program is checked.
-func (v viewed) Infer([]prim.Type) (prim.Type, error) {
-	return prim.Type{}, fmt.Errorf("matmul: views have no type of their own")
-}
+// Infer returns the type that the product had.
+func (v viewed) Infer([]prim.Type) (prim.Type, error) { return v.typ, nil }
 
-// Eval is never asked for: chooseMatMul takes every view.
-func (v viewed) Eval([]*prim.Tensor, prim.Type) (*prim.Tensor, error) {
-	panic("BUG: cpu: plain product of views")
+// Eval copies the operands and multiplies them.
+func (v viewed) Eval(in []*prim.Tensor, out prim.Type) (*prim.Tensor, error) {
+	operands := make([]*prim.Tensor, 2)
+	for k, a := range v.views {
+		t := prim.NewTensor(prim.Type{DType: prim.F64, Shape: a.shape})
+		axes := collapseStrides(a.shape, [][]int{a.stride}, nil)
+		off := []int{0}
+		for i := range t.F64 {
+			walk(axes, i, off)
+			t.F64[i] = in[k].F64[a.off+off[0]]
+		}
+		operands[k] = t
+	}
+	return v.MatMul.Eval(operands, out)
 }
 
 // absorb lets matrix products read transposed, sliced and reshaped values from where
@@ -59,7 +68,7 @@ func absorb(p *prim.Program) *prim.Program {
 		if !ok || n.Type.DType != prim.F32 || n.Type.Len() == 0 {
 			continue
 		}
-		v := viewed{MatMul: m}
+		v := viewed{MatMul: m, typ: n.Type}
 		in := slices.Clone(n.In)
 		for k, id := range n.In {
 			t := p.Nodes[id].Type
