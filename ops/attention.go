@@ -25,6 +25,37 @@ type Recognised struct {
 	Whole      map[*ir.Node]string     // nodes whose axes must keep their sizes, and why
 }
 
+// RecogniseWidths is Recognise for the width of the heads in place of their number: q and
+// k keep one width, v its own, each the same in all heads.
+func RecogniseWidths(g *ir.Graph, f *Facts) *Recognised {
+	r := &Recognised{Units: map[*ir.Node][]AxisPair{}, Whole: map[*ir.Node]string{}}
+	x := newFollower(g, f)
+	for _, n := range g.Nodes {
+		if !isSoftmax(n) {
+			continue
+		}
+		scores, mix := x.product(n.Input(0), false), x.product(n.Output(0), true)
+		if scores == nil || mix == nil || scores.OpType != "MatMul" || mix.OpType != "MatMul" {
+			continue
+		}
+		for _, v := range []string{scores.Input(0), mix.Input(1)} {
+			p := place{v, f.Values[v].Type.Rank() - 1}
+			if !x.static(scores) || !x.static(mix) || p.axis < 2 {
+				continue
+			}
+			pairs, ok := x.follow(p)
+			if !ok {
+				continue
+			}
+			r.Attentions = append(r.Attentions, Attention{Scores: scores, Softmax: n, Mix: mix, Value: p.value, Axis: p.axis})
+			for node, list := range pairs {
+				r.Units[node] = append(r.Units[node], list...)
+			}
+		}
+	}
+	return r
+}
+
 // Recognise finds the attentions of a normal graph with static facts and follows
 // the heads of each through the operators around it (transposes, rotary embeddings,
 // repeated key and value heads, fused projections) to the weights that make and read

@@ -68,10 +68,22 @@ type analysis struct {
 	known  *ops.Recognised
 }
 
-// Analyse partitions the positions of all axes of a normal graph into groups.
-// Facts must be static (every shape known under the binding they were inferred with).
+// Analyse partitions the positions of all axes of a normal graph into groups; of
+// attentions, whole heads are the units. Facts must be static (every shape known under
+// the binding they were inferred with).
 func Analyse(m *ir.Model, f *ops.Facts) (*Analysis, error) {
-	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}, known: ops.Recognise(m.Graph, f)}
+	return analyse(m, f, ops.Recognise(m.Graph, f), "")
+}
+
+// AnalyseWidths is Analyse with the width of the heads elastic in place of their number,
+// where attentions are spelled out. The names of these groups end in ".width", so that a
+// recipe of the one is refused by the other.
+func AnalyseWidths(m *ir.Model, f *ops.Facts) (*Analysis, error) {
+	return analyse(m, f, ops.RecogniseWidths(m.Graph, f), ".width")
+}
+
+func analyse(m *ir.Model, f *ops.Facts, known *ops.Recognised, suffix string) (*Analysis, error) {
+	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}, known: known}
 	if err := a.number(m.Graph); err != nil {
 		return nil, err
 	}
@@ -94,7 +106,7 @@ func Analyse(m *ir.Model, f *ops.Facts) (*Analysis, error) {
 	for _, v := range m.Graph.Outputs {
 		a.pinAll(v.Name, fmt.Sprintf("graph output %q keeps its shape", v.Name), cache[v.Name]...)
 	}
-	return a.groups(m)
+	return a.groups(m, suffix)
 }
 
 // number gives every axis of every value a range of positions.
@@ -326,8 +338,9 @@ func batchOf(m *ir.Model, f *ops.Facts) int {
 	return 1
 }
 
-// groups collects the classes that no pin reaches and that live on weights.
-func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
+// groups collects the classes that no pin reaches and that live on weights. The names of
+// those on an axis of the known attentions get the suffix.
+func (a *analysis) groups(m *ir.Model, suffix string) (*Analysis, error) {
 	pinned := map[int32]string{}
 	order := make([]int, 0, len(a.pin))
 	for x := range a.pin {
@@ -417,7 +430,10 @@ func (a *analysis) groups(m *ir.Model) (*Analysis, error) {
 				g.Nodes = []string{g.Members[0].Value}
 			}
 			g.Name = g.Nodes[0]
-			g.Heads = slices.ContainsFunc(c.axes, func(x int) bool { return heads[x] })
+			if slices.ContainsFunc(c.axes, func(x int) bool { return heads[x] }) {
+				g.Heads = suffix == ""
+				g.Name += suffix
+			}
 		}
 		k := -1
 		for i, x := range c.axes {

@@ -261,7 +261,12 @@ func shuffleOrder(an *space.Analysis, s *space.Space, seed uint64) {
 }
 
 func checkVertices(t *testing.T, s subject) {
-	an := analysed(t, s.m, s.bind)
+	t.Helper()
+	checkAnalysis(t, s, analysed(t, s.m, s.bind))
+}
+
+func checkAnalysis(t *testing.T, s subject, an *space.Analysis) {
+	t.Helper()
 	sp, err := space.New(an, s.opts)
 	if err != nil {
 		t.Fatal(err)

@@ -100,6 +100,36 @@ func wantOffer(t *testing.T, s subject, branches int, groups map[string]int) {
 	}
 }
 
+// TestVertexHeadWidths: the width of heads is elastic in place of their number: of q and
+// k together, of v, of all three where they are one projection reshaped.
+func TestVertexHeadWidths(t *testing.T) {
+	want := map[string]int{"vit fused": 1, "vit separate": 2, "bert": 2, "bert spelled out": 2, "merged batch and heads": 2, "gpt": 2, "llama": 1, "fused groups": 2, "broadcast groups": 2, "one key head": 2}
+	for _, c := range styles {
+		count, ok := want[c.name]
+		if !ok {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			s := subject{c.name, transformer(c.style), map[string]int{"batch": batch}, space.Options{Divisor: 1, MinRatio: 0.1}, 3, 1e-10}
+			an := analysed(t, s.m, s.bind)
+			an, err := space.AnalyseWidths(an.Model, an.Facts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := 0
+			for _, g := range an.Groups {
+				if strings.HasSuffix(g.Name, ".width") || strings.Contains(g.Name, ".width#") {
+					found++
+				}
+			}
+			if found != count*blocks {
+				t.Errorf("groups of head widths: want %d, got %d", count*blocks, found)
+			}
+			checkAnalysis(t, s, an)
+		})
+	}
+}
+
 // TestUnknownAttention: an attention whose heads cannot be followed stays whole with a
 // reason that names a node; all else is elastic and exact.
 func TestUnknownAttention(t *testing.T) {
