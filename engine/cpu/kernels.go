@@ -27,6 +27,7 @@ type kernels struct {
 	transpose8          func(blocks int, dst *float32, dstride int, src *float32, sstride int)
 	copy                op1
 	fma, fms, fnma, sel op3
+	gate                op3 // c where a < b, else 0
 	// Folds of n ≡ 0 (mod 8) elements.
 	sum, max, min func(n int, a *float32) float32
 	dot           func(n int, a, b *float32) float32

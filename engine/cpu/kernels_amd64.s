@@ -4031,6 +4031,89 @@ done:
 	VZEROUPPER
 	RET
 
+// func vGate(n int, dst *float32, a *float32, b *float32, c *float32, sa int, sb int, sc int)
+// Requires: AVX
+TEXT ·vGate(SB), NOSPLIT, $0-64
+	MOVQ n+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ sa+40(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ b+24(FP), DI
+	MOVQ sb+48(FP), R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ c+32(FP), R10
+	MOVQ sc+56(FP), R11
+	LEAQ (R11)(R11*2), R12
+
+wide:
+	CMPQ    AX, $0x00000020
+	JLT     narrow
+	VMOVUPS (DX), Y0
+	VMOVUPS (DI), Y1
+	VMOVUPS (R10), Y2
+	VCMPPS  $0x01, Y1, Y0, Y0
+	VANDPS  Y2, Y0, Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS (DX)(BX*1), Y0
+	VMOVUPS (DI)(R8*1), Y1
+	VMOVUPS (R10)(R11*1), Y2
+	VCMPPS  $0x01, Y1, Y0, Y0
+	VANDPS  Y2, Y0, Y0
+	VMOVUPS Y0, 32(CX)
+	VMOVUPS (DX)(BX*2), Y0
+	VMOVUPS (DI)(R8*2), Y1
+	VMOVUPS (R10)(R11*2), Y2
+	VCMPPS  $0x01, Y1, Y0, Y0
+	VANDPS  Y2, Y0, Y0
+	VMOVUPS Y0, 64(CX)
+	VMOVUPS (DX)(SI*1), Y0
+	VMOVUPS (DI)(R9*1), Y1
+	VMOVUPS (R10)(R12*1), Y2
+	VCMPPS  $0x01, Y1, Y0, Y0
+	VANDPS  Y2, Y0, Y0
+	VMOVUPS Y0, 96(CX)
+	LEAQ    (DX)(BX*4), DX
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (R10)(R11*4), R10
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000020, AX
+	JMP     wide
+
+narrow:
+	CMPQ    AX, $0x08
+	JLT     rest
+	VMOVUPS (DX), Y0
+	VMOVUPS (DI), Y1
+	VMOVUPS (R10), Y2
+	VCMPPS  $0x01, Y1, Y0, Y0
+	VANDPS  Y2, Y0, Y0
+	VMOVUPS Y0, (CX)
+	ADDQ    BX, DX
+	ADDQ    R8, DI
+	ADDQ    R11, R10
+	ADDQ    $0x20, CX
+	SUBQ    $0x08, AX
+	JMP     narrow
+
+rest:
+	TESTQ      AX, AX
+	JZ         done
+	VMOVUPS    (DX), Y0
+	VMOVUPS    (DI), Y1
+	VMOVUPS    (R10), Y2
+	VCMPPS     $0x01, Y1, Y0, Y0
+	VANDPS     Y2, Y0, Y0
+	LEAQ       tailmask<>+0(SB), DX
+	MOVQ       $0x00000008, BX
+	SUBQ       AX, BX
+	VMOVUPS    (DX)(BX*4), Y1
+	VMASKMOVPS Y0, Y1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func vSelect(n int, dst *float32, a *float32, b *float32, c *float32, sa int, sb int, sc int)
 // Requires: AVX
 TEXT ·vSelect(SB), NOSPLIT, $0-64

@@ -270,3 +270,46 @@ func BenchmarkMap(b *testing.B) {
 		}
 	}
 }
+
+// TestGates: a select of a comparison and 0 becomes one instruction, unless something
+// else reads the comparison; both forms agree with the plain kernel at the edges.
+func TestGates(t *testing.T) {
+	op, a, l := prim.Op, prim.A, prim.L
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	var x, y []float32
+	for i, v := range []float32{-1, 0, float32(math.Copysign(0, -1)), 1e-40, 2, inf, -inf, nan, 6, 7, 3} {
+		x, y = append(x, v), append(y, float32(i)-4)
+	}
+	y[2], y[3] = nan, inf
+	for _, c := range []struct {
+		name string
+		e    *prim.X
+		ops  int
+	}{
+		{"gradient of relu", op(prim.Select, op(prim.Lt, l(0), a(0)), a(1), l(0)), 1},
+		{"below a bound", op(prim.Select, op(prim.Lt, a(0), l(6)), op(prim.Mul, a(1), a(1)), l(0)), 2},
+		{"the comparison is read twice", op(prim.Add, op(prim.Select, op(prim.Lt, l(0), a(0)), a(1), l(0)), op(prim.Lt, l(0), a(0))), 3},
+		{"not zero elsewhere", op(prim.Select, op(prim.Lt, l(0), a(0)), a(1), l(1)), 2},
+		{"negative zero elsewhere", op(prim.Select, op(prim.Lt, a(0), l(6)), a(1), l(math.Copysign(0, -1))), 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := prim.E(c.e)
+			if n := len(portableKernels().compileMap(e).ops); n != c.ops {
+				t.Errorf("want %d instructions, got %d", c.ops, n)
+			}
+			m := prim.Map{Expr: e, Compute: prim.F32, Out: prim.F32, Shape: []int{len(x)}}
+			want, err := m.Eval([]*prim.Tensor{prim.F32Tensor(x, len(x)).Cast(prim.F64), prim.F32Tensor(y, len(y)).Cast(prim.F64)}, prim.Type{DType: prim.F64, Shape: []int{len(x)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			backends(func(name string, b *Backend) {
+				got := runOne(t, b, m, prim.F32Tensor(x, len(x)), prim.F32Tensor(y, len(y)))
+				for i, g := range got.F32 {
+					if w := float32(want.F64[i]); math.Float32bits(w) != math.Float32bits(g) && !(w != w && g != g) {
+						t.Errorf("%s: element %d: want %g, got %g", name, i, w, g)
+					}
+				}
+			})
+		})
+	}
+}

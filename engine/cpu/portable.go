@@ -55,6 +55,12 @@ func portableKernels() *kernels {
 	k.fma = portable3(fma)
 	k.fms = portable3(func(a, b, c float32) float32 { return fma(a, b, -c) })
 	k.fnma = portable3(func(a, b, c float32) float32 { return fma(-a, b, c) })
+	k.gate = portable3(func(a, b, c float32) float32 {
+		if a < b {
+			return c
+		}
+		return 0
+	})
 	k.sel = portable3(func(a, b, c float32) float32 {
 		if a != 0 {
 			return b

@@ -219,6 +219,11 @@ func vFms(n int, dst *float32, a *float32, b *float32, c *float32, sa int, sb in
 //go:noescape
 func vFnma(n int, dst *float32, a *float32, b *float32, c *float32, sa int, sb int, sc int)
 
+// vGate sets dst to c where a<b, else 0.
+//
+//go:noescape
+func vGate(n int, dst *float32, a *float32, b *float32, c *float32, sa int, sb int, sc int)
+
 // vSelect sets dst to b where a is non-zero, else c.
 //
 //go:noescape

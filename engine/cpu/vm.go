@@ -79,7 +79,7 @@ func (k *kernels) compile(e prim.Expr, wants []want) *vm {
 			}
 		}
 	}
-	skip := make([]bool, end) // products that a sum or a fold takes over
+	skip := make([]bool, end) // what a sum, a fold or a gate takes over
 	for i, in := range e {
 		if c := in.Code; reach[i] && (c == prim.Add || c == prim.Sub) {
 			for _, r := range []int{in.A, in.B} {
@@ -88,6 +88,11 @@ func (k *kernels) compile(e prim.Expr, wants []want) *vm {
 					break
 				}
 			}
+		}
+	}
+	for i, in := range e {
+		if reach[i] && isGate(e, in) && uses[in.A] == 1 {
+			skip[in.A] = true
 		}
 	}
 	last := make([]int, end)
@@ -162,12 +167,22 @@ func (k *kernels) compile(e prim.Expr, wants []want) *vm {
 
 func operands(in prim.Instr) []int { return []int{in.A, in.B, in.C}[:in.Code.Arity()] }
 
+// isGate reports whether an instruction passes a value where one is less than another,
+// and is 0 elsewhere.
+func isGate(e prim.Expr, in prim.Instr) bool {
+	return in.Code == prim.Select && e[in.A].Code == prim.Lt && e[in.C].Code == prim.Lit &&
+		e[in.C].Value == 0 && !math.Signbit(e[in.C].Value)
+}
+
 // operation picks the function of instruction i.
 func (k *kernels) operation(e prim.Expr, i int, skip []bool, at []ref) vmOp {
 	in := e[i]
 	switch {
 	case in.Code <= prim.Lit:
 		return vmOp{f1: k.copy, in: [3]ref{at[i]}, arity: 1}
+	case in.Code == prim.Select && skip[in.A]:
+		c := e[in.A]
+		return vmOp{f3: k.gate, in: [3]ref{at[c.A], at[c.B], at[in.B]}, arity: 3}
 	case in.Code == prim.Select:
 		return vmOp{f3: k.sel, in: [3]ref{at[in.A], at[in.B], at[in.C]}, arity: 3}
 	case (in.Code == prim.Add || in.Code == prim.Sub) && skip[in.A]:

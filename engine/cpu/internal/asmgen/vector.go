@@ -231,6 +231,11 @@ func vectorOps() {
 		VFNMADD231PS(in[0], in[1], in[2])
 		return in[2]
 	})
+	vectorOp("vGate", "c where a<b, else 0", 3, 4, func(in []vec) vec {
+		VCMPPS(Imm(1), in[1], in[0], in[0])
+		VANDPS(in[2], in[0], in[0])
+		return in[0]
+	})
 	vectorOp("vSelect", "b where a is non-zero, else c", 3, 2, func(in []vec) vec {
 		z, y := YMM(), YMM()
 		VXORPS(z, z, z)
