@@ -8,7 +8,8 @@
 //
 // Compile picks one kernel per node and plans storage: values live in one arena
 // that is reused as they die, elementwise results replace an operand that dies,
-// and outputs take the storage of donated inputs. Work is cut into pieces that
+// and outputs take the storage of donated inputs. Executables of a backend that do
+// not run at the same time share the arena. Work is cut into pieces that
 // depend only on shapes and the number of threads, so results are equal to the
 // bit from run to run.
 //
