@@ -14,8 +14,11 @@
 // bit from run to run.
 //
 // Convolutions read a padded copy of a few images through a table of offsets,
-// one per kernel tap, and need no im2col. Elementwise expressions and reductions
-// run instruction by instruction over tiles that stay in the first-level cache.
+// one per kernel tap, and need no im2col. Matrix products read transposed and sliced
+// operands where they come from. An elementwise expression that is the only reader of
+// a product or convolution runs on its parts while they are in the caches; constant
+// weights are laid out once. Other elementwise expressions and reductions run
+// instruction by instruction over tiles that stay in the first-level cache.
 //
 // The assembly is generated: go generate runs internal/asmgen, a module of its own.
 package cpu
