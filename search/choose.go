@@ -211,6 +211,32 @@ func RandomChoice(s *space.Space, c *space.CostModel, b Budget, low float64, r *
 	return best, nil
 }
 
+// Ordinal turns mean coefficients into scores for Choose that know the order of
+// choices. Choice k is k steps up from the smallest; S_j, the probability of a choice
+// of at least j, is the coefficient that the supernet gives to the units of step j. The
+// score of k is Σ_{j≤k} log S_j + Σ_{j>k} log(1 − S_j): each step is kept or left by its
+// own coefficient, so cutting deep into one dim costs every step on the way.
+func Ordinal(mean [][]float64) [][]float64 {
+	const low = 1e-6
+	out := make([][]float64, len(mean))
+	for d, p := range mean {
+		out[d] = make([]float64, len(p))
+		reach := 0.0
+		for j := len(p) - 1; j > 0; j-- {
+			reach += p[j]
+			s := min(max(reach, low), 1-low)
+			for k := range p {
+				if k >= j {
+					out[d][k] += math.Log(s)
+				} else {
+					out[d][k] += math.Log(1 - s)
+				}
+			}
+		}
+	}
+	return out
+}
+
 // LogProb returns the logarithms of probabilities, bounded below.
 func LogProb(p [][]float64) [][]float64 {
 	out := make([][]float64, len(p))

@@ -367,7 +367,7 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 	if err != nil {
 		return nil, nil, err
 	}
-	score := LogProb(d.Mean)
+	score := Ordinal(d.Mean)
 	choice, err := Choose(p.Space, p.Cost[p.Budget.Metric], &p.Budget, score)
 	if err != nil {
 		return nil, nil, err

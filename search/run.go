@@ -30,6 +30,10 @@ type Config struct {
 	// Sandwich makes every fourth weight step train the largest subnet and every
 	// fourth the smallest.
 	Sandwich bool `json:"sandwich" yaml:"sandwich"`
+	// Hard is the share of weight steps, rising from 0 at the start to Hard at the
+	// end, that train one subnet drawn from the mean coefficients instead of the
+	// mixture: weights that only ever met mixtures do not stand the cut.
+	Hard float64 `json:"hard,omitempty" yaml:"hard"`
 	// FreezeWeights takes architecture steps only.
 	FreezeWeights bool    `json:"freeze_weights" yaml:"freeze_weights"`
 	Budget        *Budget `json:"budget" yaml:"budget"`
@@ -140,6 +144,9 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	}
 	if !(c.AlphaStart >= 0 && c.AlphaStart < 1) {
 		return nil, fmt.Errorf("search: start of α: want a share in [0, 1), got %g", c.AlphaStart)
+	}
+	if !(c.Hard >= 0 && c.Hard <= 1) {
+		return nil, fmt.Errorf("search: hard: want a share in [0, 1], got %g", c.Hard)
 	}
 	if err := disjoint(weights, alpha); err != nil {
 		return nil, err
@@ -320,11 +327,30 @@ func (s *searcher) advance() error {
 			coef = sp.OneHot(sp.Smallest())
 		}
 	}
+	if s.cfg.Hard > 0 && s.draw.Float64() < s.cfg.Hard*s.progress() {
+		coef = s.vertex()
+	}
 	env, err := s.upload(coef)
 	if err != nil {
 		return err
 	}
 	return s.weightStep(env)
+}
+
+// vertex draws one choice per dim from the mean coefficients.
+func (s *searcher) vertex() [][]float64 {
+	out := s.means()
+	for d, p := range out {
+		u, pick := s.draw.Float64(), len(p)-1
+		for k, v := range p {
+			if u -= v; u < 0 {
+				pick = k
+				break
+			}
+		}
+		out[d] = relax.OneHot(len(p), pick)
+	}
+	return out
 }
 
 // alphaStep moves α by the loss on an architecture batch and the cost term.

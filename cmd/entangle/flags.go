@@ -171,6 +171,7 @@ func searchFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "alpha-from", Usage: "epochs of weight steps before the first architecture step"},
 		&cli.StringFlag{Name: "order", Usage: "importance that ranks a width's units: " + strings.Join(search.Importance, ", "), Value: search.Importance[0], Action: oneOf("order", search.Importance...)},
 		&cli.StringFlag{Name: "superposition", Usage: "weights that carry a width's coefficients: every (as in TangleNAS) or reader (once per unit)", Value: string(space.Reader)},
+		&cli.Float64Flag{Name: "hard", Usage: "share of weight steps on one drawn subnet, rising from 0 to it over the search", Value: d.Hard},
 		&cli.BoolFlag{Name: "sandwich", Usage: "of four weight steps, one on the largest and one on the smallest subnet"},
 		&cli.BoolFlag{Name: "freeze-weights", Usage: "move only the architecture parameters"},
 		&cli.StringFlag{Name: "method", Usage: "what chooses: " + strings.Join(search.Methods, ", "), Value: search.Methods[0]},

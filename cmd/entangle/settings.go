@@ -160,6 +160,10 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	s.Weights.Epochs, s.Weights.Rate = c.Float64("search-epochs"), c.Float64("search-lr")
 	s.Relaxation, s.AlphaRate, s.AlphaFrom = c.String("relaxation"), c.Float64("alpha-lr"), c.Float64("alpha-from")
 	s.AlphaStart, j.Inherit, j.Method = c.Float64("alpha-start"), c.String("inherit"), c.String("method")
+	s.Hard = c.Float64("hard")
+	if !(s.Hard >= 0 && s.Hard <= 1) {
+		return j, usagef("--hard: want a share in [0, 1], got %g", s.Hard)
+	}
 	s.Sandwich, s.FreezeWeights = c.Bool("sandwich"), c.Bool("freeze-weights")
 	if !(s.Weights.Epochs > 0) || !(s.Weights.Rate > 0) || !(s.AlphaRate >= 0) || !(s.AlphaFrom >= 0) {
 		return j, usagef("--search-epochs, --search-lr, --alpha-lr, --alpha-from: want positive numbers (0 is allowed for the last two), got %g, %g, %g, %g",
