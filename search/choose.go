@@ -157,15 +157,15 @@ func improve(choice []int, score [][]float64, c *space.CostModel, limit float64,
 	return true
 }
 
-// Uniform returns the choice nearest to one width ratio everywhere (kernels and
-// depth whole) whose cost is at most the limit: the baseline of uniform scaling.
+// Uniform returns one width ratio everywhere, kernels and depth whole, at a cost of
+// at most the limit: the baseline of uniform scaling. Widths round down to their
+// choices; what that leaves goes to one dim after the other, each raised to its
+// choice at the next larger ratio while the limit holds.
 func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
 	if err := CheckBudget(s, c, b); err != nil {
 		return nil, err
 	}
-	best := s.Smallest()
-	for i := range 1001 {
-		ratio := float64(i) / 1000
+	at := func(ratio float64) []int {
 		choice := s.Largest()
 		for d, dim := range s.Dims {
 			if dim.Kind != "width" {
@@ -179,11 +179,27 @@ func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
 				}
 			}
 		}
-		if c.At(choice) <= b.Limit {
-			best = choice
-		}
+		return choice
 	}
-	return best, nil
+	const steps = 1000
+	for i := steps; i >= 0; i-- {
+		choice := at(float64(i) / steps)
+		if c.At(choice) > b.Limit {
+			continue
+		}
+		next := choice
+		for k := i + 1; k <= steps && slices.Equal(next, choice); k++ {
+			next = at(float64(k) / steps)
+		}
+		for d, k := range next {
+			old := choice[d]
+			if choice[d] = k; c.At(choice) > b.Limit {
+				choice[d] = old
+			}
+		}
+		return choice, nil
+	}
+	return s.Smallest(), nil
 }
 
 // RandomChoice draws uniform choices until one costs at most the limit and at

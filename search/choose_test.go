@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/entangle-nas/entangle/search"
@@ -141,7 +142,7 @@ func TestChooseEdges(t *testing.T) {
 }
 
 // TestBaselines: uniform keeps kernels and blocks whole, its widths follow one
-// ratio, and a larger ratio would not fit; random uses most of the budget.
+// ratio or its next, and no more would fit; random uses most of the budget.
 func TestBaselines(t *testing.T) {
 	b := newBench(t, "resnet20-tiny")
 	p := b.plan(t)
@@ -170,8 +171,20 @@ func TestBaselines(t *testing.T) {
 			most = min(most, float64(dim.Choices[k])/full)
 		}
 	}
-	if least >= most {
-		t.Errorf("widths %v follow no single ratio: one needs at least %g, another less than %g", uniform, least, most)
+	// Dims raised with what the ratio left stand at the next ratio, where others wait.
+	if least > most+2e-3 {
+		t.Errorf("widths %v follow no ratio and its next: one needs at least %g, another less than %g", uniform, least, most)
+	}
+	for d, dim := range p.Space.Dims {
+		k := uniform[d] + 1
+		if dim.Kind != "width" || k == len(dim.Choices) || float64(dim.Choices[k])/float64(dim.Choices[len(dim.Choices)-1]) > most+2e-3 {
+			continue
+		}
+		more := slices.Clone(uniform)
+		more[d] = k
+		if c.At(more) <= p.Budget.Limit {
+			t.Errorf("%s could be raised within the limit", dim.Name)
+		}
 	}
 	r := rand.New(rand.NewPCG(4, 4))
 	seen := map[float64]bool{}
