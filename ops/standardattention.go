@@ -9,11 +9,11 @@ import (
 
 // attentionShape is what the operands of Attention say, both layouts brought to one.
 type attentionShape struct {
-	flat                 bool   // operands are [B,T,H·D]
-	q, kv                int    // heads
-	batch, t, s, past    ir.Dim // s: keys of this call, past: keys before
-	width, values        ir.Dim // of a query or key head, of a value head
-	headAxis, headAxisKV int
+	flat              bool   // operands are [B,T,H·D]
+	q, kv             int    // heads
+	batch, t, s, past ir.Dim // s: keys of this call, past: keys before
+	width, values     ir.Dim // of a query or key head, of a value head
+	headAxis          int
 }
 
 func readAttention(s *Site) (attentionShape, error) {

@@ -6,10 +6,11 @@ import "testing"
 // others, and a restored stream goes on where it was.
 func TestStreams(t *testing.T) {
 	first := func(seed uint64, name string) uint64 { return New(seed, name).Uint64() }
-	if first(1, "a") != first(1, "a") {
+	one := first(1, "a")
+	if first(1, "a") != one {
 		t.Error("one seed and name gave two streams")
 	}
-	if first(1, "a") == first(1, "b") || first(1, "a") == first(2, "a") {
+	if one == first(1, "b") || one == first(2, "a") {
 		t.Error("another name or seed gave the same stream")
 	}
 	s := New(3, "x")
