@@ -26,7 +26,7 @@ WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test test-long race check deps golden fuzz bench bench-peers docs demo demo-data clean
+.PHONY: help build test skips test-long race check deps golden fuzz bench bench-peers docs demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,10 @@ build: ## build ./bin/entangle
 
 test: deps ## all tests but the long ones
 	$(WITH_ORT) $(GO) test -timeout 20m ./...
+
+PKGS ?= ./...
+skips: deps ## run the tests and list those that were skipped, with the reason
+	@$(WITH_ORT) $(GO) test -v -timeout 20m $(PKGS) 2>&1 | grep -B2 '^ *--- SKIP' | grep -v '^--$$' || echo "none skipped"
 
 test-long: deps ## all tests, training runs included
 	$(WITH_ORT) ENTANGLE_LONG=1 $(GO) test -timeout 120m ./...
