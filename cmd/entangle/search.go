@@ -46,20 +46,10 @@ func (e *env) search(c *cli.Context) error {
 			return err
 		}
 	}
-	be, err := openBackend(c)
+	be, log, err := e.begin(c, p, out)
 	if err != nil {
 		return err
 	}
-	dir, err := runFolder(c, out)
-	if err != nil {
-		return err
-	}
-	log, err := e.openRunLog(dir)
-	if err != nil {
-		return err
-	}
-	log.name(p.Space)
-	p.Job.Dir, p.Job.Every, p.Job.Observe = dir, c.Int("every"), log.observe
 	r, m, err := p.Search(c.Context, be)
 	if cerr := log.close(); err == nil {
 		err = cerr
@@ -74,16 +64,8 @@ func (e *env) search(c *cli.Context) error {
 	if err := atomicfile.WriteBytes(out, text); err != nil {
 		return err
 	}
-	page := report.Summary{Title: filepath.Base(out), Widths: sizes(r), Facts: []report.Fact{{Name: "model", Value: original.path}, {Name: "data", Value: c.String("data")},
-		{Name: "target", Value: fmt.Sprintf("%s ≤ %s", p.Budget.Metric, count(p.Budget.Limit))}, {Name: "seed", Value: fmt.Sprint(r.Seed)}}}
-	for _, x := range []struct {
-		name   string
-		metric space.Metric
-	}{{"MACs", space.MACs}, {"parameters", space.Params}} {
-		from, to := r.From[string(x.metric)], r.Cost[string(x.metric)]
-		page.Compare = append(page.Compare, report.Comparison{Name: x.name, Before: count(from), After: count(to), Change: fmt.Sprintf("%.3f", to/from)})
-	}
-	if err := writePage(dir, page); err != nil {
+	page := report.Summary{Title: filepath.Base(out), Widths: sizes(r), Facts: facts(original.path, c.String("data"), p.Budget, r.Seed), Compare: compareCosts(r.From, r.Cost)}
+	if err := writePage(p.Job.Dir, page); err != nil {
 		return err
 	}
 	if w := c.String("weights"); w != "" {
@@ -107,7 +89,7 @@ func (e *env) search(c *cli.Context) error {
 	}
 	macs := string(space.MACs)
 	_, err = fmt.Fprintf(e.stdout, "\n%s  MACs %s of %s, parameters %s of %s; log in %s\n", out, count(r.Cost[macs]), count(r.From[macs]),
-		count(r.Cost[string(space.Params)]), count(r.From[string(space.Params)]), filepath.Join(dir, "log.jsonl"))
+		count(r.Cost[string(space.Params)]), count(r.From[string(space.Params)]), filepath.Join(p.Job.Dir, "log.jsonl"))
 	return err
 }
 

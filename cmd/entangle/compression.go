@@ -1,0 +1,209 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/report"
+	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// compression is report.json.
+type compression struct {
+	Model  string `json:"model"`
+	File   string `json:"file"`
+	Data   string `json:"data"`
+	Metric string `json:"target_metric"`
+	*search.Outcome
+	Files        [2]fileSize             `json:"files"` // original, result
+	Verification *exporter.Verification  `json:"verification,omitempty"`
+	Latency      *exporter.LatencyReport `json:"latency,omitempty"`
+	LatencyOn    string                  `json:"latency_on,omitempty"`
+	Unverified   string                  `json:"unverified,omitempty"` // why no runtime checked the result
+	Seconds      float64                 `json:"seconds"`
+	PeakBytes    int64                   `json:"peak_memory_bytes,omitempty"`
+}
+
+type fileSize struct {
+	Path   string `json:"path"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+func (e *env) printCompression(r *compression) error {
+	t := &report.Table{Columns: []report.Column{{Name: ""}, {Name: "before", Right: true}, {Name: "after", Right: true}, {Name: "ratio", Right: true}}}
+	for _, x := range r.comparison() {
+		t.Add(x.Name, x.Before, x.After, x.Change)
+	}
+	if err := t.Text(e.stdout); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.stdout)
+	for _, n := range r.notes() {
+		fmt.Fprintln(e.stdout, n)
+	}
+	if len(r.Candidates) > 1 {
+		fmt.Fprintln(e.stdout)
+		b := r.baselines()
+		b.Title = ""
+		if err := b.Text(e.stdout); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(e.stdout, "\n%s  (search %.0f s, whole run %.0f s, peak memory %.0f MiB)\n", r.File, r.SearchTime, r.Seconds, float64(r.PeakBytes)/(1<<20))
+	return err
+}
+
+// part returns the split that quality is told on, with the original's score there.
+func (r *compression) part() (name string, original *search.Score, of func(search.Candidate) search.Quality) {
+	if q := r.Candidates[0].Test; r.Original.Test != nil || q.Distance != nil {
+		return "test", r.Original.Test, func(c search.Candidate) search.Quality { return c.Test }
+	}
+	return "validation", r.Original.Val, func(c search.Candidate) search.Quality { return c.Val }
+}
+
+func (r *compression) comparison() []report.Comparison {
+	var out []report.Comparison
+	add := func(name, before, after, change string) {
+		out = append(out, report.Comparison{Name: name, Before: before, After: after, Change: change})
+	}
+	best := r.Candidates[0]
+	on, orig, of := r.part()
+	q := of(best)
+	if orig != nil {
+		add("accuracy, "+on, percent(orig), percent(last(q)), diff(orig, last(q)))
+		add("  inherited", "", percent(q.Inherited), diff(orig, q.Inherited))
+		add("  recalibrated", "", percent(q.Recalibrated), diff(orig, q.Recalibrated))
+		add("  fine-tuned", "", percent(q.Tuned), diff(orig, q.Tuned))
+		if after := last(q); orig.Positions > 0 && after != nil {
+			add("nats per token", fmt.Sprintf("%.4f", orig.Loss), fmt.Sprintf("%.4f", after.Loss), fmt.Sprintf("%+.4f", after.Loss-orig.Loss))
+			add("perplexity", fmt.Sprintf("%.3f", orig.Perplexity()), fmt.Sprintf("%.3f", after.Perplexity()), fmt.Sprintf("%+.3f", after.Perplexity()-orig.Perplexity()))
+		}
+	}
+	if d := q.Distance; d != nil {
+		add("distance of outputs, "+on, "", apart(nearest(d)), "")
+		add("  inherited", "", apart(d.Inherited), "")
+		add("  recalibrated", "", apart(d.Recalibrated), "")
+		add("  fine-tuned", "", apart(d.Tuned), "")
+	}
+	out = append(out, compareCosts(r.Cost, best.Cost)...)
+	add("file bytes", fmt.Sprint(r.Files[0].Bytes), fmt.Sprint(r.Files[1].Bytes), fmt.Sprintf("%.3f", float64(r.Files[1].Bytes)/float64(r.Files[0].Bytes)))
+	if l := r.Latency; l != nil {
+		add("latency, batch 1", fmt.Sprintf("%.3f ms", l.Reference.Median), fmt.Sprintf("%.3f ms", l.Candidate.Median), fmt.Sprintf("%.3f", l.Candidate.Median/l.Reference.Median))
+	}
+	return out
+}
+
+// notes says where latency was measured and what verified the result.
+func (r *compression) notes() []string {
+	var out []string
+	if r.LatencyOn != "" {
+		out = append(out, fmt.Sprintf("latency on %s, median of %d runs", r.LatencyOn, r.Latency.Runs))
+	}
+	switch v := r.Verification; {
+	case v != nil && v.Pass:
+		out = append(out, fmt.Sprintf("verified on %s: largest difference %.2g (tolerance %g + %g·|a|)", v.Candidate.Runtime.Version, worst(v), v.Tolerance.Abs, v.Tolerance.Rel))
+	case v != nil:
+		out = append(out, fmt.Sprintf("DIFFERENT on %s: largest difference %.2g", v.Candidate.Runtime.Version, worst(v)))
+	default:
+		out = append(out, "not verified on a runtime: "+r.Unverified)
+	}
+	return out
+}
+
+func (r *compression) baselines() report.Table {
+	_, _, of := r.part()
+	b := report.Table{Title: "Choices of equal cost", Columns: []report.Column{{Name: "choice"}, {Name: "MACs", Right: true}, {Name: "parameters", Right: true}, {Name: "inherited", Right: true}, {Name: "recalibrated", Right: true}, {Name: "fine-tuned", Right: true}}}
+	for _, x := range r.Candidates {
+		q := of(x)
+		cells := []string{percent(q.Inherited), percent(q.Recalibrated), percent(q.Tuned)}
+		if d := q.Distance; d != nil {
+			cells = []string{apart(d.Inherited), apart(d.Recalibrated), apart(d.Tuned)}
+		}
+		b.Add(x.Name, count(x.Cost[space.MACs]), count(x.Cost[space.Params]), cells[0], cells[1], cells[2])
+	}
+	return b
+}
+
+// summary is what report.html says beside the curves.
+func (r *compression) summary() report.Summary {
+	s := report.Summary{Title: filepath.Base(r.File), Compare: r.comparison(), Notes: r.notes(), Widths: sizes(r.Candidates[0].Recipe)}
+	s.Facts = append(facts(r.Model, r.Data, r.Budget, r.Seed), report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, peak memory %.0f MiB", r.SearchTime, r.Seconds, float64(r.PeakBytes)/(1<<20))})
+	if len(r.Candidates) > 1 {
+		s.Tables = append(s.Tables, r.baselines())
+	}
+	return s
+}
+
+func percent(s *search.Score) string {
+	if s == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f %%", 100*s.Accuracy)
+}
+
+// apart prints the largest relative error of the outputs.
+func apart(f *search.Fidelity) string {
+	if f == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.4f", f.Error)
+}
+
+// nearest returns the latest distance of a subnet's life.
+func nearest(d *search.Distance) *search.Fidelity {
+	switch {
+	case d.Tuned != nil:
+		return d.Tuned
+	case d.Recalibrated != nil:
+		return d.Recalibrated
+	}
+	return d.Inherited
+}
+
+func worst(v *exporter.Verification) float64 {
+	d := 0.0
+	for _, o := range v.Outputs {
+		d = max(d, o.MaxAbs)
+	}
+	return d
+}
+
+// last returns the latest score of a subnet's life.
+func last(q search.Quality) *search.Score {
+	switch {
+	case q.Tuned != nil:
+		return q.Tuned
+	case q.Recalibrated != nil:
+		return q.Recalibrated
+	}
+	return q.Inherited
+}
+
+func diff(before, after *search.Score) string {
+	if before == nil || after == nil {
+		return ""
+	}
+	return fmt.Sprintf("%+.2f", 100*(after.Accuracy-before.Accuracy))
+}
+
+// compareCosts sets two costs side by side.
+func compareCosts[K ~string](from, to map[K]float64) []report.Comparison {
+	var out []report.Comparison
+	for _, x := range []struct {
+		name   string
+		metric space.Metric
+	}{{"MACs", space.MACs}, {"parameters", space.Params}} {
+		a, b := from[K(x.metric)], to[K(x.metric)]
+		out = append(out, report.Comparison{Name: x.name, Before: count(a), After: count(b), Change: fmt.Sprintf("%.3f", b/a)})
+	}
+	return out
+}
+
+// facts says what a page is about.
+func facts(model, data string, b search.Budget, seed uint64) []report.Fact {
+	return []report.Fact{{Name: "model", Value: model}, {Name: "data", Value: data},
+		{Name: "target", Value: fmt.Sprintf("%s ≤ %s", b.Metric, count(b.Limit))}, {Name: "seed", Value: fmt.Sprint(seed)}}
+}
