@@ -34,7 +34,7 @@ type plan struct {
 
 func isAlias(p prim.Prim) bool {
 	switch p.(type) {
-	case prim.Reshape, prim.StopGrad:
+	case prim.Reshape, prim.StopGrad, prim.Barrier:
 		return true
 	}
 	return false

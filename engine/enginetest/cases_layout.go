@@ -56,6 +56,11 @@ func layoutCases(r *rng.Stream) []Case {
 			return b.Const(prim.F64Tensor([]float64{1, 2, 3}, 3).Cast(b.Type(in[0]).DType))
 		}},
 		Case{Name: "stop_grad", In: []*prim.Tensor{normal(r, 3)}, Make: apply(prim.StopGrad{})},
+		Case{Name: "barrier", In: []*prim.Tensor{normal(r, 4, 5), normal(r, 2)}, Smooth: true, Make: func(b *prim.Builder, in []prim.ID) prim.ID {
+			sum := b.Map(prim.Op(prim.Exp, prim.A(0)), in[0])
+			again := b.Map(prim.Op(prim.Exp, prim.A(0)), b.Add(prim.Barrier{}, in[0], b.Sum(in[1], 0)))
+			return b.Times(sum, again)
+		}},
 	)
 	return cases
 }

@@ -34,6 +34,7 @@ func All() []Entry {
 		{Gather{}, "slices picked by an index"},
 		{ScatterAdd{}, "slices added up by an index; the adjoint of gather"},
 		{StopGrad{}, "the operand without its gradient"},
+		{Barrier{}, "the first operand, computed again behind it and after the others"},
 	}
 }
 

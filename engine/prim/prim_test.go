@@ -14,8 +14,8 @@ func TestList(t *testing.T) {
 	if err := Validate(); err != nil {
 		t.Error(err)
 	}
-	if n := len(All()); n != 23 {
-		t.Errorf("want 23 primitives, got %d", n)
+	if n := len(All()); n != 24 {
+		t.Errorf("want 24 primitives, got %d", n)
 	}
 }
 
