@@ -15,6 +15,7 @@ type Options struct {
 	Depth    int // blocks per stage, where the network has stages
 	Heads    int // attention heads; the width is a multiple of it
 	Vocab    int // tokens that a model of token numbers knows
+	Patch    int // side of the square patches that a vision transformer cuts an image into
 	Seed     uint64
 	// Scatter draws the parameters that training starts at constants (scales and
 	// statistics of norms, biases) at random, so that a test sees channels that
@@ -71,7 +72,7 @@ func (o Options) fill(d Options) Options {
 	for _, f := range []struct {
 		v *int
 		d int
-	}{{&o.Classes, d.Classes}, {&o.Channels, d.Channels}, {&o.Size, d.Size}, {&o.Width, d.Width}, {&o.Depth, d.Depth}, {&o.Heads, d.Heads}, {&o.Vocab, d.Vocab}} {
+	}{{&o.Classes, d.Classes}, {&o.Channels, d.Channels}, {&o.Size, d.Size}, {&o.Width, d.Width}, {&o.Depth, d.Depth}, {&o.Heads, d.Heads}, {&o.Vocab, d.Vocab}, {&o.Patch, d.Patch}} {
 		if *f.v == 0 {
 			*f.v = max(f.d, 1)
 		}
@@ -87,7 +88,7 @@ func (o Options) check() error {
 	for _, f := range []struct {
 		name     string
 		v, limit int
-	}{{"classes", o.Classes, 1 << 20}, {"channels", o.Channels, 1 << 12}, {"size", o.Size, 1 << 12}, {"width", o.Width, 1 << 12}, {"depth", o.Depth, 1 << 8}, {"heads", o.Heads, 1 << 10}, {"vocabulary", o.Vocab, 1 << 20}} {
+	}{{"classes", o.Classes, 1 << 20}, {"channels", o.Channels, 1 << 12}, {"size", o.Size, 1 << 12}, {"width", o.Width, 1 << 12}, {"depth", o.Depth, 1 << 8}, {"heads", o.Heads, 1 << 10}, {"vocabulary", o.Vocab, 1 << 20}, {"patch", o.Patch, 1 << 10}} {
 		if f.v < 1 || f.v > f.limit {
 			return fmt.Errorf("option %s: want 1 to %d, got %d", f.name, f.limit, f.v)
 		}

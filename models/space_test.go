@@ -129,6 +129,23 @@ func TestCountIsBuild(t *testing.T) {
 	}
 }
 
+// TestPatch holds a vision transformer's sizes to the formulas over tokens t and width d:
+// per block 12·d² + 13·d parameters, 12·t·d² + 2·t²·d multiply-accumulates.
+func TestPatch(t *testing.T) {
+	e, _ := Lookup("vit")
+	const d, depth = 96, 5
+	for _, c := range []struct{ patch, tokens int }{{8, 17}, {4, 65}} {
+		params, macs := count(t, e, Options{Width: d, Depth: depth, Heads: 6, Patch: c.patch})
+		stem := 3 * c.patch * c.patch * d
+		if want := stem + d + d + c.tokens*d + depth*(12*d*d+13*d) + 2*d + 10*d + 10; params != want {
+			t.Errorf("patch %d: want %d parameters, got %d", c.patch, want, params)
+		}
+		if want := stem*(c.tokens-1) + depth*(12*c.tokens*d*d+2*c.tokens*c.tokens*d) + 10*d; macs != want {
+			t.Errorf("patch %d: want %d MACs, got %d", c.patch, want, macs)
+		}
+	}
+}
+
 // TestTransformerTable holds parameters and multiply-accumulates of every transformer
 // and of the paper's larger spaces to testdata/transformers.txt.
 func TestTransformerTable(t *testing.T) {

@@ -3,10 +3,10 @@ package models
 // Transformers lists the full-size transformers.
 func Transformers() []Entry {
 	return []Entry{
-		{"vit", "vision transformer: 4×4 patches, class token, LayerNormalization, Gelu by Erf; separate q, k, v",
-			Options{Classes: 10, Channels: 3, Size: 32, Width: 192, Depth: 6, Heads: 3}, wireViT},
+		{"vit", "vision transformer: patches by a convolution, class token, LayerNormalization, Gelu by Erf; separate q, k, v",
+			Options{Classes: 10, Channels: 3, Size: 32, Width: 192, Depth: 6, Heads: 3, Patch: 4}, wireViT},
 		{"vit-fused", "the same with one product for q, k, v, cut by Reshape, Transpose, Gather",
-			Options{Classes: 10, Channels: 3, Size: 32, Width: 192, Depth: 6, Heads: 3}, wireViTFused},
+			Options{Classes: 10, Channels: 3, Size: 32, Width: 192, Depth: 6, Heads: 3, Patch: 4}, wireViTFused},
 		{"encoder", "BERT-like classifier: token, type and position embeddings, padding mask, post-norm, pooler",
 			Options{Classes: 2, Size: 64, Width: 128, Depth: 4, Heads: 4, Vocab: 8192}, wireEncoder},
 		{"decoder", "GPT-like: causal mask, fused q, k, v cut by Split, head tied by a Transpose",
@@ -34,8 +34,8 @@ func TinyTransformers() []Entry {
 		name string
 		o    Options
 	}{
-		{"vit", Options{Classes: 5, Channels: 3, Size: 8, Width: 16, Depth: 2, Heads: 2}},
-		{"vit-fused", Options{Classes: 5, Channels: 3, Size: 8, Width: 16, Depth: 2, Heads: 2}},
+		{"vit", Options{Classes: 5, Channels: 3, Size: 8, Width: 16, Depth: 2, Heads: 2, Patch: 4}},
+		{"vit-fused", Options{Classes: 5, Channels: 3, Size: 8, Width: 16, Depth: 2, Heads: 2, Patch: 4}},
 		{"encoder", Options{Classes: 3, Size: 8, Width: 16, Depth: 2, Heads: 2, Vocab: 40}},
 		{"decoder", Options{Size: 8, Width: 16, Depth: 2, Heads: 2, Vocab: 40}},
 		{"llama", Options{Size: 8, Width: 32, Depth: 2, Heads: 4, Vocab: 40}},

@@ -6,7 +6,7 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-// wireViT is a vision transformer: a convolution over patches of 4×4, a class
+// wireViT is a vision transformer: a convolution over patches, a class
 // token, learned positions, pre-norm blocks with separate queries, keys and values,
 // and a linear head on the class token. Dosovitskiy et al., 2021.
 func wireViT(n *Net, o Options) { n.vit(o, n.separate) }
@@ -19,7 +19,7 @@ func wireViTFused(n *Net, o Options) { n.vit(o, n.fused) }
 type project func(name string, x Val, heads, width int) (q, k, v Val)
 
 func (n *Net) vit(o Options, qkv project) {
-	x := n.patches(o, 4, o.Width)
+	x := n.patches(o, o.Patch, o.Width)
 	for i := range o.Depth {
 		name := fmt.Sprintf("block%d", i)
 		q, k, v := qkv(name+".attn", n.LayerNorm(name+".norm1", x, true), o.Heads, n.headWidth(o))
@@ -40,7 +40,7 @@ func (n *Net) headWidth(o Options) int {
 	return max(o.Width/max(o.Heads, 1), 1)
 }
 
-// patches appends the stem: [1 + patches, width].
+// patches appends the stem: [1 + patches, width]. What a patch leaves of a side is not read.
 func (n *Net) patches(o Options, patch, width int) Val {
 	x := n.Conv("patch", n.Input("image", o.Channels, o.Size, o.Size), width, ConvOptions{Kernel: patch, Stride: patch, Valid: true, Bias: true})
 	if n.err != nil {

@@ -27,6 +27,7 @@ func build() error {
 	flag.IntVar(&o.Classes, "classes", 0, "classes; 0: the network's default")
 	flag.IntVar(&o.Size, "size", 0, "length of the image's side or of the sequence; 0: the network's default")
 	flag.IntVar(&o.Heads, "heads", 0, "attention heads; 0: the network's default")
+	flag.IntVar(&o.Patch, "patch", 0, "side of a vision transformer's patches; 0: the network's default")
 	flag.IntVar(&o.Vocab, "vocab", 0, "tokens that the model knows; 0: the network's default")
 	flag.Parse()
 	if flag.NArg() != 2 {
