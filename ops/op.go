@@ -37,8 +37,9 @@ type Op struct {
 	Scales bool
 	// Heads marks attentions: the units on an inner axis of output 0 are whole heads.
 	Heads bool
-	// Probability marks operators that turn logits (input 0) into probabilities.
-	Probability bool
+	// Probability, of operators that turn logits (input 0) into probabilities, returns
+	// the axes along which these sum to 1.
+	Probability func(s *Site) ([]int, error)
 	// State lists the inputs that are running statistics: kept with the weights,
 	// moved by Lowering.Update, never trained and never masked.
 	State []int

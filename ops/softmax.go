@@ -68,7 +68,7 @@ func normaliseAxes(s *Site, a *Axes, axes []int, reason string) {
 
 // probability marks an operator that turns logits into probabilities.
 func probability(op *Op) *Op {
-	op.Probability = true
+	op.Probability = softmaxAxes
 	return op
 }
 

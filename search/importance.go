@@ -17,7 +17,8 @@ var Importance = []string{"taylor", "magnitude", "none"}
 // Order ranks the units of every width by importance: "taylor" (first-order change
 // of the loss on batches of view), "magnitude" (norm of the weights) or "none".
 // Distillation alone has no slope at the original: there, "taylor" estimates the
-// first-order change of the outputs instead, by its square along random signs.
+// first-order change of the outputs instead, by its square along random signs; of
+// probabilities p that of √p, whose square is a quarter of the curvature of KL(p ‖ ·).
 func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.Analysis, s *space.Space, how string, view data.View, o Objective, batches int, seed uint64) error {
 	switch how {
 	case "none":
@@ -40,7 +41,7 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 	var st *step
 	var err error
 	if probe {
-		st, err = n.probeStep(be)
+		st, err = n.probeStep(be, o.Temperature)
 		o.Distill = 0
 	} else {
 		st, err = n.gradientStep(be, o, labelled)
@@ -115,17 +116,21 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 func probeName(output string) string { return "@probe/" + output }
 
 // probeStep compiles the gradient of Σ sign·y / √Σy² over the outputs y that a
-// teacher would give; signs are inputs.
-func (n *Network) probeStep(be engine.Backend) (*step, error) {
+// teacher would give; signs are inputs. For logits y is the root of their softmax at
+// the temperature.
+func (n *Network) probeStep(be engine.Backend, temperature float64) (*step, error) {
 	g, err := n.lower(false)
 	if err != nil {
 		return nil, err
 	}
 	b := g.b
 	total := prim.Invalid
-	for _, v := range n.teacherOutputs(Objective{Distill: 1}) {
-		y := g.values[v]
-		signs := b.Input(probeName(v), b.Type(y))
+	for _, l := range n.lessons() {
+		y := g.values[l.value]
+		signs := b.Input(probeName(l.value), b.Type(y))
+		if l.logits {
+			y = b.Map(prim.Op(prim.Exp, prim.Op(prim.Mul, prim.A(0), prim.L(0.5))), logSoftmax(b, b.Scale(y, 1/temperature)))
+		}
 		power := b.StopGrad(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(0)), y))
 		part := b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Sqrt, prim.Op(prim.Add, prim.A(1), prim.L(1e-8)))),
 			scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), signs, y), power)

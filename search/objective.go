@@ -9,8 +9,10 @@ import (
 // Objective is the loss that weights and architecture minimise, beside cost.
 // Classifiers: Labels · cross-entropy + Distill · T² · KL(teacher ‖ student) at
 // temperature T; classifiers of positions likewise, as a mean over the positions
-// that have labels. Other models have no labels: Distill · Σ over outputs of the mean
-// squared difference from the teacher's, relative to the teacher's mean square.
+// that have labels. Other models have no labels: Distill · Σ over float outputs. An
+// output that is a softmax along its last axis adds T² · KL as a mean over its rows, any
+// other the mean squared difference from the teacher's, relative to the teacher's mean
+// square.
 type Objective struct {
 	Labels      float64 `json:"labels" yaml:"labels"`
 	Distill     float64 `json:"distill" yaml:"distill"`
@@ -69,14 +71,9 @@ func (n *Network) teacherOutputs(o Objective) []string {
 	if o.Distill == 0 {
 		return nil
 	}
-	if n.Classes > 0 {
-		return []string{n.Logits}
-	}
 	var out []string
-	for _, v := range n.Model.Graph.Outputs {
-		if n.Facts.Values[v.Name].Type.Elem.IsFloat() {
-			out = append(out, v.Name)
-		}
+	for _, l := range n.lessons() {
+		out = append(out, l.value)
 	}
 	return out
 }
@@ -111,17 +108,18 @@ func (n *Network) loss(g *graph, o Objective, labelled bool) (loss, correct prim
 			correct = b.Reshape(b.Sum(same, 0, 1))
 		}
 		if o.Distill > 0 {
-			t := b.Input(teacherName(n.Logits), prim.Type{DType: prim.F32, Shape: []int{n.Batch, n.Classes}})
-			lt := logSoftmax(b, b.Scale(t, 1/o.Temperature))
-			ls := logSoftmax(b, b.Scale(z, 1/o.Temperature))
-			kl := prim.Op(prim.Mul, prim.Op(prim.Exp, prim.A(0)), prim.Op(prim.Sub, prim.A(0), prim.A(1)))
-			add(scalarMean(b, batch, kl, lt, ls), o.Distill*o.Temperature*o.Temperature)
+			t := b.Input(teacherName(n.Logits), b.Type(z))
+			add(divergence(b, t, z, o.Temperature), o.Distill)
 		}
 		return total, correct
 	}
-	for _, v := range n.teacherOutputs(o) {
-		s := g.values[v]
-		t := b.Input(teacherName(v), b.Type(s))
+	for _, l := range n.lessons() {
+		s := g.values[l.value]
+		t := b.Input(teacherName(l.value), b.Type(s))
+		if l.logits {
+			add(divergence(b, t, s, o.Temperature), o.Distill)
+			continue
+		}
 		diff := prim.Op(prim.Sub, prim.A(0), prim.A(1))
 		count := float64(b.Type(s).Len())
 		power := scalarMean(b, count, prim.Op(prim.Mul, prim.A(0), prim.A(0)), t)
