@@ -43,13 +43,19 @@ type checkpointHead struct {
 	Tensors  []tensorHead `json:"tensors"`
 }
 
-// saveCheckpoint writes the position and every persistent f32 buffer of env
-// (names that begin with "@"), whole or not at all.
+// persistent reports whether a buffer of that name outlives a step: names of the
+// program's own, but for sums of gradients, which every step begins anew.
+func persistent(name string) bool {
+	return strings.HasPrefix(name, "@") && !strings.HasPrefix(name, sumName(""))
+}
+
+// saveCheckpoint writes the position and every persistent f32 buffer of env, whole or
+// not at all.
 func saveCheckpoint(path string, pos position, env Env) error {
 	head := checkpointHead{Position: pos}
 	var values []*prim.Tensor
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if !strings.HasPrefix(name, "@") {
+		if !persistent(name) {
 			continue
 		}
 		t, err := env[name].Read()
@@ -121,14 +127,14 @@ func loadCheckpoint(be engine.Backend, path, run string, env Env) (pos position,
 	if head.Position.Run != run {
 		return fail("it belongs to another model, data split or configuration (%.12s…, this run is %.12s…); remove it or resume with the old settings", head.Position.Run, run)
 	}
-	persistent := 0
+	want := 0
 	for name := range env {
-		if strings.HasPrefix(name, "@") {
-			persistent++
+		if persistent(name) {
+			want++
 		}
 	}
-	if persistent != len(head.Tensors) {
-		return fail("want %d tensors, got %d", persistent, len(head.Tensors))
+	if want != len(head.Tensors) {
+		return fail("want %d tensors, got %d", want, len(head.Tensors))
 	}
 	loaded := Env{}
 	for _, h := range head.Tensors {

@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -72,19 +73,63 @@ func newFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *da
 	return f, nil
 }
 
-// inputs uploads a batch's input fields only.
-func (f *feed) inputs(b *data.Batch) (Env, error) {
-	env := Env{}
+// fed is a batch as programs take it: host tensors of whole batches with the program
+// inputs that they are for, dealt in parts of the network's batch.
+type fed struct {
+	names   []string
+	tensors []*prim.Tensor
+	parts   int
+}
+
+func (x *fed) add(name string, t *prim.Tensor) {
+	x.names, x.tensors = append(x.names, name), append(x.tensors, t)
+}
+
+// fieldsOf takes a batch's input fields only.
+func (f *feed) fieldsOf(b *data.Batch) *fed {
+	x := &fed{parts: len(b.Index) / f.net.Batch}
 	for i, t := range b.Inputs {
-		name := f.fields[i]
-		if name == "" {
-			continue
+		if name := f.fields[i]; name != "" {
+			x.add(name, t)
 		}
-		want := f.net.Facts.Values[name]
-		if fmt.Sprint(want.Shape()) != fmt.Sprint(t.Shape) {
-			return nil, fmt.Errorf("search: input %q: the model wants %v, the data gives %v", name, want.Shape(), t.Shape)
+	}
+	return x
+}
+
+// prepare takes a batch with its targets.
+func (f *feed) prepare(b *data.Batch) (*fed, error) {
+	x := f.fieldsOf(b)
+	switch {
+	case f.labels && f.net.Positions > 0:
+		label, share, _, err := positionTargets(b, f.net.Positions, f.net.Classes)
+		if err != nil {
+			return nil, err
 		}
-		buf, err := f.be.Upload(t)
+		for i := range share.F32 {
+			share.F32[i] *= float32(x.parts)
+		}
+		x.add(targetName, label)
+		x.add(shareName, share)
+	case f.labels:
+		t, err := target(b, f.net.Classes, f.o.Smoothing)
+		if err != nil {
+			return nil, err
+		}
+		x.add(targetName, t)
+	}
+	return x, nil
+}
+
+// upload uploads part i.
+func (f *feed) upload(x *fed, i int) (Env, error) {
+	env := Env{}
+	for k, t := range x.tensors {
+		rows := t.Shape[0] / x.parts
+		name, part := x.names[k], t.Span(i*rows, (i+1)*rows)
+		if want, ok := f.net.Facts.Values[name]; ok && !slices.Equal(want.Shape(), part.Shape) {
+			return nil, fmt.Errorf("search: input %q: the model wants %v, the data gives %v", name, want.Shape(), part.Shape)
+		}
+		buf, err := f.be.Upload(part)
 		if err != nil {
 			return nil, err
 		}
@@ -93,35 +138,35 @@ func (f *feed) inputs(b *data.Batch) (Env, error) {
 	return env, nil
 }
 
-// batch uploads a batch with targets and runs the teacher on it.
+// teach runs the teacher on uploaded inputs and adds its outputs to them.
+func (f *feed) teach(env Env) error {
+	if f.teacher == nil {
+		return nil
+	}
+	out, err := f.teacher.fwd.run(f.teacher.env, env)
+	if err != nil {
+		return err
+	}
+	for _, v := range f.net.teacherOutputs(f.o) {
+		env[teacherName(v)] = out["@out/"+v]
+	}
+	return nil
+}
+
+// inputs uploads the input fields of a batch of the network's size.
+func (f *feed) inputs(b *data.Batch) (Env, error) { return f.upload(f.fieldsOf(b), 0) }
+
+// batch uploads a batch of the network's size with its targets, the teacher's included.
 func (f *feed) batch(b *data.Batch) (Env, error) {
-	env, err := f.inputs(b)
+	x, err := f.prepare(b)
 	if err != nil {
 		return nil, err
 	}
-	if f.labels && f.net.Positions > 0 {
-		if err := f.uploadPositions(env, b); err != nil {
-			return nil, err
-		}
-	} else if f.labels {
-		t, err := target(b, f.net.Classes, f.o.Smoothing)
-		if err != nil {
-			return nil, err
-		}
-		if env[targetName], err = f.be.Upload(t); err != nil {
-			return nil, err
-		}
+	env, err := f.upload(x, 0)
+	if err != nil {
+		return nil, err
 	}
-	if f.teacher != nil {
-		out, err := f.teacher.fwd.run(f.teacher.env, env)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range f.net.teacherOutputs(f.o) {
-			env[teacherName(v)] = out["@out/"+v]
-		}
-	}
-	return env, nil
+	return env, f.teach(env)
 }
 
 // target returns the label distribution f32[batch, classes].

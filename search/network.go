@@ -150,7 +150,7 @@ func bound(m *ir.Model, batch int, bind map[string]int, super *space.Supernet) (
 	}
 	n.Logits = m.Graph.Outputs[0].Name
 	for _, x := range m.Graph.Nodes {
-		if op := ops.Lookup(x.Domain, x.OpType); op != nil && op.Probability != nil && x.Output(0) == n.Logits {
+		if op := ops.Lookup(x.Domain, x.OpType); op != nil && op.Probability && x.Output(0) == n.Logits {
 			n.Logits = x.Input(0)
 		}
 	}
@@ -169,13 +169,16 @@ const (
 	lossName    = "@loss"
 	correctName = "@correct"
 	normName    = "@norm"
+	moreName    = "@more"
+	alphaName   = "@alpha"
+	coefName    = "coef"
 )
 
 func paramName(s string) string        { return "@param/" + s }
 func statName(s string) string         { return "@stat/" + s }
 func slotName(s, slot string) string   { return "@opt/" + slot + "/" + s }
 func gradName(s string) string         { return "@grad/" + s }
-func coefName(s string) string         { return "coef/" + s }
+func sumName(s string) string          { return "@sum/" + s }
 func teacherName(output string) string { return "@teacher/" + output }
 
 // graph is a network lowered into a builder.
@@ -183,7 +186,7 @@ type graph struct {
 	b      *prim.Builder
 	values map[string]prim.ID
 	params []prim.ID // in the order of Network.Params
-	coefs  []prim.ID // in the order of the space's dims
+	coef   prim.ID   // coefficients of all dims of the space, one after the other
 	stats  map[string]prim.ID
 }
 
@@ -218,10 +221,26 @@ func (n *Network) lower(training bool) (*graph, error) {
 		return b.Const(c)
 	}
 	if n.Super != nil {
-		g.coefs = n.Super.Coefficients(b, prim.F32)
-		h = n.Super.Hooks(h, g.coefs)
+		h = n.Super.Hooks(h, g.coefficients(n.Super.Space))
 	}
 	var err error
 	g.values, err = ops.Lower(b, n.Model, n.Facts, h)
 	return g, err
+}
+
+// coefficients declares the input of all coefficients and returns those of each dim.
+func (g *graph) coefficients(s *space.Space) []prim.ID {
+	total := 0
+	for _, d := range s.Dims {
+		total += len(d.Choices)
+	}
+	g.coef = g.b.Input(coefName, prim.Type{DType: prim.F32, Shape: []int{total}})
+	out := make([]prim.ID, len(s.Dims))
+	at := 0
+	for i, d := range s.Dims {
+		k := len(d.Choices)
+		out[i] = g.b.Add(prim.Slice{Start: []int{at}, Size: []int{k}, Step: []int{1}}, g.coef)
+		at += k
+	}
+	return out
 }

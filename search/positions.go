@@ -116,19 +116,6 @@ func positionTargets(b *data.Batch, positions, classes int) (label, share *prim.
 	return label, share, count, nil
 }
 
-// uploadPositions uploads what positionTargets gives.
-func (f *feed) uploadPositions(env Env, b *data.Batch) error {
-	label, share, _, err := positionTargets(b, f.net.Positions, f.net.Classes)
-	if err != nil {
-		return err
-	}
-	if env[targetName], err = f.be.Upload(label); err != nil {
-		return err
-	}
-	env[shareName], err = f.be.Upload(share)
-	return err
-}
-
 // counted returns how many labels of a batch count.
 func (n *Network) counted(b *data.Batch) float64 {
 	if n.Positions == 0 {

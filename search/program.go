@@ -30,12 +30,17 @@ func compile(be engine.Backend, name string, b *prim.Builder) (*step, error) {
 	return &step{name, p, exe}, nil
 }
 
-// run executes the program on the buffers of env, with extra taking precedence.
-// Outputs named like an input replace it in env; the others are returned.
-func (s *step) run(env, extra Env) (Env, error) {
+// run executes the program on the buffers of env, with those of extra taking
+// precedence. Outputs named like an input replace it in env; the others are returned.
+func (s *step) run(env Env, extra ...Env) (Env, error) {
 	in := make([]engine.Buffer, len(s.p.Inputs))
 	for i, x := range s.p.Inputs {
-		if in[i] = extra[x.Name]; in[i] == nil {
+		for _, e := range extra {
+			if in[i] == nil {
+				in[i] = e[x.Name]
+			}
+		}
+		if in[i] == nil {
 			in[i] = env[x.Name]
 		}
 		if in[i] == nil {
@@ -58,8 +63,8 @@ func (s *step) run(env, extra Env) (Env, error) {
 }
 
 // scalar reads a rank-0 result.
-func (e Env) scalar(name string) (float64, error) {
-	t, err := e[name].Read()
+func scalar(b engine.Buffer) (float64, error) {
+	t, err := b.Read()
 	if err != nil {
 		return 0, err
 	}
@@ -93,12 +98,19 @@ func (n *Network) weightStep(be engine.Backend, o Objective, labelled bool, m op
 	if err != nil {
 		return nil, err
 	}
-	b := g.b
 	loss, correct := n.loss(g, o, labelled)
-	grads, err := engine.Grad(b, loss, g.params)
+	grads, err := engine.Grad(g.b, loss, g.params)
 	if err != nil {
 		return nil, fmt.Errorf("search: weight step: %w", err)
 	}
+	n.update(g.b, g.params, grads, m, h, clip)
+	n.emitStats(g)
+	emitLoss(g.b, loss, correct)
+	return compile(be, "weight step", g.b)
+}
+
+// update appends clipping and the optimiser's update, and declares its results.
+func (n *Network) update(b *prim.Builder, params, grads []prim.ID, m optim.Method, h optim.Hyper, clip float64) {
 	if clip > 0 {
 		var norm prim.ID
 		grads, norm = optim.Clip(b, grads, clip)
@@ -106,7 +118,7 @@ func (n *Network) weightStep(be engine.Backend, o Objective, labelled bool, m op
 	}
 	rate := b.Input(rateName, prim.Type{DType: prim.F32})
 	for i, name := range n.Params {
-		p := g.params[i]
+		p := params[i]
 		hp := h
 		if len(b.Shape(p)) < 2 {
 			hp.WeightDecay = 0
@@ -124,12 +136,52 @@ func (n *Network) weightStep(be engine.Backend, o Objective, labelled bool, m op
 			b.Output(slotName(name, s.Name), r.State[k])
 		}
 	}
-	n.emitStats(g)
+}
+
+func emitLoss(b *prim.Builder, loss, correct prim.ID) {
 	b.Output(lossName, loss)
 	if correct != prim.Invalid {
 		b.Output(correctName, correct)
 	}
-	return compile(be, "weight step", b)
+}
+
+// sumStep compiles one micro-batch of an accumulated weight step: the sums of
+// gradients become input "@more" ? sums + gradients / parts : gradients / parts.
+// Running statistics move with every micro-batch.
+func (n *Network) sumStep(be engine.Backend, o Objective, labelled bool, parts int) (*step, error) {
+	g, err := n.lower(true)
+	if err != nil {
+		return nil, err
+	}
+	b := g.b
+	loss, correct := n.loss(g, o, labelled)
+	grads, err := engine.Grad(b, loss, g.params)
+	if err != nil {
+		return nil, fmt.Errorf("search: weight step: %w", err)
+	}
+	more := b.Input(moreName, prim.Type{DType: prim.F32})
+	sum := prim.Op(prim.Add, prim.Op(prim.Select, prim.A(2), prim.A(0), prim.L(0)), prim.Op(prim.Mul, prim.A(1), prim.L(1/float64(parts))))
+	for i, name := range n.Params {
+		old := b.Input(sumName(name), b.Type(g.params[i]))
+		b.Donate(sumName(name))
+		b.Output(sumName(name), b.Map(sum, old, grads[i], more))
+	}
+	n.emitStats(g)
+	emitLoss(b, loss, correct)
+	return compile(be, "weight step, micro-batch", b)
+}
+
+// updateStep compiles the end of an accumulated weight step: clipping and the update
+// by the sums of gradients.
+func (n *Network) updateStep(be engine.Backend, m optim.Method, h optim.Hyper, clip float64) (*step, error) {
+	b := prim.NewBuilder()
+	params, sums := make([]prim.ID, len(n.Params)), make([]prim.ID, len(n.Params))
+	for i, name := range n.Params {
+		t := prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}
+		params[i], sums[i] = b.Input(paramName(name), t), b.Input(sumName(name), t)
+	}
+	n.update(b, params, sums, m, h, clip)
+	return compile(be, "weight step, update", b)
 }
 
 func (n *Network) emitStats(g *graph) {
@@ -141,25 +193,20 @@ func (n *Network) emitStats(g *graph) {
 	}
 }
 
-// alphaStep compiles the architecture step: loss and its gradient with respect to
-// every dim's coefficients. Weights and statistics stay as they are.
+// alphaStep compiles the architecture step: output "@alpha" is the gradient with
+// respect to all coefficients, dim after dim, and the loss behind it. Weights and
+// statistics stay as they are.
 func (n *Network) alphaStep(be engine.Backend, o Objective, labelled bool) (*step, error) {
 	g, err := n.lower(true)
 	if err != nil {
 		return nil, err
 	}
-	loss, correct := n.loss(g, o, labelled)
-	grads, err := engine.Grad(g.b, loss, g.coefs)
+	loss, _ := n.loss(g, o, labelled)
+	grads, err := engine.Grad(g.b, loss, []prim.ID{g.coef})
 	if err != nil {
 		return nil, fmt.Errorf("search: architecture step: %w", err)
 	}
-	for i, d := range n.Super.Space.Dims {
-		g.b.Output(gradName(d.Name), grads[i])
-	}
-	g.b.Output(lossName, loss)
-	if correct != prim.Invalid {
-		g.b.Output(correctName, correct)
-	}
+	g.b.Output(alphaName, g.b.Add(prim.Concat{Axis: 0}, grads[0], g.b.Reshape(loss, 1)))
 	return compile(be, "architecture step", g.b)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 
 	"github.com/entangle-nas/entangle/data"
@@ -156,14 +157,15 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 		return nil, err
 	}
 	s := &searcher{loop: l, cfg: c, rx: rx, draw: rng.New(seed, "search/relax"), afeed: l.feed}
-	if alpha.Len() < n.Batch {
-		return nil, fmt.Errorf("search: want at least one batch of %d architecture samples, got %d", n.Batch, alpha.Len())
+	batch := n.Batch * c.Weights.parts()
+	if alpha.Len() < batch {
+		return nil, fmt.Errorf("search: want at least one batch of %d architecture samples, got %d", batch, alpha.Len())
 	}
 	aug, err := data.ParseAugments(c.Weights.Augment)
 	if err != nil {
 		return nil, err
 	}
-	if s.aload, err = alpha.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
+	if s.aload, err = alpha.Loader(data.LoaderOptions{Batch: batch, Shuffle: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
 		return nil, err
 	}
 	if s.alphas, err = n.alphaStep(be, c.Weights.Objective, l.feed.labels); err != nil {
@@ -287,24 +289,16 @@ func (s *searcher) means() [][]float64 {
 	return out
 }
 
-func (s *searcher) upload(coef [][]float64) (Env, error) {
-	return uploadCoef(s.be, s.net.Super.Space, coef)
-}
-
-func uploadCoef(be engine.Backend, sp *space.Space, coef [][]float64) (Env, error) {
-	env := Env{}
-	for i, d := range sp.Dims {
-		v := make([]float32, len(coef[i]))
-		for k, x := range coef[i] {
-			v[k] = float32(x)
+// uploadCoef uploads coefficients as coefName takes them.
+func uploadCoef(be engine.Backend, coef [][]float64) (Env, error) {
+	var v []float32
+	for _, row := range coef {
+		for _, x := range row {
+			v = append(v, float32(x))
 		}
-		buf, err := be.Upload(prim.F32Tensor(v, len(v)))
-		if err != nil {
-			return nil, err
-		}
-		env[coefName(d.Name)] = buf
 	}
-	return env, nil
+	b, err := be.Upload(prim.F32Tensor(v, len(v)))
+	return Env{coefName: b}, err
 }
 
 // advance takes one architecture step (when its time has come) and one weight step.
@@ -330,10 +324,11 @@ func (s *searcher) advance() error {
 	if s.cfg.Hard > 0 && s.draw.Float64() < s.cfg.Hard*s.progress() {
 		coef = s.vertex()
 	}
-	env, err := s.upload(coef)
+	env, err := uploadCoef(s.be, coef)
 	if err != nil {
 		return err
 	}
+	defer env.free()
 	return s.weightStep(env)
 }
 
@@ -359,26 +354,8 @@ func (s *searcher) alphaStep() error {
 	if err != nil {
 		return err
 	}
-	in, err := s.afeed.batch(b)
-	if err != nil {
-		return err
-	}
 	coef, back := s.sample()
-	env, err := s.upload(coef)
-	if err != nil {
-		return err
-	}
-	for k, v := range env {
-		in[k] = v
-	}
-	if in[seedName], err = s.be.Upload(prim.I64Tensor([]int64{int64(s.seed), -1 - int64(s.pos.Step)}, 2)); err != nil {
-		return err
-	}
-	out, err := s.alphas.run(s.env, in)
-	if err != nil {
-		return err
-	}
-	loss, err := out.scalar(lossName)
+	dcoef, loss, err := s.slope(b, coef)
 	if err != nil {
 		return err
 	}
@@ -388,19 +365,9 @@ func (s *searcher) alphaStep() error {
 	s.aloss += loss
 	s.asteps++
 	grads := make([][]float64, len(coef))
-	for i, d := range s.net.Super.Space.Dims {
-		t, err := out[gradName(d.Name)].Read()
-		if err != nil {
-			return err
-		}
-		g := make([]float64, len(coef[i]))
-		for k := range g {
-			g[k] = float64(t.F32[k])
-		}
-		grads[i] = back[i](g)
+	for i := range coef {
+		grads[i] = back[i](dcoef[i])
 	}
-	in.free()
-	out.free()
 	s.addCost(grads)
 	if s.cfg.KL > 0 && s.rx.Regulariser != nil {
 		for i, a := range s.pos.Alpha {
@@ -413,6 +380,49 @@ func (s *searcher) alphaStep() error {
 	optim.ClipHost(grads, s.cfg.AlphaClip)
 	s.host.Update(s.cfg.AlphaRate, s.pos.Alpha, grads)
 	return nil
+}
+
+// slope returns the gradient of the loss on a batch with respect to the coefficients,
+// at coef, and the loss: means over the micro-batches.
+func (s *searcher) slope(b *data.Batch, coef [][]float64) (grad [][]float64, loss float64, err error) {
+	env, err := uploadCoef(s.be, coef)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer env.free()
+	x, err := s.afeed.prepare(b)
+	if err != nil {
+		return nil, 0, err
+	}
+	grad = make([][]float64, len(coef))
+	for i := range coef {
+		grad[i] = make([]float64, len(coef[i]))
+	}
+	for part := range x.parts {
+		in, err := s.microBatch(x, part, -1-int64(s.pos.Step*x.parts+part))
+		if err != nil {
+			return nil, 0, err
+		}
+		out, err := s.alphas.run(s.env, in, env)
+		if err != nil {
+			return nil, 0, err
+		}
+		t, err := out[alphaName].Read()
+		if err != nil {
+			return nil, 0, err
+		}
+		at := 0
+		for i := range grad {
+			for k := range grad[i] {
+				grad[i][k] += float64(t.F32[at]) / float64(x.parts)
+				at++
+			}
+		}
+		loss += float64(t.F32[at]) / float64(x.parts)
+		in.free()
+		out.free()
+	}
+	return grad, loss, nil
 }
 
 // addCost replaces the architecture gradients g by (g + μ·∂E[cost]/limit) / (1 + μ).
@@ -459,14 +469,14 @@ func (s *searcher) describe(e *Event) {
 }
 
 func (s *searcher) evalMean(ctx context.Context, ev *evaluator, val data.View) error {
-	env, err := s.upload(s.means())
+	env, err := uploadCoef(s.be, s.means())
 	if err != nil {
 		return err
 	}
-	for k, v := range s.env {
-		env[k] = v
-	}
-	return s.eval(ctx, ev, env, val)
+	defer env.free()
+	all := maps.Clone(s.env)
+	maps.Copy(all, env)
+	return s.eval(ctx, ev, all, val)
 }
 
 func (s *searcher) close() {

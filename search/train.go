@@ -27,6 +27,10 @@ type Weights struct {
 	Warmup    float64     `json:"warmup" yaml:"warmup"` // epochs, at most a quarter of the run
 	Schedule  string      `json:"schedule" yaml:"schedule"`
 	Clip      float64     `json:"clip" yaml:"clip"` // of the global gradient norm; 0 is none
+	// Accumulate is the number of micro-batches of a step, each of the network's batch; 0
+	// is 1. A step equals one on a batch that many times as large, to rounding, but for
+	// statistics that a batch has (each micro-batch its own) and for dropout's draws.
+	Accumulate int `json:"accumulate,omitempty" yaml:"accumulate"`
 	Augment   string      `json:"augment" yaml:"augment"`
 	Objective Objective   `json:"objective" yaml:"objective"`
 }
@@ -36,6 +40,8 @@ func DefaultWeights() Weights {
 	return Weights{Epochs: 10, Optimiser: "sgd", Hyper: optim.Hyper{Momentum: 0.9, Nesterov: true, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 5e-4},
 		Rate: 0.05, Schedule: "cosine", Clip: 5, Objective: Objective{Labels: 1, Temperature: 2}}
 }
+
+func (w Weights) parts() int { return max(w.Accumulate, 1) }
 
 // Hooks are a run's connections to the outside.
 type Hooks struct {
@@ -104,12 +110,21 @@ type loop struct {
 	feed     *feed
 	loader   *data.Loader
 	step     *step
+	apply    *step // after the micro-batches of an accumulated step; nil: step does it
 	total    int
 	perEpoch int
 	pos      position
 	start    time.Time
+	unread   []reading // losses that are still on the device
 	// since the last event:
 	loss, correct, seen, counted float64
+}
+
+// reading is the result of one micro-batch.
+type reading struct {
+	step             int
+	loss, correct    engine.Buffer // correct is nil without labels
+	samples, counted float64
 }
 
 func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, seed uint64, h Hooks, name string) (*loop, error) {
@@ -120,8 +135,12 @@ func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, se
 		h.Stage = "train"
 	}
 	labelled := view.Part() != nil && view.Part().Labelled()
-	if view.Len() < n.Batch {
-		return nil, fmt.Errorf("%s: want at least one batch of %d training samples, got %d", h.Stage, n.Batch, view.Len())
+	if c.Accumulate < 0 {
+		return nil, fmt.Errorf("%s: accumulate: want 1 or more micro-batches, got %d", h.Stage, c.Accumulate)
+	}
+	batch := n.Batch * c.parts()
+	if view.Len() < batch {
+		return nil, fmt.Errorf("%s: want at least one batch of %d training samples, got %d", h.Stage, batch, view.Len())
 	}
 	if err := c.Objective.Check(n, labelled); err != nil {
 		return nil, err
@@ -141,23 +160,33 @@ func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, se
 	if l.feed, err = newFeed(be, n, teach, c.Objective, view.Set(), labelled); err != nil {
 		return nil, err
 	}
-	if l.loader, err = view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/" + name}); err != nil {
+	if l.loader, err = view.Loader(data.LoaderOptions{Batch: batch, Shuffle: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/" + name}); err != nil {
 		return nil, err
 	}
 	l.perEpoch = l.loader.Batches()
 	l.total = int(math.Round(c.Epochs * float64(l.perEpoch)))
 	if l.total < 1 {
-		return nil, fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", h.Stage, n.Batch, c.Epochs, view.Len())
+		return nil, fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", h.Stage, batch, c.Epochs, view.Len())
 	}
 	l.plan = optim.Plan{Schedule: c.Schedule, Base: c.Rate, Min: c.MinRate, Warmup: min(int(c.Warmup*float64(l.perEpoch)), l.total/4), Total: l.total}
 	if err := l.plan.Check(); err != nil {
 		return nil, err
 	}
-	if l.step, err = n.weightStep(be, c.Objective, l.feed.labels, m, c.Hyper, c.Clip); err != nil {
+	if c.parts() == 1 {
+		l.step, err = n.weightStep(be, c.Objective, l.feed.labels, m, c.Hyper, c.Clip)
+	} else if l.step, err = n.sumStep(be, c.Objective, l.feed.labels, c.parts()); err == nil {
+		l.apply, err = n.updateStep(be, m, c.Hyper, c.Clip)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := n.load(be, l.env); err != nil {
 		return nil, err
+	}
+	if l.apply != nil {
+		if err := n.zeroSums(be, l.env); err != nil {
+			return nil, err
+		}
 	}
 	if err := n.zeroState(be, m, c.Hyper, l.env); err != nil {
 		return nil, err
@@ -188,63 +217,111 @@ func (l *loop) resume() error {
 	return l.loader.Restore(pos.Loaders["weights"])
 }
 
-// weightStep takes one batch and moves the weights; extra holds coefficients.
-func (l *loop) weightStep(extra Env) error {
+// weightStep takes one batch and moves the weights; coef holds coefficients.
+func (l *loop) weightStep(coef Env) error {
 	b, err := l.loader.Next()
 	if err != nil {
 		return err
 	}
-	in, err := l.feed.batch(b)
+	x, err := l.feed.prepare(b)
 	if err != nil {
 		return err
 	}
-	for k, v := range extra {
-		in[k] = v
-	}
-	if in[rateName], err = l.be.Upload(prim.F32Tensor([]float32{float32(l.plan.At(l.pos.Step))})); err != nil {
-		return err
-	}
-	if in[seedName], err = l.be.Upload(prim.I64Tensor([]int64{int64(l.seed), int64(l.pos.Step)}, 2)); err != nil {
-		return err
-	}
-	out, err := l.step.run(l.env, in)
+	rate, err := l.number(rateName, float32(l.plan.At(l.pos.Step)))
 	if err != nil {
 		return err
 	}
-	loss, err := out.scalar(lossName)
+	for i := range x.parts {
+		in, err := l.microBatch(x, i, int64(l.pos.Step*x.parts+i))
+		if err != nil {
+			return err
+		}
+		more, err := l.number(moreName, float32(min(i, 1)))
+		if err != nil {
+			return err
+		}
+		out, err := l.step.run(l.env, in, coef, rate, more)
+		if err != nil {
+			return err
+		}
+		l.unread = append(l.unread, reading{l.pos.Step, out[lossName], out[correctName], float64(b.Valid) / float64(x.parts), l.net.counted(b) / float64(x.parts)})
+		in.free()
+		more.free()
+	}
+	if l.apply != nil {
+		if _, err := l.apply.run(l.env, rate); err != nil {
+			return err
+		}
+	}
+	rate.free()
+	l.pos.Step++
+	return nil
+}
+
+// microBatch uploads part i of a batch with what the teacher says of it, and draw as
+// the second half of the seed.
+func (l *loop) microBatch(x *fed, i int, draw int64) (Env, error) {
+	in, err := l.feed.upload(x, i)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("%s: step %d: %w (%g): lower the learning rate or clip gradients", l.hooks.Stage, l.pos.Step, ErrDiverged, loss)
+	if err := l.feed.teach(in); err != nil {
+		return nil, err
 	}
-	l.loss += loss * float64(b.Valid)
-	l.seen += float64(b.Valid)
-	if out[correctName] != nil {
-		c, err := out.scalar(correctName)
+	in[seedName], err = l.be.Upload(prim.I64Tensor([]int64{int64(l.seed), draw}, 2))
+	return in, err
+}
+
+// number uploads a scalar input.
+func (l *loop) number(name string, v float32) (Env, error) {
+	b, err := l.be.Upload(prim.F32Tensor([]float32{v}))
+	return Env{name: b}, err
+}
+
+// read takes the results of the steps since the last call from the device.
+func (l *loop) read() error {
+	for _, r := range l.unread {
+		loss, err := scalar(r.loss)
+		if err != nil {
+			return err
+		}
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return fmt.Errorf("%s: step %d: %w (%g): lower the learning rate or clip gradients", l.hooks.Stage, r.step, ErrDiverged, loss)
+		}
+		l.loss += loss * r.samples
+		l.seen += r.samples
+		r.loss.Free()
+		if r.correct == nil {
+			continue
+		}
+		c, err := scalar(r.correct)
 		if err != nil {
 			return err
 		}
 		l.correct += c
-		l.counted += l.net.counted(b)
+		l.counted += r.counted
+		r.correct.Free()
 	}
-	in.free()
-	out.free()
-	l.pos.Step++
+	l.unread = l.unread[:0]
 	return nil
 }
 
 // tick logs and checkpoints after a step.
 func (l *loop) tick(fill func(*Event)) error {
 	s := l.pos.Step
-	if l.hooks.Observe != nil && (s%l.hooks.LogEvery == 0 || s == l.total) && l.seen > 0 {
-		e := l.event("step")
-		e.Loss, e.Accuracy, e.Rate = l.loss/l.seen, l.correct/max(l.counted, 1), l.plan.At(s-1)
-		if fill != nil {
-			fill(&e)
+	if s%l.hooks.LogEvery == 0 || s == l.total {
+		if err := l.read(); err != nil {
+			return err
 		}
-		l.hooks.Observe(e)
-		l.loss, l.correct, l.seen, l.counted = 0, 0, 0, 0
+		if l.hooks.Observe != nil && l.seen > 0 {
+			e := l.event("step")
+			e.Loss, e.Accuracy, e.Rate = l.loss/l.seen, l.correct/max(l.counted, 1), l.plan.At(s-1)
+			if fill != nil {
+				fill(&e)
+			}
+			l.hooks.Observe(e)
+			l.loss, l.correct, l.seen, l.counted = 0, 0, 0, 0
+		}
 	}
 	every := l.hooks.Every
 	if every == 0 {
@@ -261,6 +338,9 @@ func (l *loop) event(kind string) Event {
 }
 
 func (l *loop) save() error {
+	if err := l.read(); err != nil {
+		return err
+	}
 	l.pos.Loaders["weights"] = l.loader.State()
 	return saveCheckpoint(l.hooks.Checkpoint, l.pos, l.env)
 }
@@ -287,6 +367,9 @@ func (l *loop) stop(ctx context.Context) error {
 }
 
 func (l *loop) eval(ctx context.Context, ev *evaluator, env Env, val data.View) error {
+	if err := l.read(); err != nil {
+		return err
+	}
 	s, err := ev.score(ctx, env, val)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -48,6 +48,18 @@ func (n *Network) zeroState(be engine.Backend, m optim.Method, h optim.Hyper, en
 	return nil
 }
 
+// zeroSums uploads zeros for the sums of gradients.
+func (n *Network) zeroSums(be engine.Backend, env Env) error {
+	for _, name := range n.Params {
+		z, err := be.Upload(prim.NewTensor(prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}))
+		if err != nil {
+			return err
+		}
+		env[sumName(name)] = z
+	}
+	return nil
+}
+
 // Weights reads parameters and statistics back as initialisers of the model's own dtypes.
 func (n *Network) weights(env Env) (map[string]*ir.Tensor, error) {
 	out := map[string]*ir.Tensor{}

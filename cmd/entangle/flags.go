@@ -131,6 +131,7 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "schedule", Usage: "learning rate over the run: " + strings.Join(schedules, ", "), Value: "cosine", Action: oneOf("schedule", schedules...)},
 		&cli.Float64Flag{Name: "warmup", Usage: "epochs over which the learning rate rises", Value: 0.25},
 		&cli.Float64Flag{Name: "clip", Usage: "largest norm of the gradient; 0: no limit", Value: 5},
+		&cli.IntFlag{Name: "accumulate", Usage: "micro-batches of --batch samples per step; their gradients make one step", Value: 1},
 		&cli.StringFlag{Name: "augment", Usage: "augmentation, comma-separated: flip, crop, mixup, cutout; none", Value: "flip,crop"},
 		&cli.Float64Flag{Name: "smoothing", Usage: "label smoothing"},
 		&cli.Float64Flag{Name: "distill", Usage: "share of distillation from the original in the loss, 0…1; 1 needs no labels", Value: 0.5},

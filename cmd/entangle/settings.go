@@ -67,6 +67,12 @@ func weightSettings(c *cli.Context) (search.Weights, error) {
 	if _, err := data.ParseAugments(w.Augment); err != nil {
 		return w, usagef("--augment: %v", err)
 	}
+	switch n := c.Int("accumulate"); {
+	case n < 1:
+		return w, usagef("--accumulate: want 1 or more, got %d", n)
+	case n > 1:
+		w.Accumulate = n
+	}
 	d := c.Float64("distill")
 	if !(d >= 0 && d <= 1) {
 		return w, usagef("--distill: want a share from 0 to 1, got %g", d)

@@ -107,6 +107,28 @@ func I64Tensor(data []int64, shape ...int) *Tensor {
 	return &Tensor{Type: Type{I64, shape}, I64: data}
 }
 
+// Span returns positions lo to hi of the leading axis; it shares t's storage.
+func (t *Tensor) Span(lo, hi int) *Tensor {
+	if len(t.Shape) == 0 || lo < 0 || lo > hi || hi > t.Shape[0] {
+		panic(fmt.Sprintf("BUG: prim: positions %d to %d of %s", lo, hi, t.Type))
+	}
+	r := &Tensor{Type: Type{t.DType, slices.Clone(t.Shape)}}
+	r.Shape[0] = hi - lo
+	row := Prod(t.Shape[1:])
+	lo, hi = lo*row, hi*row
+	switch t.DType {
+	case F32:
+		r.F32 = t.F32[lo:hi]
+	case F64:
+		r.F64 = t.F64[lo:hi]
+	case I64:
+		r.I64 = t.I64[lo:hi]
+	case Bool:
+		r.B = t.B[lo:hi]
+	}
+	return r
+}
+
 // Check reports a missing tensor, or one whose storage does not fit its type.
 func (t *Tensor) Check() error {
 	if t == nil {
