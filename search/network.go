@@ -150,7 +150,7 @@ func bound(m *ir.Model, batch int, bind map[string]int, super *space.Supernet) (
 	}
 	n.Logits = m.Graph.Outputs[0].Name
 	for _, x := range m.Graph.Nodes {
-		if op := ops.Lookup(x.Domain, x.OpType); op != nil && op.Probability && x.Output(0) == n.Logits {
+		if op := ops.Lookup(x.Domain, x.OpType); op != nil && op.Probability != nil && x.Output(0) == n.Logits {
 			n.Logits = x.Input(0)
 		}
 	}
