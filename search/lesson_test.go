@@ -105,14 +105,14 @@ func TestProbeOfProbabilities(t *testing.T) {
 	x := prim.F32Tensor([]float32{1, 2, -1, .5, 0, 1, .25, -.75}, 2, 2, 2)
 	mean := make([]float64, 6)
 	const rows, signs = 4, 1 << 12
+	env := Env{}
+	if err := n.load(be, env); err != nil {
+		t.Fatal(err)
+	}
 	for s := range signs {
 		probe := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{2, 2, 3}})
 		for i := range probe.F32 {
 			probe.F32[i] = float32(2*(s>>i&1) - 1)
-		}
-		env := Env{}
-		if err := n.load(be, env); err != nil {
-			t.Fatal(err)
 		}
 		for name, v := range map[string]*prim.Tensor{"x": x, probeName("z"): probe} {
 			if env[name], err = be.Upload(v); err != nil {

@@ -144,12 +144,22 @@ func percent(s *search.Score) string {
 	return fmt.Sprintf("%.2f %%", 100*s.Accuracy)
 }
 
-// apart prints the largest relative error of the outputs.
+// apart prints the largest relative error of the outputs, and of classes how many
+// rows have the original's largest one, at the output where they are fewest.
 func apart(f *search.Fidelity) string {
 	if f == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.4f", f.Error)
+	text, agreement := fmt.Sprintf("%.4f", f.Error), 2.0
+	for _, o := range f.Outputs {
+		if o.Rows > 0 {
+			agreement = min(agreement, o.Agreement)
+		}
+	}
+	if agreement <= 1 {
+		text += fmt.Sprintf(", %.2f %% agree", 100*agreement)
+	}
+	return text
 }
 
 // nearest returns the latest distance of a subnet's life.
