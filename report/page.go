@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 // Summary is what the page says beside the curves. Empty parts are left out.
@@ -32,6 +33,7 @@ type Width struct {
 	Node          string
 	Dimension     string // for example "width", "kernel", "depth"
 	Before, After int
+	Gone          bool // the dimension went with a branch that is skipped; After means nothing
 }
 
 // HTML writes one page with inline style and drawings: it loads nothing.
@@ -47,7 +49,7 @@ func HTML(w io.Writer, records []Record, s Summary) error {
 	}
 	type bar struct {
 		Width
-		Full, Part float64
+		Kept float64 // percent
 	}
 	page := struct {
 		Summary
@@ -59,24 +61,25 @@ func HTML(w io.Writer, records []Record, s Summary) error {
 	if page.Title == "" {
 		page.Title = "entangle run"
 	}
+	paint := colours{}
 	for _, p := range Plots(records) {
+		p.Title = strings.ReplaceAll(p.Title, "_", " ")
 		var l []legend
-		for i, s := range p.Series {
-			l = append(l, legend{s.Name, template.CSS("background:" + palette[i%len(palette)])})
+		for _, s := range p.Series {
+			l = append(l, legend{s.Name, template.CSS("background:" + paint.of(s.Family)), s.Scored})
 		}
-		page.Plots = append(page.Plots, plot{p.Title, l, template.HTML(lineSVG(p))})
+		page.Plots = append(page.Plots, plot{p.Title, l, template.HTML(lineSVG(p, paint))})
 	}
 	for _, h := range histories(records) {
 		page.Heat = append(page.Heat, heat{h.dimension, template.HTML(heatSVG(h))})
 		page.From, page.To = h.steps[0], h.steps[len(h.steps)-1]
 	}
-	largest := map[string]int{}
 	for _, x := range s.Widths {
-		largest[x.Dimension] = max(largest[x.Dimension], x.Before, x.After, 1)
-	}
-	for _, x := range s.Widths {
-		scale := 100 / float64(largest[x.Dimension])
-		page.Bars = append(page.Bars, bar{x, scale * float64(x.Before), scale * float64(x.After)})
+		b := bar{Width: x}
+		if !x.Gone {
+			b.Kept = 100 * float64(x.After) / float64(max(x.Before, x.After, 1))
+		}
+		page.Bars = append(page.Bars, b)
 	}
 	if err := pageTemplate.Execute(w, page); err != nil {
 		return fmt.Errorf("report: page: %w", err)
@@ -85,8 +88,9 @@ func HTML(w io.Writer, records []Record, s Summary) error {
 }
 
 type legend struct {
-	Name  string
-	Style template.CSS
+	Name   string
+	Style  template.CSS
+	Scored bool
 }
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
@@ -106,11 +110,11 @@ table { border-collapse: collapse; margin: 0.5em 0 1em; } th, td { text-align: l
 th { font-weight: 600; } .right { text-align: right; font-variant-numeric: tabular-nums; }
 .grid2 { display: grid; grid-template-columns: repeat(auto-fill, minmax(440px, 1fr)); gap: 1em 2em; }
 svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: var(--soft); } svg .y { text-anchor: end; } svg .x { text-anchor: middle; }
-svg .grid { stroke: var(--line); fill: none; } svg .axis { stroke: var(--soft); fill: none; } svg .line { fill: none; stroke-width: 1.6; }
+svg .grid { stroke: var(--line); fill: none; } svg .axis { stroke: var(--soft); fill: none; } svg .line { fill: none; stroke-width: 1.6; } svg .scored { stroke-dasharray: 3 3; }
 svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
-.key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.35em 0 1em; } .none, .entry { color: var(--soft); } .entry { display: inline-block; white-space: nowrap; font-weight: normal; }
+.key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.35em 0 1em; } .key.scored { border-radius: 50%; } .none, .entry { color: var(--soft); } .entry { display: inline-block; white-space: nowrap; font-weight: normal; }
 .compare td:first-child { white-space: pre; }
-.bar { position: relative; width: 16em; height: 1em; } .bar div { position: absolute; height: 100%; } .full { background: var(--part); } .part { background: var(--cell); }
+.bar { width: 16em; height: 1em; background: var(--part); } .bar div { height: 100%; background: var(--cell); }
 </style>
 </head>
 <body>
@@ -134,7 +138,7 @@ svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 {{- with .Plots}}
 <h2>Curves over the step</h2>
 <div class="grid2">
-{{range .}}<div><h3>{{.Title}}{{range .Legend}} <span class="entry"><span class="key" style="{{.Style}}"></span>{{.Name}}</span>{{end}}</h3>{{.SVG}}</div>
+{{range .}}<div><h3>{{.Title}}{{range .Legend}} <span class="entry"><span class="key{{if .Scored}} scored{{end}}" style="{{.Style}}"></span>{{.Name}}</span>{{end}}</h3>{{.SVG}}</div>
 {{end}}</div>
 {{- end}}
 {{- with .Heat}}
@@ -146,7 +150,7 @@ svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 {{- with .Bars}}
 <h2>Sizes by node</h2>
 <table><tr><th>node</th><th>dimension</th><th class="right">before</th><th class="right">after</th><th></th></tr>
-{{range .}}<tr><td>{{.Node}}</td><td>{{.Dimension}}</td><td class="right">{{.Before}}</td><td class="right">{{.After}}</td><td><div class="bar"><div class="full" style="width:{{printf "%.1f" .Full}}%"></div><div class="part" style="width:{{printf "%.1f" .Part}}%"></div></div></td></tr>
+{{range .}}<tr><td>{{.Node}}</td><td>{{.Dimension}}</td><td class="right">{{.Before}}</td><td class="right">{{if .Gone}}gone{{else}}{{.After}}{{end}}</td><td><div class="bar"><div style="width:{{printf "%.1f" .Kept}}%"></div></div></td></tr>
 {{end}}</table>
 {{- end}}
 {{- with .Notes}}

@@ -125,9 +125,9 @@ func TestPlotsSeparateStagesAndDropRepeats(t *testing.T) {
 		rec("tune", "step", 1, 4),
 	})
 	want := []Plot{{"loss", []Series{
-		{"search", []float64{1, 2}, []float64{9, 6}},
-		{"search eval", []float64{2}, []float64{5.5}},
-		{"tune", []float64{1}, []float64{4}},
+		{"search", []float64{1, 2}, []float64{9, 6}, "search", false},
+		{"search eval", []float64{2}, []float64{5.5}, "search", true},
+		{"tune", []float64{1}, []float64{4}, "tune", false},
 	}}}
 	if !reflect.DeepEqual(plots, want) {
 		t.Errorf("want %v, got %v", want, plots)
@@ -270,8 +270,8 @@ func TestShortAndDuration(t *testing.T) {
 func TestPlotsAndCurves(t *testing.T) {
 	plots := Plots(sample)
 	want := []Plot{
-		{"loss", []Series{{"train", []float64{1, 2}, []float64{1.5, 1.25}}, {"val", []float64{1}, []float64{0.9}}}},
-		{"norm", []Series{{"norm", []float64{1, 2}, []float64{math.Inf(1), 3}}}},
+		{"loss", []Series{{"train", []float64{1, 2}, []float64{1.5, 1.25}, "train", false}, {"val", []float64{1}, []float64{0.9}, "val", false}}},
+		{"norm", []Series{{"norm", []float64{1, 2}, []float64{math.Inf(1), 3}, "norm", false}}},
 	}
 	if !reflect.DeepEqual(plots, want) {
 		t.Errorf("want %v, got %v", want, plots)
@@ -291,7 +291,7 @@ func TestPage(t *testing.T) {
 		Facts:   []Fact{{"model", "x & y"}},
 		Compare: []Comparison{{"MACs", "40 M", "20 M", "−50 %"}},
 		Tables:  []Table{{Title: "Stages", Columns: []Column{{Name: "stage"}}, Rows: [][]string{{"inherited"}}}},
-		Widths:  []Width{{"conv1", "width", 16, 8}},
+		Widths:  []Width{{"conv1", "width", 16, 8, false}, {"heads", "width", 3, 2, true}, {"few", "width", 4, 1, false}},
 		Notes:   []string{"<script>alert(1)</script>"},
 	}
 	var b bytes.Buffer
@@ -299,7 +299,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := b.String()
-	for _, part := range []string{"a &lt;b&gt;", "x &amp; y", "−50 %", "inherited", "conv&lt;1&gt;", `width:50.0%`, "<svg", "step 1 to 2", "0.900", "&lt;script&gt;"} {
+	for _, part := range []string{"a &lt;b&gt;", "x &amp; y", "−50 %", "inherited", "conv&lt;1&gt;", `width:50.0%`, `<td class="right">gone</td><td><div class="bar"><div style="width:0.0%">`, `width:25.0%`, "<svg", "step 1 to 2", "0.900", "&lt;script&gt;"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("want %q in the page", part)
 		}
@@ -343,7 +343,7 @@ func TestLineBreaksAndThinning(t *testing.T) {
 	for i := 2000; i < 2100; i++ {
 		s.Y[i] = math.NaN()
 	}
-	svg := lineSVG(Plot{"p", []Series{s}})
+	svg := lineSVG(Plot{"p", []Series{s}}, colours{})
 	_, path, _ := strings.Cut(svg, `class="line"`)
 	if n := strings.Count(path, "M"); n != 2 {
 		t.Errorf("want the line broken in two by the gap, got %d pieces", n)
@@ -351,11 +351,35 @@ func TestLineBreaksAndThinning(t *testing.T) {
 	if n := strings.Count(path, "L"); n > maxPoints || n < maxPoints/2 {
 		t.Errorf("want at most %d points, got %d", maxPoints, n)
 	}
-	if svg := lineSVG(Plot{"p", []Series{{"x", []float64{1}, []float64{math.NaN()}}}}); !strings.Contains(svg, "no finite") {
+	if svg := lineSVG(Plot{"p", []Series{{Name: "x", X: []float64{1}, Y: []float64{math.NaN()}}}}, colours{}); !strings.Contains(svg, "no finite") {
 		t.Errorf("got %s", svg)
 	}
-	if svg := lineSVG(Plot{"p", []Series{{"x", []float64{5}, []float64{2}}}}); !strings.Contains(svg, "<circle") {
+	if svg := lineSVG(Plot{"p", []Series{{Name: "x", X: []float64{5}, Y: []float64{2}}}}, colours{}); !strings.Contains(svg, "<circle") {
 		t.Errorf("want a dot for a single point, got %s", svg)
+	}
+}
+
+func TestColoursFollowStages(t *testing.T) {
+	rec := func(stage, kind string, step int, v Values) Record {
+		return Record{Kind: kind, Step: step, Text: map[string]string{"stage": stage}, Values: v}
+	}
+	var b strings.Builder
+	err := HTML(&b, []Record{
+		rec("search", "step", 1, Values{"loss": 2, "alpha_loss": 3}), rec("search", "step", 2, Values{"loss": 1, "alpha_loss": 2}),
+		rec("tune", "step", 1, Values{"loss": 2}), rec("tune", "eval", 1, Values{"accuracy": 0.5}), rec("tune", "eval", 2, Values{"accuracy": 0.6}),
+	}, Summary{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := b.String()
+	for text, want := range map[string]int{
+		"alpha loss": 2, "alpha_loss": 0, // a heading and the drawing's label
+		`stroke="` + palette[0]: 2, `stroke="` + palette[1]: 2, `stroke="` + palette[2]: 0,
+		`class="line scored"`: 1, `<circle`: 2 + 1, `class="key scored"`: 1, // two scores; "tune" has one step
+	} {
+		if n := strings.Count(page, text); n != want {
+			t.Errorf("want %d of %q in the page, got %d", want, text, n)
+		}
 	}
 }
 

@@ -12,6 +12,10 @@ import (
 type Series struct {
 	Name string
 	X, Y []float64
+	// Family is the name without the kind: curves of one family have one colour.
+	Family string
+	// Scored marks values that were taken at single points (of a kind other than "step").
+	Scored bool
 }
 
 // Plot is a group of curves over the step.
@@ -41,9 +45,13 @@ func Plots(records []Record) []Plot {
 				continue
 			}
 			title, name, _ := strings.Cut(key, "/")
-			c := curve{title, curveName(r, name)}
-			if c.name == "" {
-				c.name = key
+			family := words(r.Text["stage"], name)
+			if family == "" {
+				family = key
+			}
+			c := curve{title, family}
+			if r.Kind != "step" {
+				c.name = words(family, r.Kind)
 			}
 			p, ok := at[c]
 			if !ok {
@@ -55,7 +63,7 @@ func Plots(records []Record) []Plot {
 				}
 				p = place{k, len(plots[k].Series)}
 				at[c] = p
-				plots[k].Series = append(plots[k].Series, Series{Name: c.name})
+				plots[k].Series = append(plots[k].Series, Series{Name: c.name, Family: family, Scored: r.Kind != "step"})
 			}
 			s := &plots[p.plot].Series[p.series]
 			s.X = append(s.X, float64(r.Step))
@@ -70,12 +78,8 @@ func Plots(records []Record) []Plot {
 	return slices.DeleteFunc(plots, func(p Plot) bool { return len(p.Series) == 0 })
 }
 
-// curveName joins the stage, the name after the slash, and the kind unless "step".
-func curveName(r Record, name string) string {
-	parts := []string{r.Text["stage"], name}
-	if r.Kind != "step" {
-		parts = append(parts, r.Kind)
-	}
+// words joins what is not empty.
+func words(parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 

@@ -21,8 +21,20 @@ const (
 // palette holds colours that differ also in lightness.
 var palette = []string{"#2563a8", "#d9541e", "#2c8c4f", "#8a4bb0", "#b8860b", "#138a8a", "#b03060", "#666666"}
 
-// lineSVG draws curves over a common x axis. Values that are not finite break a line.
-func lineSVG(p Plot) string {
+// colours maps families of curves to colours.
+type colours map[string]string
+
+// of gives a new family the next colour of the palette.
+func (c colours) of(family string) string {
+	if c[family] == "" {
+		c[family] = palette[len(c)%len(palette)]
+	}
+	return c[family]
+}
+
+// lineSVG draws curves over a common x axis; scored ones have a mark at every point.
+// Values that are not finite break a line.
+func lineSVG(p Plot, paint colours) string {
 	x0, x1, y0, y1 := math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)
 	for _, s := range p.Series {
 		for i, y := range s.Y {
@@ -58,10 +70,14 @@ func lineSVG(p Plot) string {
 		fmt.Fprintf(&b, `<text class="x" x="%.1f" y="%.1f">%s</text>`, px(v), plotHeight-marginBottom+16, tick(v))
 	}
 	fmt.Fprintf(&b, `<path class="axis" d="M%.1f %.1fV%.1fH%.1f"/>`, marginLeft, marginTop, plotHeight-marginBottom, plotWidth-marginRight)
-	for i, s := range p.Series {
+	for _, s := range p.Series {
 		xs, ys := thin(s.X, s.Y, maxPoints)
+		colour, class := paint.of(s.Family), "line"
+		if s.Scored {
+			class = "line scored"
+		}
 		var d strings.Builder
-		pen, alone := "M", false
+		pen := "M"
 		dots := ""
 		for k, y := range ys {
 			if !finite(y) {
@@ -69,13 +85,12 @@ func lineSVG(p Plot) string {
 				continue
 			}
 			fmt.Fprintf(&d, "%s%.1f %.1f", pen, px(xs[k]), py(y))
-			alone = pen == "M" && (k+1 == len(ys) || !finite(ys[k+1]))
-			if alone {
-				dots += fmt.Sprintf(`<circle cx="%.1f" cy="%.1f" r="2" fill="%s"/>`, px(xs[k]), py(y), palette[i%len(palette)])
+			if alone := pen == "M" && (k+1 == len(ys) || !finite(ys[k+1])); alone || s.Scored {
+				dots += fmt.Sprintf(`<circle cx="%.1f" cy="%.1f" r="2.5" fill="%s"/>`, px(xs[k]), py(y), colour)
 			}
 			pen = "L"
 		}
-		fmt.Fprintf(&b, `<path class="line" stroke="%s" d="%s"><title>%s</title></path>%s`, palette[i%len(palette)], d.String(), html.EscapeString(s.Name), dots)
+		fmt.Fprintf(&b, `<path class="%s" stroke="%s" d="%s"><title>%s</title></path>%s`, class, colour, d.String(), html.EscapeString(s.Name), dots)
 	}
 	b.WriteString("</svg>")
 	return b.String()
