@@ -30,6 +30,13 @@ var Allowed = map[string][]string{
 	"engine/cpu":        {"engine", "engine/prim"},
 	"engine/enginetest": {"engine", "engine/prim", "engine/ref", "internal/rng"}, // ref is the oracle
 
+	// StableHLO for XLA; what reads it back knows nothing of what writes it.
+	"engine/xla":                  {"engine", "engine/prim", "engine/xla/lower"},
+	"engine/xla/lower":            {"engine/prim", "engine/xla/stablehlo"},
+	"engine/xla/stablehlo":        {},
+	"engine/xla/plugin":           {},
+	"engine/xla/internal/hloeval": {},
+
 	// Data.
 	"data": {"engine/prim", "internal/rng"},
 
@@ -66,6 +73,7 @@ var Allowed = map[string][]string{
 var Guarded = map[string][]string{
 	"google.golang.org/protobuf":      {"internal/onnxpb", "importer", "exporter"},
 	"github.com/yalue/onnxruntime_go": {"exporter/runtimes/ort"},
+	"github.com/gomlx/go-xla":         {"engine/xla"},
 	"github.com/owulveryck/onnx-go":   {"exporter/runtimes/gorgonnx"},
 	"gorgonia.org":                    {"exporter/runtimes/gorgonnx"},
 	"github.com/urfave/cli":           {"cmd/entangle"},

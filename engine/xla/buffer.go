@@ -1,0 +1,54 @@
+package xla
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// buffer implements engine.Buffer. array is nil after Free or donation.
+type buffer struct {
+	dev   device
+	typ   prim.Type
+	array array
+}
+
+// Type returns the type.
+func (b *buffer) Type() prim.Type { return b.typ }
+
+// Read copies the buffer to the host.
+func (b *buffer) Read() (*prim.Tensor, error) {
+	if b.array == nil {
+		return nil, fmt.Errorf("xla: read of %s: the buffer was freed or donated", b.typ)
+	}
+	t := prim.NewTensor(b.typ)
+	return t, b.array.read(t)
+}
+
+// Write replaces the contents.
+func (b *buffer) Write(t *prim.Tensor) error {
+	switch {
+	case b.array == nil:
+		return fmt.Errorf("xla: write of %s: the buffer was freed or donated", b.typ)
+	case t == nil || !t.Type.Equal(b.typ):
+		return fmt.Errorf("xla: write: want %s, got %v", b.typ, t)
+	}
+	if err := t.Check(); err != nil {
+		return fmt.Errorf("xla: write: %w", err)
+	}
+	a, err := b.dev.upload(t)
+	if err != nil {
+		return err
+	}
+	b.array.free()
+	b.array = a
+	return nil
+}
+
+// Free gives the storage back.
+func (b *buffer) Free() {
+	if b.array != nil {
+		b.array.free()
+		b.array = nil
+	}
+}

@@ -1,0 +1,12 @@
+// Package xla runs programs on what XLA compiles for: NVIDIA GPUs through a PJRT
+// plugin. A program becomes one StableHLO module (package lower), one executable and
+// stays on the device; buffers are device buffers, and a donated one is reused.
+//
+//	be, err := xla.Open(ctx, xla.Options{Device: 0, Precision: lower.TF32})
+//	exe, err := be.Compile(p)
+//	out, err := exe.Run([]engine.Buffer{…})
+//
+// Open needs a build with the tag xla and a C compiler; without it, it gives
+// ErrNotBuilt. The lowering and all rules of buffers are in every build, and are
+// tested on an interpreter of StableHLO.
+package xla

@@ -1,0 +1,83 @@
+package lower
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+	hlo "github.com/entangle-nas/entangle/engine/xla/stablehlo"
+)
+
+// axisNames names two axes and the spatial ones after them.
+func axisNames(first, second string, spatial int) []string {
+	s := []string{first, second}
+	for i := range spatial {
+		s = append(s, strconv.Itoa(i))
+	}
+	return s
+}
+
+func ones(n int) []int { return slices.Repeat([]int{1}, n) }
+
+// convolve writes a convolution of operands in the compute type of products.
+func (l *lowerer) convolve(x, w hlo.Value, c hlo.Conv, out []int, multiplications int) hlo.Value {
+	a, b, precision, back := l.product(x, w, multiplications)
+	c.Precision = precision
+	return back(l.Convolution(a, b, c, out))
+}
+
+func multiplications(out, w []int) int { return prim.Prod(out) * prim.Prod(w[1:]) }
+
+func (l *lowerer) conv(p prim.Conv, x, w hlo.Value, out []int) hlo.Value {
+	n := len(out) - 2
+	return l.convolve(x, w, hlo.Conv{
+		Strides: p.Strides, PadLo: p.PadLo, PadHi: p.PadHi, InputDilation: ones(n), KernelDilation: p.Dilations,
+		FeatureGroups: p.Groups, BatchGroups: 1,
+		Input: axisNames("b", "f", n), Kernel: axisNames("o", "i", n), Output: axisNames("b", "f", n),
+	}, out, multiplications(out, w.Type.Shape))
+}
+
+// convInputGrad correlates the gradient, with strides-1 zeros between its elements,
+// with the kernel flipped and its filters as inputs.
+func (l *lowerer) convInputGrad(p prim.ConvInputGrad, g, w hlo.Value, out []int) hlo.Value {
+	n := len(out) - 2
+	ws, gs := w.Type.Shape, g.Type.Shape
+	lo, hi, spatial := make([]int, n), make([]int, n), make([]int, n)
+	for i := range n {
+		reach := p.Dilations[i] * (ws[i+2] - 1)
+		lo[i] = reach - p.PadLo[i]
+		hi[i] = out[i+2] - ((gs[i+2]-1)*p.Strides[i] + 1) - lo[i] + reach
+		spatial[i] = i + 2
+	}
+	flipped := l.Reverse(w, spatial)
+	if p.Groups > 1 {
+		m, c := ws[0]/p.Groups, ws[1]
+		perm := []int{1, 0, 2}
+		for i := range n {
+			perm = append(perm, i+3)
+		}
+		split := l.Reshape(flipped, append([]int{p.Groups, m, c}, ws[2:]...))
+		flipped = l.Reshape(l.Transpose(split, perm), append([]int{m, p.Groups * c}, ws[2:]...))
+	}
+	return l.convolve(g, flipped, hlo.Conv{
+		Strides: ones(n), PadLo: lo, PadHi: hi, InputDilation: p.Strides, KernelDilation: p.Dilations,
+		FeatureGroups: p.Groups, BatchGroups: 1,
+		Input: axisNames("b", "f", n), Kernel: axisNames("i", "o", n), Output: axisNames("b", "f", n),
+	}, out, multiplications(gs, ws))
+}
+
+// convWeightGrad correlates input and gradient with channels as batch and images as
+// channels; groups of filters meet their groups of channels as groups of the batch.
+func (l *lowerer) convWeightGrad(p prim.ConvWeightGrad, x, g hlo.Value, out []int) hlo.Value {
+	n := len(out) - 2
+	xs, gs := x.Type.Shape, g.Type.Shape
+	hi := make([]int, n)
+	for i := range n {
+		hi[i] = p.Dilations[i]*(out[i+2]-1) + p.Strides[i]*(gs[i+2]-1) + 1 - xs[i+2] - p.PadLo[i]
+	}
+	return l.convolve(x, g, hlo.Conv{
+		Strides: p.Dilations, PadLo: p.PadLo, PadHi: hi, InputDilation: ones(n), KernelDilation: p.Strides,
+		FeatureGroups: 1, BatchGroups: p.Groups,
+		Input: axisNames("f", "b", n), Kernel: axisNames("i", "o", n), Output: axisNames("f", "b", n),
+	}, out, multiplications(gs, out))
+}

@@ -1,0 +1,99 @@
+package lower
+
+import (
+	"slices"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+	hlo "github.com/entangle-nas/entangle/engine/xla/stablehlo"
+)
+
+// smallProduct is the number of multiplications below which a product stays in
+// float32 whatever the precision: coefficients of choices, costs, heads.
+const smallProduct = 1 << 18
+
+// product gives the operands and the precision with which a product of that many
+// multiplications is computed, and what brings its result back.
+func (l *lowerer) product(x, y hlo.Value, multiplications int) (hlo.Value, hlo.Value, hlo.Precision, func(hlo.Value) hlo.Value) {
+	same := func(v hlo.Value) hlo.Value { return v }
+	switch {
+	case x.Type.Elem != hlo.F32 || multiplications < smallProduct:
+		return x, y, hlo.Highest, same
+	case l.opt.Precision == BF16:
+		return l.Convert(x, hlo.BF16), l.Convert(y, hlo.BF16), hlo.Default, func(v hlo.Value) hlo.Value { return l.Convert(v, hlo.F32) }
+	case l.opt.Precision == TF32:
+		return x, y, hlo.Default, same
+	}
+	return x, y, hlo.Highest, same
+}
+
+// matmul pairs the leading axes that both operands have; one that only one of them
+// has is an outer axis of that operand, so that nothing is repeated in memory.
+func (l *lowerer) matmul(p prim.MatMul, x, y hlo.Value) hlo.Value {
+	xs, ys := x.Type.Shape, y.Type.Shape
+	lead := len(xs) - 2
+	xm, xk, yk, yn := lead, lead+1, lead, lead+1
+	if p.TransA {
+		xm, xk = xk, xm
+	}
+	if p.TransB {
+		yk, yn = yn, yk
+	}
+	out := append(slices.Clone(xs[:lead]), xs[xm], ys[yn])
+	keepX, keepY := make([]bool, lead+2), make([]bool, lead+2)
+	keepX[xm], keepX[xk], keepY[yk], keepY[yn] = true, true, true, true
+	for i := range lead {
+		out[i] = max(xs[i], ys[i])
+		if xs[i] == 0 || ys[i] == 0 {
+			out[i] = 0
+		}
+		keepX[i] = xs[i] != 1
+		keepY[i] = ys[i] != 1
+	}
+	x, xAt := l.drop(x, keepX)
+	y, yAt := l.drop(y, keepY)
+	var xBatch, yBatch, order []int // order lists the axes of the result in the product's order
+	for i := range lead {
+		if keepX[i] && keepY[i] {
+			xBatch, yBatch = append(xBatch, xAt[i]), append(yBatch, yAt[i])
+			order = append(order, i)
+		}
+	}
+	for i := range lead + 2 {
+		switch {
+		case i == xm:
+			order = append(order, lead)
+		case i < lead && keepX[i] && !keepY[i]:
+			order = append(order, i)
+		}
+	}
+	for i := range lead + 2 {
+		switch {
+		case i == yn:
+			order = append(order, lead+1)
+		case i < lead && keepY[i] && !keepX[i]:
+			order = append(order, i)
+		}
+	}
+	a, b, precision, back := l.product(x, y, prim.Prod(out)*xs[xk])
+	v := back(l.DotGeneral(a, b, xBatch, yBatch, []int{xAt[xk]}, []int{yAt[yk]}, precision))
+	perm := make([]int, len(order))
+	sorted := slices.Clone(order)
+	slices.Sort(sorted)
+	for i, axis := range sorted {
+		perm[i] = slices.Index(order, axis)
+	}
+	return l.Reshape(l.Transpose(v, perm), out)
+}
+
+// drop removes the axes of size 1 that are not kept, and returns where the others are.
+func (l *lowerer) drop(v hlo.Value, keep []bool) (hlo.Value, []int) {
+	at := make([]int, len(keep))
+	var shape []int
+	for i, k := range keep {
+		at[i] = len(shape)
+		if k {
+			shape = append(shape, v.Type.Shape[i])
+		}
+	}
+	return l.Reshape(v, shape), at
+}
