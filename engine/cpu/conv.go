@@ -31,6 +31,10 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 				return nil
 			}
 			for _, c := range parts {
+				if c.isTiled() {
+					c.runTiles(x, nil, out.f32(), in[0].f32(), c.packTiles(x, in[1].f32()))
+					continue
+				}
 				c.cut(len(x.team.workers), unitBytes)
 				c.run(x, nil, out.f32(), in[0].f32(), c.packWeights(x, in[1].f32()))
 			}
@@ -42,6 +46,10 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 			c := c
 			if c.channels == 1 && c.groups > 1 {
 				c.depthwiseWeightGrad(x, out.f32(), in[0].f32(), in[1].f32())
+				return nil
+			}
+			if c.isTiled() {
+				c.tileGrad(x, out.f32(), in[0].f32(), in[1].f32())
 				return nil
 			}
 			c.cut(len(x.team.workers), gradBytes)
@@ -67,13 +75,20 @@ func convKernel(c windowConv, then *epilogue) kernel {
 		c.cut(len(x.team.workers), unitBytes)
 		c.run(x, then.on(x, out, in[2:]), out.f32(), in[0].f32(), panel)
 	}
+	pack := c.packWeights
+	if c.isTiled() {
+		run = func(x *executable, out view, in []view, panel []float32) {
+			c.runTiles(x, then.on(x, out, in[2:]), out.f32(), in[0].f32(), panel)
+		}
+		pack = c.packTiles
+	}
 	k.run = func(x *executable, out view, in []view) error {
-		run(x, out, in, c.packWeights(x, in[1].f32()))
+		run(x, out, in, pack(x, in[1].f32()))
 		return nil
 	}
 	k.packs = 1
 	k.pack = func(x *executable, weights view) runFunc {
-		panel := keep(c.packWeights(x, weights.f32()))
+		panel := keep(pack(x, weights.f32()))
 		return func(x *executable, out view, in []view) error {
 			run(x, out, in, panel)
 			return nil

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,6 +79,16 @@ var convCases = []convCase{
 	{7, 20, 4, 4, 10, 3, 3, 1, 1, 1, 1, 1},
 }
 
+// tiledCases are cut into tiles of 4×4 positions.
+var tiledCases = []convCase{
+	{8, 16, 8, 8, 16, 3, 3, 1, 1, 1, 1, 1},
+	{11, 12, 14, 10, 20, 3, 3, 1, 1, 1, 1, 1},
+	{15, 23, 8, 12, 17, 3, 3, 1, 1, 1, 0, 2},
+	{17, 28, 10, 20, 11, 3, 3, 1, 1, 1, 2, 2},
+	{40, 40, 7, 8, 33, 3, 3, 1, 1, 1, 1, 1},
+	{8, 20, 34, 34, 20, 3, 3, 1, 1, 1, 0, 0},
+}
+
 func randomTensor(r *rand.Rand, shape ...int) *prim.Tensor {
 	t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: shape})
 	for i := range t.F32 {
@@ -128,7 +139,7 @@ func backends(f func(name string, b *Backend)) {
 }
 
 func TestConvAgainstLoops(t *testing.T) {
-	for _, c := range convCases {
+	for _, c := range append(slices.Clone(convCases), tiledCases...) {
 		r := rand.New(rand.NewPCG(1, 2))
 		oh, ow := c.out()
 		x := randomTensor(r, c.n, c.c, c.h, c.w)
@@ -147,6 +158,19 @@ func TestConvAgainstLoops(t *testing.T) {
 				checkClose(t, "weight gradient", runOne(t, b, prim.ConvWeightGrad{Conv: c.prim(), Kernel: []int{c.kh, c.kw}}, x, g).F32, dw, 1e-4)
 			})
 		})
+	}
+}
+
+// TestTiledConvs checks that tiledCases are what they say.
+func TestTiledConvs(t *testing.T) {
+	for _, c := range tiledCases {
+		oh, ow := c.out()
+		x, w, g := []int{c.n, c.c, c.h, c.w}, []int{c.m, c.c, 3, 3}, []int{c.n, c.m, oh, ow}
+		fwd := forwardConv(c.prim(), x, w, g)
+		adj := inputGradConvs(prim.ConvInputGrad{Conv: c.prim(), In: []int{c.h, c.w}}, x, w, g)
+		if !fwd.isTiled() || len(adj) != 1 || !adj[0].isTiled() {
+			t.Errorf("%+v: want tiles forward and backward", c)
+		}
 	}
 }
 

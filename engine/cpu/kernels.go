@@ -11,6 +11,9 @@ type (
 	op3 = func(n int, dst, a, b, c *float32, sa, sb, sc int)
 )
 
+// tileTransform sets dst = T·src·Tᵀ for n tiles of vectors of 8; strides are in bytes.
+type tileTransform = func(n int, dst *float32, drow, dcol, dstep int, src *float32, srow, scol, sstep int)
+
 // kernels is the table of inner loops of one kind of processor. The contracts
 // of its members stand with the assembly's declarations.
 type kernels struct {
@@ -25,6 +28,9 @@ type kernels struct {
 	interleave          func(n int, dst, a, b *float32)
 	depthwiseGrad       [10]func(v int, offs *int64, grad, x *float32, taps *int64, out *float32) // by taps: 1, 3, 5 and 9
 	transpose8          func(blocks int, dst *float32, dstride int, src *float32, sstride int)
+	toLanes             func(rows int, dst *float32, drow int, src *float32, srow, splane, cols, lead, tail int)
+	fromLanes           func(rows int, dst *float32, drow, dplane int, src *float32, srow, blocks int)
+	winograd            [winogradTransforms]tileTransform
 	copy                op1
 	fma, fms, fnma, sel op3
 	gate                op3 // c where a < b, else 0

@@ -115,6 +115,8 @@ func portableKernels() *kernels {
 			}
 		}
 	}
+	k.toLanes, k.fromLanes = portableToLanes, portableFromLanes
+	k.winograd = portableWinograd()
 	return k
 }
 

@@ -19,6 +19,7 @@ const (
 	scratchPanelB
 	scratchSlot
 	scratchArgs
+	scratchCopy
 	scratchSlots
 )
 

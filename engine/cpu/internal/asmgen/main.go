@@ -20,6 +20,7 @@ func main() {
 	depthwise()
 	interleave()
 	padRows()
+	winograd()
 	for _, n := range []int{1, 3, 5, 9} {
 		depthwiseGrad(n)
 	}
