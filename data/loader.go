@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/internal/rng"
@@ -51,8 +50,11 @@ type LoaderOptions struct {
 	Seed uint64
 	// Name names the random streams; loaders that share it and the seed draw alike.
 	Name string
-	// Prefetch is how many batches are assembled ahead; 0 stands for 2.
+	// Prefetch is how many batches are assembled ahead; 0 stands for Workers, at least 2.
 	Prefetch int
+	// Workers is how many batches are assembled at a time; 0 stands for half of the
+	// cores, at most 8.
+	Workers int
 }
 
 // State is the position of a loader: the next batch. Key identifies the samples
@@ -71,14 +73,7 @@ type Loader struct {
 	key  string
 	next State
 
-	ahead chan result
-	stop  chan struct{}
-	wait  sync.WaitGroup
-}
-
-type result struct {
-	batch *Batch
-	err   error
+	ahead *ahead // nil: nothing runs
 }
 
 // Loader returns a loader at the start of epoch 0.
@@ -98,8 +93,11 @@ func (v View) Loader(o LoaderOptions) (*Loader, error) {
 	if v.part.targets != nil && slices.ContainsFunc(o.Augment, func(s Step) bool { return s.Lambda != nil }) {
 		return nil, fmt.Errorf("data: loader %q: samples with a label per position cannot be mixed", o.Name)
 	}
+	if o.Workers <= 0 {
+		o.Workers = defaultWorkers()
+	}
 	if o.Prefetch <= 0 {
-		o.Prefetch = 2
+		o.Prefetch = max(o.Workers, 2)
 	}
 	l := &Loader{view: v, o: o}
 	l.key = l.fingerprint()
@@ -134,18 +132,19 @@ func (l *Loader) Restore(s State) error {
 	return nil
 }
 
-// Next returns the next batch. Errors come from sources that decode on demand.
+// Next returns the next batch. Errors come from sources that decode on demand; the
+// loader then stands at the batch that failed.
 func (l *Loader) Next() (*Batch, error) {
 	if l.ahead == nil {
-		l.start()
+		l.ahead = newAhead(l, l.next.Epoch, l.next.Step)
 	}
-	r := <-l.ahead
-	if r.err != nil {
+	b, err := l.ahead.next()
+	if err != nil {
 		l.Close()
-		return nil, r.err
+		return nil, err
 	}
 	l.next.Epoch, l.next.Step = l.advance(l.next.Epoch, l.next.Step)
-	return r.batch, nil
+	return b, nil
 }
 
 // Each calls f with every batch up to the end of the current epoch.
@@ -166,12 +165,10 @@ func (l *Loader) Each(f func(*Batch) error) error {
 
 // Close stops the background work. The loader may be used again and goes on where it was.
 func (l *Loader) Close() {
-	if l.ahead == nil {
-		return
+	if l.ahead != nil {
+		l.ahead.close()
+		l.ahead = nil
 	}
-	close(l.stop)
-	l.wait.Wait()
-	l.ahead = nil
 }
 
 func (l *Loader) advance(epoch, step int) (int, int) {
@@ -179,30 +176,6 @@ func (l *Loader) advance(epoch, step int) (int, int) {
 		return epoch, step + 1
 	}
 	return epoch + 1, 0
-}
-
-func (l *Loader) start() {
-	ahead, stop := make(chan result, l.o.Prefetch), make(chan struct{})
-	l.ahead, l.stop = ahead, stop
-	epoch, step := l.next.Epoch, l.next.Step
-	l.wait.Go(func() {
-		order, of := l.order(epoch), epoch
-		for {
-			if of != epoch {
-				order, of = l.order(epoch), epoch
-			}
-			b, err := l.assemble(order, epoch, step)
-			select {
-			case ahead <- result{b, err}:
-			case <-stop:
-				return
-			}
-			if err != nil {
-				return
-			}
-			epoch, step = l.advance(epoch, step)
-		}
-	})
 }
 
 // order returns the sequence of one epoch.

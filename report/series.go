@@ -25,7 +25,7 @@ type Plot struct {
 }
 
 // unplotted are values that say when, not what.
-var unplotted = []string{"seconds", "epochs"}
+var unplotted = []string{"seconds", "epochs", "data_wait"}
 
 // Plots groups the values of all records: "loss/train" and "loss/val" share the
 // plot "loss"; a name without a slash has a plot of its own. Within a plot the

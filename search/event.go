@@ -16,6 +16,8 @@ type Event struct {
 	Accuracy float64 `json:"accuracy"`          // on the weight batches since the last event, or of an eval
 	Rate     float64 `json:"lr,omitempty"`      // weights' learning rate
 	Seconds  float64 `json:"seconds,omitempty"` // since the run began in this process
+	// Wait is the part of Seconds that steps spent waiting for batches and uploading them.
+	Wait float64 `json:"data_wait,omitempty"`
 	// Architecture, of a search:
 	AlphaLoss  float64              `json:"alpha_loss,omitempty"`
 	Cost       float64              `json:"expected_cost,omitempty"` // share of the original's

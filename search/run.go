@@ -350,12 +350,12 @@ func (s *searcher) vertex() [][]float64 {
 
 // alphaStep moves α by the loss on an architecture batch and the cost term.
 func (s *searcher) alphaStep() error {
-	b, err := s.aload.Next()
+	_, x, err := s.take(s.aload, s.afeed)
 	if err != nil {
 		return err
 	}
 	coef, back := s.sample()
-	dcoef, loss, err := s.slope(b, coef)
+	dcoef, loss, err := s.slope(x, coef)
 	if err != nil {
 		return err
 	}
@@ -384,16 +384,12 @@ func (s *searcher) alphaStep() error {
 
 // slope returns the gradient of the loss on a batch with respect to the coefficients,
 // at coef, and the loss: means over the micro-batches.
-func (s *searcher) slope(b *data.Batch, coef [][]float64) (grad [][]float64, loss float64, err error) {
+func (s *searcher) slope(x *fed, coef [][]float64) (grad [][]float64, loss float64, err error) {
 	env, err := uploadCoef(s.be, coef)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer env.free()
-	x, err := s.afeed.prepare(b)
-	if err != nil {
-		return nil, 0, err
-	}
 	grad = make([][]float64, len(coef))
 	for i := range coef {
 		grad[i] = make([]float64, len(coef[i]))

@@ -30,9 +30,9 @@ type Weights struct {
 	// Accumulate is the number of micro-batches of a step, each of the network's batch; 0
 	// is 1. A step equals one on a batch that many times as large, to rounding, but for
 	// statistics that a batch has (each micro-batch its own) and for dropout's draws.
-	Accumulate int `json:"accumulate,omitempty" yaml:"accumulate"`
-	Augment   string      `json:"augment" yaml:"augment"`
-	Objective Objective   `json:"objective" yaml:"objective"`
+	Accumulate int       `json:"accumulate,omitempty" yaml:"accumulate"`
+	Augment    string    `json:"augment" yaml:"augment"`
+	Objective  Objective `json:"objective" yaml:"objective"`
 }
 
 // DefaultWeights returns SGD with momentum 0.9, weight decay 5e-4, cosine to zero.
@@ -115,6 +115,7 @@ type loop struct {
 	perEpoch int
 	pos      position
 	start    time.Time
+	waited   time.Duration
 	unread   []reading // losses that are still on the device
 	// since the last event:
 	loss, correct, seen, counted float64
@@ -219,11 +220,7 @@ func (l *loop) resume() error {
 
 // weightStep takes one batch and moves the weights; coef holds coefficients.
 func (l *loop) weightStep(coef Env) error {
-	b, err := l.loader.Next()
-	if err != nil {
-		return err
-	}
-	x, err := l.feed.prepare(b)
+	b, x, err := l.take(l.loader, l.feed)
 	if err != nil {
 		return err
 	}
@@ -258,10 +255,25 @@ func (l *loop) weightStep(coef Env) error {
 	return nil
 }
 
+// take returns the next batch of a loader, and it as programs take it.
+func (l *loop) take(from *data.Loader, f *feed) (*data.Batch, *fed, error) {
+	defer l.waiting(time.Now())
+	b, err := from.Next()
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := f.prepare(b)
+	return b, x, err
+}
+
+func (l *loop) waiting(since time.Time) { l.waited += time.Since(since) }
+
 // microBatch uploads part i of a batch with what the teacher says of it, and draw as
 // the second half of the seed.
 func (l *loop) microBatch(x *fed, i int, draw int64) (Env, error) {
+	begin := time.Now()
 	in, err := l.feed.upload(x, i)
+	l.waiting(begin)
 	if err != nil {
 		return nil, err
 	}
@@ -315,6 +327,7 @@ func (l *loop) tick(fill func(*Event)) error {
 		}
 		if l.hooks.Observe != nil && l.seen > 0 {
 			e := l.event("step")
+			e.Wait = l.waited.Seconds()
 			e.Loss, e.Accuracy, e.Rate = l.loss/l.seen, l.correct/max(l.counted, 1), l.plan.At(s-1)
 			if fill != nil {
 				fill(&e)

@@ -324,3 +324,19 @@ func TestTightTarget(t *testing.T) {
 		})
 	}
 }
+
+// TestEventsTellTheWait: the time spent on data grows from event to event and is part
+// of the whole.
+func TestEventsTellTheWait(t *testing.T) {
+	b := newBench(t, "fashion-tiny")
+	before := 0.0
+	_, err := b.run(context.Background(), b.plan(t), b.job.Search, nil, search.Hooks{LogEvery: 3, Observe: func(e search.Event) {
+		if e.Wait <= before || e.Wait >= e.Seconds {
+			t.Errorf("step %d: %g s of %g s are waiting, %g s before", e.Step, e.Wait, e.Seconds, before)
+		}
+		before = e.Wait
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

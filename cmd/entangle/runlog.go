@@ -155,6 +155,9 @@ func (r *runLog) observe(ev search.Event) {
 	}
 	rec := report.Record{Kind: ev.Kind, Step: ev.Step, Epoch: int(ev.Epoch), Text: map[string]string{"stage": ev.Stage},
 		Values: report.Values{"loss": report.Number(ev.Loss), "accuracy": report.Number(ev.Accuracy), "lr": report.Number(ev.Rate), "seconds": report.Number(ev.Seconds), "epochs": report.Number(ev.Epoch)}}
+	if ev.Kind == "step" {
+		rec.Values["data_wait"] = report.Number(ev.Wait)
+	}
 	if ev.Coef != nil {
 		rec.Values["alpha_loss"], rec.Values["expected_cost"] = report.Number(ev.AlphaLoss), report.Number(ev.Cost)
 		rec.Values["multiplier"], rec.Values["entropy"] = report.Number(ev.Multiplier), report.Number(ev.Entropy)
