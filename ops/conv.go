@@ -132,7 +132,7 @@ func axesConv(s *Site, a *Axes) {
 func kernelAxes(a *Axes, w AxisRef, rank int) {
 	for i := 2; i < rank; i++ {
 		w.Axis = i
-		a.Fix(w, "kernel size is its own dimension")
+		a.Fix(w, "only a square, odd, centred kernel may shrink, as a dimension of its own")
 	}
 }
 

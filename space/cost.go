@@ -377,6 +377,14 @@ func (c *CostModel) At(choice []int) float64 {
 	return total
 }
 
+// Idle reports whether no choice of dim d, the others as given, changes the cost. Of
+// bytes that is so when everything the dim cuts went with skipped branches.
+func (c *CostModel) Idle(choice []int, d int) bool {
+	low, high := slices.Clone(choice), slices.Clone(choice)
+	low[d], high[d] = 0, c.dims[d]-1
+	return c.At(low) == c.At(high)
+}
+
 // Expect returns the expected cost when choices are drawn independently with
 // probabilities coef, and its gradient. It is exact, unless a term in product form
 // has dims of several axes with more combinations than a table holds: such a term

@@ -33,6 +33,8 @@ type Decision struct {
 	Choice  int    `json:"choice"` // the value, not its index
 	Choices []int  `json:"choices"`
 	Order   []int  `json:"order,omitempty"`
+	// Gone: everything the dimension cuts went with skipped branches, so the choice means nothing.
+	Gone bool `json:"gone,omitempty"`
 }
 
 // NewRecipe records a choice (indices per dim of the supernet's space).
@@ -50,6 +52,11 @@ func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*
 			return nil, err
 		}
 		r.Cost[string(m)], r.From[string(m)] = c.At(choice), c.At(net.Space.Largest())
+		if m == space.Bytes {
+			for i := range r.Dims {
+				r.Dims[i].Gone = len(r.Dims[i].Choices) > 1 && c.Idle(choice, i)
+			}
+		}
 	}
 	return r, nil
 }

@@ -77,6 +77,7 @@ type inspectedNode struct {
 type elasticGroup struct {
 	Group  string   `json:"group"`
 	Units  int      `json:"units"`
+	Heads  bool     `json:"heads,omitempty"`   // the units are heads of an attention, or groups of them
 	TiedTo []string `json:"tied_to,omitempty"` // the other nodes whose weights share the units
 }
 
@@ -202,7 +203,7 @@ func (r *inspection) elasticity(g *ir.Graph, an *space.Analysis) {
 	births := map[string][]elasticGroup{}
 	for _, grp := range an.Groups {
 		for _, label := range grp.Nodes {
-			eg := elasticGroup{Group: grp.Name, Units: grp.Size}
+			eg := elasticGroup{Group: grp.Name, Units: grp.Size, Heads: grp.Heads}
 			for _, other := range grp.Nodes {
 				if other != label {
 					eg.TiedTo = append(eg.TiedTo, other)
@@ -331,6 +332,9 @@ func (n inspectedNode) remark() string {
 	var parts []string
 	for _, g := range n.Elastic {
 		s := fmt.Sprintf("elastic: %d units", g.Units)
+		if g.Heads {
+			s = fmt.Sprintf("elastic: %d heads", g.Units)
+		}
 		if len(g.TiedTo) > 0 {
 			s += " tied to " + shorten(g.TiedTo)
 		}

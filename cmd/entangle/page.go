@@ -31,7 +31,7 @@ func writePage(dir string, s report.Summary) error {
 func sizes(r *subnet.Recipe) []report.Width {
 	var out []report.Width
 	for _, d := range r.Dims {
-		out = append(out, report.Width{Node: d.Node, Dimension: d.Kind, Before: d.Choices[len(d.Choices)-1], After: d.Choice})
+		out = append(out, report.Width{Node: d.Node, Dimension: d.Kind, Before: d.Choices[len(d.Choices)-1], After: d.Choice, Gone: d.Gone})
 	}
 	return out
 }
