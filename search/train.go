@@ -48,7 +48,7 @@ type Hooks struct {
 	Observe    func(Event) // nil: none
 	Checkpoint string      // file; "" keeps none
 	Every      int         // steps between checkpoints; 0: one per epoch
-	LogEvery   int         // steps between "step" events; 0: 20
+	LogEvery   int         // steps between "step" events, the last of which takes what is left; 0: 20
 	Stage      string      // name in events and messages
 }
 
@@ -321,7 +321,7 @@ func (l *loop) read() error {
 // tick logs and checkpoints after a step.
 func (l *loop) tick(fill func(*Event)) error {
 	s := l.pos.Step
-	if s%l.hooks.LogEvery == 0 || s == l.total {
+	if s%l.hooks.LogEvery == 0 && s+l.hooks.LogEvery <= l.total || s == l.total {
 		if err := l.read(); err != nil {
 			return err
 		}
