@@ -27,6 +27,7 @@ type Job struct {
 	Super     space.Superposition
 	Search    Config
 	Target    Target
+	Refine    int    // subnets whose loss decides after the search; 0: the coefficients alone decide
 	Inherit   string // of Inherit; "" is the first
 	Calibrate int    // batches of recalibration after the cut
 	Tune      Weights
@@ -373,6 +374,11 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 		return nil, nil, err
 	}
 	choice = Spend(p.Space, p.Cost[p.Budget.Metric], p.Budget, score, choice)
+	if p.Job.Refine > 0 {
+		if choice, err = p.refine(ctx, be, net, plain, d, score, choice); err != nil {
+			return nil, nil, err
+		}
+	}
 	switch p.Job.Inherit {
 	case "", "search":
 		return choice, d.Weights, nil
@@ -380,6 +386,26 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 		return choice, nil, nil
 	}
 	return nil, nil, fmt.Errorf("search: inherit: want one of %v, got %q", Inherit, p.Job.Inherit)
+}
+
+// refine measures subnets around a choice with the weights that the search trained.
+func (p *Plan) refine(ctx context.Context, be engine.Backend, net, plain *Network, d *Decision, score [][]float64, choice []int) ([]int, error) {
+	j := p.Job
+	cost := p.Cost[p.Budget.Metric]
+	r, err := NewRefiner(be, net, plain, d.Weights, p.Views.Alpha, j.Search.Weights.Objective, j.Seed)
+	if err != nil {
+		return nil, err
+	}
+	uniform, err := Uniform(p.Space, cost, p.Budget)
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	return r.Refine(ctx, cost, p.Budget, score, [][]int{choice, uniform}, j.Refine, j.Seed, func(trial int, best float64) {
+		if j.Observe != nil && (trial%20 == 0 || trial == j.Refine) {
+			j.Observe(Event{Stage: "refine", Kind: "step", Step: trial, Total: j.Refine, Loss: best, Seconds: time.Since(start).Seconds()})
+		}
+	})
 }
 
 // candidate cuts a choice, recalibrates and fine-tunes it. Weights nil are the original's.

@@ -170,6 +170,9 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	if !(s.Hard >= 0 && s.Hard <= 1) {
 		return j, usagef("--hard: want a share in [0, 1], got %g", s.Hard)
 	}
+	if j.Refine = c.Int("refine"); j.Refine < 0 {
+		return j, usagef("--refine: want 0 or more, got %d", j.Refine)
+	}
 	s.Sandwich, s.FreezeWeights = c.Bool("sandwich"), c.Bool("freeze-weights")
 	if !(s.Weights.Epochs > 0) || !(s.Weights.Rate > 0) || !(s.AlphaRate >= 0) || !(s.AlphaFrom >= 0) {
 		return j, usagef("--search-epochs, --search-lr, --alpha-lr, --alpha-from: want positive numbers (0 is allowed for the last two), got %g, %g, %g, %g",
