@@ -1,0 +1,122 @@
+package xla
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/enginetest"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
+	"github.com/entangle-nas/entangle/engine/xla/lower"
+	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/workloads"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// TestWorkloadSteps runs one whole training step of each network that is small enough,
+// and of a supernet (α, then weights), and compares every updated number with the oracle's.
+func TestWorkloadSteps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("interprets whole training steps")
+	}
+	for _, name := range []string{"resnet20", "mobilenet", "resnet20_super"} {
+		t.Run(name, func(t *testing.T) {
+			w, err := workloads.ByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := w.Build(2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			be := newBackend(interpreter{}, lower.F32)
+			for _, ph := range s.Phases {
+				in := map[string]*prim.Tensor{}
+				for _, x := range ph.Program.Inputs {
+					if in[x.Name] = ph.Data[x.Name]; in[x.Name] == nil {
+						in[x.Name] = s.Init[x.Name]
+					}
+				}
+				want, err := engine.RunHost(ref.New(), ph.Program, in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := engine.RunHost(be, ph.Program, in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, o := range ph.Program.Outputs {
+					if err := enginetest.Check(got[o.Name], want[o.Name], enginetest.Tolerance{Abs: 2e-4, Rel: 2e-3}); err != nil {
+						t.Errorf("%s phase: output %q: %v", ph.Name, o.Name, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSearch runs a whole small search, forward passes, gradients of α, weight steps and
+// all, on the interpreter: the same distributions over choices as on the oracle.
+func TestSearch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("interprets a search")
+	}
+	for _, name := range []string{"fashion-tiny", "vit-tiny"} {
+		t.Run(name, func(t *testing.T) {
+			want, got := decide(t, name, ref.New()), decide(t, name, newBackend(interpreter{}, lower.F32))
+			for i, m := range want.Mean {
+				for k, v := range m {
+					if math.Abs(v-got.Mean[i][k]) > 1e-4 {
+						t.Errorf("dimension %d: mean coefficients: want %v, got %v", i, m, got.Mean[i])
+					}
+				}
+			}
+		})
+	}
+}
+
+func decide(t *testing.T, name string, be engine.Backend) *search.Decision {
+	t.Helper()
+	e, ok := models.Lookup(name)
+	if !ok {
+		t.Fatalf("no model %q", name)
+	}
+	raw, err := e.Build(models.Options{Classes: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := importer.Normal(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := e.Defaults
+	set, err := data.Synthetic(data.SyntheticOptions{Classes: 4, Shape: [3]int{d.Channels, d.Size, d.Size}, Train: 60, Test: 16, Noise: 0.1, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := search.Job{Space: space.Options{Divisor: 2}, Batch: 8, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "l1",
+		Super: space.Every, Search: search.DefaultConfig(), Target: search.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 2, Tune: search.DefaultWeights()}
+	j.Search.Weights.Epochs = 1
+	p, err := search.Prepare(m, set, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	super, err := space.Entangle(p.An, p.Space, space.Every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := search.NewNetwork(p.Model, j.Batch, set.Shape(), super)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec, err := search.Run(context.Background(), be, n, nil, p.Views.Weights, p.Views.Alpha, p.Views.Val, j.Search, j.Seed, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dec
+}
