@@ -64,13 +64,14 @@ func (g *mapping) run(x *executable, out view, in []view) {
 	if g.of != x.k {
 		g.vm, g.of = x.k.compileMap(g.expr), x.k
 	}
-	outer, inner := g.axes[:len(g.axes)-1], g.axes[len(g.axes)-1]
-	rows := count(outer)
 	src := make([]source, len(in))
 	for i, v := range in {
 		src[i] = sourceOf(v)
 		src[i].full = v.typ.DType == prim.F32 && v.typ.Len() == out.typ.Len()
 	}
+	g = g.widened(x, src)
+	outer, inner := g.axes[:len(g.axes)-1], g.axes[len(g.axes)-1]
+	rows := count(outer)
 	tile := g.vm.tileFor(g.args)
 	perTile := 1
 	if inner.size < shortRow && len(outer) > 0 {
@@ -86,6 +87,54 @@ func (g *mapping) run(x *executable, out view, in []view) {
 		t0, t1 := split(tiles, 1, pieces, piece)
 		g.tiles(x, w, out, src, tile, perTile, perRow, rows, t0, t1)
 	})
+}
+
+// widenLimit bounds the elements that widened writes out, widenRows is how often
+// they are read at least.
+const (
+	widenLimit = 64 << 10
+	widenRows  = 4
+)
+
+// widened returns g with its two last axes as one where rows are short: operands that do
+// not have both, and none of the others, are written out over them.
+func (g *mapping) widened(x *executable, src []source) *mapping {
+	n := len(g.axes) - 2
+	if n < 0 || g.axes[n+1].size >= shortRow {
+		return g
+	}
+	outer, near, inner := g.axes[:n], g.axes[n], g.axes[n+1]
+	size := near.size * inner.size
+	wide := axis{size: size, stride: make([]int, len(src))}
+	todo := 0
+	for i := range src {
+		switch {
+		case near.stride[i] == 0 && inner.stride[i] == 0:
+		case inner.stride[i] == 1 && near.stride[i] == inner.size:
+			wide.stride[i] = 1
+		case fixed(outer, i) && src[i].f != nil:
+			wide.stride[i] = 1
+			todo++
+		default:
+			return g
+		}
+	}
+	if todo*size > widenLimit || count(outer) < widenRows {
+		return g
+	}
+	buf := x.scratch(todo * (size + 16))
+	for i := range src {
+		if wide.stride[i] == 0 || inner.stride[i] == 1 && near.stride[i] == inner.size {
+			continue
+		}
+		for r := range near.size {
+			src[i].load(buf[r*inner.size:], r*near.stride[i], inner.stride[i], inner.size)
+		}
+		src[i].f, buf = buf[:size+16], buf[size+16:]
+	}
+	h := *g
+	h.axes = append(slices.Clone(outer), wide)
+	return &h
 }
 
 // tiles evaluates tiles [t0, t1).
