@@ -125,12 +125,19 @@ func (k *kernels) product(w *worker, q *product) {
 
 // packAll lays all rows and columns of b out as the blocks of a product read them.
 func (k *kernels) packAll(b matrix, rows, n int) []float32 {
-	depth := depthOf(rows)
 	out := cast[float32](allocate(4 * wide(n) * rows))
-	for r := 0; r < rows; r += depth {
-		k.packB(out[r*wide(n):], b.at(r, 0), min(depth, rows-r), n)
-	}
+	k.packColumns(out, b, rows, n, 0, n)
 	return out
+}
+
+// packColumns fills in columns [lo, hi) of out, the packAll of a matrix of n columns;
+// lo is a multiple of tileN.
+func (k *kernels) packColumns(out []float32, b matrix, rows, n, lo, hi int) {
+	depth := depthOf(rows)
+	for r := 0; r < rows; r += depth {
+		kn := min(depth, rows-r)
+		k.packB(out[r*wide(n)+lo*kn:], b.at(r, lo), kn, hi-lo)
+	}
 }
 
 // packB lays k rows and n columns of b out as panels of 16 columns, zero beyond the last.
@@ -142,9 +149,7 @@ func (k *kernels) packB(dst []float32, b matrix, rows, n int) {
 		done := 0
 		switch {
 		case b.col == 1 && cols == tileN:
-			for r := range rows {
-				*(*[tileN]float32)(p[r*tileN:]) = *(*[tileN]float32)(src[r*b.row:])
-			}
+			k.copyRows[2](rows, &p[0], 4*tileN, &src[0], 4*b.row)
 			continue
 		case b.row == 1 && cols == tileN && rows >= 8:
 			done = rows &^ 7
@@ -161,7 +166,8 @@ func (k *kernels) packB(dst []float32, b matrix, rows, n int) {
 	}
 }
 
-// packA lays m rows and n columns of a out as panels of 6 rows; the last panel has the rest.
+// packA lays m rows and n columns of a out as panels of 6 rows; the last panel has the
+// rest. It may write a vector beyond.
 func (k *kernels) packA(dst []float32, a matrix, m, n int) {
 	for i := 0; i < m; i += tileM {
 		rows := min(tileM, m-i)
@@ -177,9 +183,7 @@ func (k *kernels) packA(dst []float32, a matrix, m, n int) {
 			continue
 		}
 		if rows == tileM && a.row == 1 {
-			for q := range n {
-				*(*[tileM]float32)(p[q*tileM:]) = *(*[tileM]float32)(src[q*a.col:])
-			}
+			k.copyRows[1](n, &p[0], 4*tileM, &src[0], 4*a.col)
 			continue
 		}
 		for q := range n {

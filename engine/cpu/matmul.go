@@ -82,8 +82,26 @@ type matmul struct {
 	batch                  []axis
 }
 
-// productGrain is the multiplications of the smallest piece.
-const productGrain = 1 << 17
+const (
+	// productGrain is the multiplications of the smallest piece.
+	productGrain = 1 << 17
+	// sharedPanels is the most elements of a right operand that is packed once for all
+	// workers, and stripRows the fewest rows of the pieces that then read it.
+	sharedPanels = 1 << 20
+	stripRows    = 96
+)
+
+// share is the packAll of the right operand, in storage that the next kernel overwrites.
+func (g *matmul) share(x *executable, b []float32) []float32 {
+	out := x.space.shared.scratch(scratchPanelB, g.k*wide(g.n))
+	m := matrix{b[g.offB:], g.rowB, g.colB}
+	pieces := x.team.pieces(g.k*g.n, 1<<14, wide(g.n)/tileN)
+	x.team.run(pieces, func(_ *worker, i int) {
+		lo, hi := split(g.n, tileN, pieces, i)
+		x.k.packColumns(out, m, g.k, g.n, lo, hi)
+	})
+	return out
+}
 
 // run sets out to the products of a and b; with packed the matrices of b are equal
 // and packed is their packAll, b is not read.
@@ -101,7 +119,16 @@ func (g *matmul) run(x *executable, then *finisher, out, a, b, packed []float32)
 	}
 	work := batch * g.m * g.n * max(g.k, 1)
 	pm, pn := 1, 1
-	if want := min(2*len(x.team.workers), work/productGrain); batch < want && len(x.team.workers) > 1 {
+	strips := 1
+	if batch == 1 && len(x.team.workers) > 1 {
+		strips = min(g.m/stripRows, 4*len(x.team.workers), work/productGrain)
+	}
+	if packed == nil && strips > 1 && g.k*g.n > smallOperands && g.k*wide(g.n) <= sharedPanels {
+		packed = g.share(x, b)
+	}
+	if packed != nil && strips > 1 {
+		pm = strips
+	} else if want := min(2*len(x.team.workers), work/productGrain); batch < want && len(x.team.workers) > 1 {
 		want = (want + batch - 1) / batch
 		if want > 2 {
 			want = want / 2 * 2

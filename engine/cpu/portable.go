@@ -108,6 +108,13 @@ func portableKernels() *kernels {
 			portableDepthwiseGrad(taps, v, offs, g, x, at, out)
 		}
 	}
+	for nv := 1; nv <= 2; nv++ {
+		k.copyRows[nv] = func(rows int, dst *float32, dstride int, src *float32, sstride int) {
+			for r := range rows {
+				copy(slice(after(dst, r*dstride), 8*nv), slice(after(src, r*sstride), 8*nv))
+			}
+		}
+	}
 	k.transpose8 = func(blocks int, dst *float32, dstride int, src *float32, sstride int) {
 		for i := range 8 {
 			for j, v := range slice(after(src, i*sstride), 8*blocks) {

@@ -17,6 +17,8 @@ func main() {
 	vectorOps()
 	reductions()
 	transpose()
+	copyRows(1)
+	copyRows(2)
 	depthwise()
 	interleave()
 	padRows()
