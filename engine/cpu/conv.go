@@ -21,6 +21,7 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		return k, true
 	case prim.ConvInputGrad:
 		parts := inputGradConvs(p, out.Shape, in[1].Shape, in[0].Shape)
+		joined := residuesOf(parts)
 		flops := 0.0
 		for i := range parts {
 			flops += parts[i].flops()
@@ -28,6 +29,11 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		return kernel{name: "conv_input_grad", flops: flops, run: func(x *executable, out view, in []view) error {
 			if parts[0].channels == 1 && parts[0].groups > 1 {
 				depthwiseConv(x, parts, nil, out.f32(), in[0].f32(), in[1].f32())
+				return nil
+			}
+			if joined != nil {
+				c := *joined
+				c.run(x, out.f32(), in[0].f32(), in[1].f32())
 				return nil
 			}
 			for _, c := range parts {

@@ -13,9 +13,15 @@ func (w *weightIndex) at(g, m, c, t int) int {
 // packWeights lays weights out as [group][block of 4 filters][channel·tap][4], zero
 // beyond the last filter.
 func (c *windowConv) packWeights(x *executable, w []float32) []float32 {
+	panel := x.scratch(c.groups * ((c.filters + 3) / 4) * 4 * c.channels * len(c.taps))
+	c.packInto(x, panel, w)
+	return panel
+}
+
+// packInto is packWeights into a panel of its size.
+func (c *windowConv) packInto(x *executable, panel, w []float32) {
 	k := c.channels * len(c.taps)
 	blocks := (c.filters + 3) / 4
-	panel := x.scratch(c.groups * blocks * 4 * k)
 	pieces := x.team.pieces(len(panel), mapGrain, c.groups*blocks)
 	x.team.run(pieces, func(_ *worker, piece int) {
 		lo, hi := split(c.groups*blocks, 1, pieces, piece)
@@ -40,7 +46,6 @@ func (c *windowConv) packWeights(x *executable, w []float32) []float32 {
 			}
 		}
 	})
-	return panel
 }
 
 // weightGrad sets out[m, c, t] = Σ_{n, y, x} grad[n, m, y, x] · src[n, c, window(y, x, t)],

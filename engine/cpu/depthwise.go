@@ -55,7 +55,7 @@ func depthwiseConv(x *executable, parts []windowConv, then *finisher, out, src, 
 					}
 					if c.paired && c.filters == 1 {
 						if i%2 == 1 {
-							x.k.merge(out[at*c.outPlane+parts[i-1].outBase:], c.outRow, c.rows, tiles, parts[i-1].cols, part, c.cols)
+							x.k.merge(out[at*c.outPlane+parts[i-1].outBase:], c.outRow, c.rows, tiles, parts[i-1].cols, parts[i-1].cols, part, c.cols, c.cols)
 							continue
 						}
 						continue
@@ -70,23 +70,6 @@ func depthwiseConv(x *executable, parts []windowConv, then *finisher, out, src, 
 			end.apply(p*c.filters*c.outPlane, c.filters*c.outPlane)
 		}
 	})
-}
-
-// merge interleaves rows of a, of n elements, with rows of b, of m = n or n-1.
-func (k *kernels) merge(dst []float32, stride, rows int, a []float32, n int, b []float32, m int) {
-	whole := m &^ 7
-	for y := range rows {
-		d, p, q := dst[y*stride:], a[y*n:(y+1)*n], b[y*m:(y+1)*m]
-		if whole > 0 {
-			k.interleave(whole, &d[0], &p[0], &q[0])
-		}
-		for i := whole; i < n; i++ {
-			d[2*i] = p[i]
-			if i < m {
-				d[2*i+1] = q[i]
-			}
-		}
-	}
 }
 
 // depthwiseWeightGrad is weightGrad when every group has one channel. A piece

@@ -25,7 +25,8 @@ type kernels struct {
 	binary              map[prim.Code]op2
 	depthwise           func(k int, offs *int64, w, x, o *float32, rows, xstride, ostride, cols int)
 	padRows             func(rows int, dst *float32, dstride int, src *float32, sstride, n, lo int)
-	interleave          func(n int, dst, a, b *float32)
+	interleave          func(rows, n int, dst *float32, drow int, a *float32, arow int, b *float32, brow int)
+	deinterleave        func(rows, evens, odds int, even, odd *float32, drow int, src *float32, srow int)
 	depthwiseGrad       [10]func(v int, offs *int64, grad, x *float32, taps *int64, out *float32) // by taps: 1, 3, 5 and 9
 	copyRows            [3]func(rows int, dst *float32, dstride int, src *float32, sstride int)   // by vectors, from 1
 	transpose8          func(blocks int, dst *float32, dstride int, src *float32, sstride int)

@@ -4701,32 +4701,119 @@ done:
 	VZEROUPPER
 	RET
 
-// func interleave(n int, dst *float32, a *float32, b *float32)
+// func interleave(rows int, n int, dst *float32, drow int, a *float32, arow int, b *float32, brow int)
 // Requires: AVX
-TEXT ·interleave(SB), NOSPLIT, $0-32
-	MOVQ n+0(FP), AX
-	MOVQ dst+8(FP), CX
-	MOVQ a+16(FP), DX
-	MOVQ b+24(FP), BX
+TEXT ·interleave(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ dst+16(FP), DX
+	MOVQ drow+24(FP), BX
+	MOVQ a+32(FP), SI
+	MOVQ arow+40(FP), DI
+	MOVQ b+48(FP), R8
+	MOVQ brow+56(FP), R9
+
+row:
+	XORQ R10, R10
+	MOVQ DX, R11
 
 loop:
-	CMPQ       AX, $0x08
-	JLT        done
-	VMOVUPS    (DX), Y0
-	VMOVUPS    (BX), Y1
+	VMOVUPS    (SI)(R10*4), Y0
+	VMOVUPS    (R8)(R10*4), Y1
 	VUNPCKLPS  Y1, Y0, Y2
 	VUNPCKHPS  Y1, Y0, Y0
 	VPERM2F128 $0x20, Y0, Y2, Y1
 	VPERM2F128 $0x31, Y0, Y2, Y2
-	VMOVUPS    Y1, (CX)
-	VMOVUPS    Y2, 32(CX)
-	ADDQ       $0x20, DX
-	ADDQ       $0x20, BX
-	ADDQ       $0x40, CX
-	SUBQ       $0x08, AX
-	JMP        loop
+	VMOVUPS    Y1, (R11)
+	VMOVUPS    Y2, 32(R11)
+	ADDQ       $0x40, R11
+	ADDQ       $0x08, R10
+	CMPQ       R10, CX
+	JLT        loop
+	ADDQ       BX, DX
+	ADDQ       DI, SI
+	ADDQ       R9, R8
+	DECQ       AX
+	JNZ        row
+	VZEROUPPER
+	RET
 
-done:
+// func deinterleave(rows int, evens int, odds int, even *float32, odd *float32, drow int, src *float32, srow int)
+// Requires: AVX, AVX2
+TEXT ·deinterleave(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ even+24(FP), CX
+	MOVQ odd+32(FP), DX
+	MOVQ drow+40(FP), BX
+	MOVQ src+48(FP), SI
+	MOVQ srow+56(FP), DI
+
+row:
+	MOVQ SI, R11
+	XORQ R10, R10
+	MOVQ evens+8(FP), R8
+	MOVQ odds+16(FP), R9
+
+vector:
+	CMPQ    R9, $0x08
+	JLT     rest
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VSHUFPS $0x88, Y1, Y0, Y2
+	VSHUFPS $0xdd, Y1, Y0, Y0
+	VPERMPD $0xd8, Y2, Y2
+	VPERMPD $0xd8, Y0, Y0
+	VMOVUPS Y2, (CX)(R10*4)
+	VMOVUPS Y0, (DX)(R10*4)
+	ADDQ    $0x40, R11
+	ADDQ    $0x08, R10
+	SUBQ    $0x08, R8
+	SUBQ    $0x08, R9
+	JMP     vector
+
+rest:
+	TESTQ   R8, R8
+	JLE     next
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VSHUFPS $0x88, Y1, Y0, Y2
+	VSHUFPS $0xdd, Y1, Y0, Y0
+	VPERMPD $0xd8, Y2, Y2
+	VPERMPD $0xd8, Y0, Y0
+	CMPQ    R8, $0x08
+	JLT     tail
+	VMOVUPS Y2, (CX)(R10*4)
+	JMP     odds
+
+tail:
+	LEAQ       tailmask<>+0(SB), R12
+	MOVQ       $0x00000008, R13
+	SUBQ       R8, R13
+	VMOVUPS    (R12)(R13*4), Y1
+	VMASKMOVPS Y2, Y1, (CX)(R10*4)
+
+odds:
+	TESTQ      R9, R9
+	JLE        stored
+	LEAQ       tailmask<>+0(SB), R12
+	MOVQ       $0x00000008, R13
+	SUBQ       R9, R13
+	VMOVUPS    (R12)(R13*4), Y1
+	VMASKMOVPS Y0, Y1, (DX)(R10*4)
+
+stored:
+	ADDQ $0x40, R11
+	ADDQ $0x08, R10
+	SUBQ $0x08, R8
+	SUBQ $0x08, R9
+	JMP  rest
+
+next:
+	ADDQ DI, SI
+	ADDQ BX, CX
+	ADDQ BX, DX
+	DECQ AX
+	JNZ  row
 	VZEROUPPER
 	RET
 

@@ -26,7 +26,7 @@ func nativeKernels() *kernels {
 		prim.Add: vAdd, prim.Sub: vSub, prim.Mul: vMul, prim.Div: vDiv, prim.Max: vMax, prim.Min: vMin,
 		prim.Lt: vLt, prim.Le: vLe, prim.Eq: vEq, prim.Ne: vNe, prim.And: vAnd, prim.Or: vOr, prim.Xor: vXor,
 	}
-	k.depthwise, k.interleave, k.padRows = depthwise, interleave, padRows
+	k.depthwise, k.interleave, k.deinterleave, k.padRows = depthwise, interleave, deinterleave, padRows
 	k.depthwiseGrad[1], k.depthwiseGrad[3], k.depthwiseGrad[5], k.depthwiseGrad[9] = depthwiseGrad1, depthwiseGrad3, depthwiseGrad5, depthwiseGrad9
 	k.transpose8, k.toLanes, k.fromLanes = transpose8, toLanes, fromLanes
 	k.copyRows[1], k.copyRows[2] = copyRows1, copyRows2

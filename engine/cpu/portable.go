@@ -96,12 +96,7 @@ func portableKernels() *kernels {
 		}
 		return m
 	}
-	k.interleave = func(n int, dst, a, b *float32) {
-		d, x, y := slice(dst, 2*n), slice(a, n), slice(b, n)
-		for i := range x {
-			d[2*i], d[2*i+1] = x[i], y[i]
-		}
-	}
+	k.interleave, k.deinterleave = portableInterleave, portableDeinterleave
 	k.depthwise = portableDepthwise
 	for _, taps := range []int{1, 3, 5, 9} {
 		k.depthwiseGrad[taps] = func(v int, offs *int64, g, x *float32, at *int64, out *float32) {

@@ -31,6 +31,31 @@ func portableFromLanes(rows int, dst *float32, drow, dplane int, src *float32, s
 	}
 }
 
+func portableInterleave(rows, n int, dst *float32, drow int, a *float32, arow int, b *float32, brow int) {
+	for y := range rows {
+		d, p, q := slice(after(dst, y*drow), 2*n), slice(after(a, y*arow), n), slice(after(b, y*brow), n)
+		for i := range p {
+			d[2*i], d[2*i+1] = p[i], q[i]
+		}
+	}
+}
+
+func portableDeinterleave(rows, evens, odds int, even, odd *float32, drow int, src *float32, srow int) {
+	for y := range rows {
+		from := slice(after(src, y*srow), max(2*evens-1, 2*odds))
+		d := slice(after(even, y*drow), evens)
+		for i := range d {
+			d[i] = from[2*i]
+		}
+		if odds > 0 {
+			d = slice(after(odd, y*drow), odds)
+			for i := range d {
+				d[i] = from[2*i+1]
+			}
+		}
+	}
+}
+
 // portableWinograd returns the transforms of Winograd's F(4×4, 3×3) with the points
 // 0, ±a, ±b and ∞, a² = 1/2 and b² = 2.
 func portableWinograd() [winogradTransforms]tileTransform {

@@ -272,10 +272,16 @@ func copyRows2(rows int, dst *float32, dstride int, src *float32, sstride int)
 //go:noescape
 func depthwise(k int, offs *int64, w *float32, x *float32, o *float32, rows int, xstride int, ostride int, cols int)
 
-// interleave sets dst[2i] = a[i] and dst[2i+1] = b[i] for i < n, n a multiple of 8.
+// interleave sets dst[2i] = a[i] and dst[2i+1] = b[i] for i < n, n a multiple of 8, in rows drow, arow and brow bytes apart.
 //
 //go:noescape
-func interleave(n int, dst *float32, a *float32, b *float32)
+func interleave(rows int, n int, dst *float32, drow int, a *float32, arow int, b *float32, brow int)
+
+// deinterleave sets even[i] = src[2i] for i < evens and odd[i] = src[2i+1] for i < odds, evens ≥ odds, evens ≥ 1, in rows drow and
+// srow bytes apart. It reads whole vectors of 16 elements.
+//
+//go:noescape
+func deinterleave(rows int, evens int, odds int, even *float32, odd *float32, drow int, src *float32, srow int)
 
 // padRows copies n ≥ 8 elements of every row of src to dst, lo ≤ 8 elements from the start of a row,
 // and sets the lo elements before and 8 elements behind to zero, row by row in ascending order.

@@ -93,6 +93,10 @@ func (g *window) fill(k *kernels, dst, src []float32, y0, n int) {
 		}
 		return
 	}
+	if g.sx == 2 && g.minX <= 0 {
+		g.fillPairs(k, dst, src, y0, n)
+		return
+	}
 	for r := range (n-1)*g.sy + g.spanY + 1 {
 		row := dst[r*rowLen : (r+1)*rowLen]
 		y := y0*g.sy + g.minY + r
@@ -128,6 +132,59 @@ func (g *window) fill(k *kernels, dst, src []float32, y0, n int) {
 			}
 		}
 	}
+}
+
+// fillPairs is fill for rows split in two.
+func (g *window) fillPairs(k *kernels, dst, src []float32, y0, n int) {
+	rowLen := g.phases * g.width
+	total := (n-1)*g.sy + g.spanY + 1
+	clear(dst[:total*rowLen])
+	// Where source columns 0 and 1 lie in a row, and how many of their kind are copied.
+	place := func(x int) (at, count int) {
+		q, i := (x-g.minX)%2, (x-g.minX)/2
+		if q >= g.phases {
+			return 0, 0
+		}
+		return q*g.width + i, max(0, min((g.w-x+1)/2, g.width-i))
+	}
+	even, evens := place(0)
+	odd, odds := place(1)
+	top := y0*g.sy + g.minY
+	step := g.sy
+	if g.readsAll() {
+		step = 1
+	}
+	for a := range step {
+		if !g.reads(a) {
+			continue
+		}
+		r := a
+		if r+top < 0 {
+			r += (step - 1 - r - top) / step * step
+		}
+		last := min(total, g.h-top) // rows of the copy that lie in the plane end here
+		if r >= last {
+			continue
+		}
+		rows := (last - r + step - 1) / step
+		to, from := dst[r*rowLen:], src[(r+top)*g.w:]
+		switch {
+		case evens > 0:
+			k.deinterleave(rows, evens, odds, &to[even], &to[odd], 4*step*rowLen, &from[0], 4*step*g.w)
+		case odds > 0:
+			k.deinterleave(rows, odds, 0, &to[odd], &to[odd], 4*step*rowLen, &from[1], 4*step*g.w)
+		}
+	}
+}
+
+// readsAll reports whether taps read every copied row.
+func (g *window) readsAll() bool {
+	for a := range g.sy {
+		if !g.reads(a) {
+			return false
+		}
+	}
+	return true
 }
 
 // reads reports whether a tap reads copied row r for some row of positions.

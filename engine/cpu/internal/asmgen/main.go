@@ -21,6 +21,7 @@ func main() {
 	copyRows(2)
 	depthwise()
 	interleave()
+	deinterleave()
 	padRows()
 	winograd()
 	for _, n := range []int{1, 3, 5, 9} {
