@@ -33,6 +33,7 @@ type Job struct {
 	Tune      Weights
 	Method    string // of Methods; "" is the first
 	Baselines bool   // also tune what the other methods choose
+	Memory    int    // of Network, for the search and for tuning
 	Dir       string // checkpoints; "" keeps none
 	Every     int    // steps between checkpoints; 0: one per epoch
 	Observe   func(Event)
@@ -364,6 +365,7 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 	if err != nil {
 		return nil, nil, err
 	}
+	net.Memory = p.Job.Memory
 	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, p.Job.Seed, p.hooks("search"))
 	if err != nil {
 		return nil, nil, err
@@ -428,6 +430,7 @@ func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network,
 	if err != nil {
 		return nil, err
 	}
+	n.Memory = j.Memory
 	type stage struct {
 		score    func(q *Quality) **Score
 		distance func(d *Distance) **Fidelity

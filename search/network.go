@@ -27,7 +27,11 @@ type Network struct {
 	Logits    string
 	Classes   int
 	Positions int
-	roles     map[string]ops.Training
+	// Memory bounds the temporary storage, in bytes, of a program that has gradients:
+	// parts of its forward pass are computed again to stay below. 0 is no bound,
+	// LeastMemory asks for as little as can be had.
+	Memory int
+	roles  map[string]ops.Training
 }
 
 // Binding returns the sizes that make a model static: batch for the leading

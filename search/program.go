@@ -23,6 +23,10 @@ func compile(be engine.Backend, name string, b *prim.Builder) (*step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search: %s: %w", name, err)
 	}
+	return compileProgram(be, name, p)
+}
+
+func compileProgram(be engine.Backend, name string, p *prim.Program) (*step, error) {
 	exe, err := be.Compile(p)
 	if err != nil {
 		return nil, fmt.Errorf("search: %s: compile on %s: %w", name, be.Name(), err)
@@ -106,7 +110,7 @@ func (n *Network) weightStep(be engine.Backend, o Objective, labelled bool, m op
 	n.update(g.b, g.params, grads, m, h, clip)
 	n.emitStats(g)
 	emitLoss(g.b, loss, correct)
-	return compile(be, "weight step", g.b)
+	return n.compileTraining(be, "weight step", g.b)
 }
 
 // update appends clipping and the optimiser's update, and declares its results.
@@ -168,7 +172,7 @@ func (n *Network) sumStep(be engine.Backend, o Objective, labelled bool, parts i
 	}
 	n.emitStats(g)
 	emitLoss(b, loss, correct)
-	return compile(be, "weight step, micro-batch", b)
+	return n.compileTraining(be, "weight step, micro-batch", b)
 }
 
 // updateStep compiles the end of an accumulated weight step: clipping and the update
@@ -207,7 +211,8 @@ func (n *Network) alphaStep(be engine.Backend, o Objective, labelled bool) (*ste
 		return nil, fmt.Errorf("search: architecture step: %w", err)
 	}
 	g.b.Output(alphaName, g.b.Add(prim.Concat{Axis: 0}, grads[0], g.b.Reshape(loss, 1)))
-	return compile(be, "architecture step", g.b)
+	g.b.Output(lossName, loss)
+	return n.compileTraining(be, "architecture step", g.b)
 }
 
 // calibrateStep compiles a training-mode pass that moves running statistics only.

@@ -145,6 +145,9 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	if j.Target, err = target(c); err != nil {
 		return j, err
 	}
+	if j.Memory, err = stepMemory(c); err != nil {
+		return j, err
+	}
 	if path := c.String("space"); path != "" {
 		b, err := os.ReadFile(path)
 		if err != nil {

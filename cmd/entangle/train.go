@@ -105,6 +105,9 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if err != nil {
 		return err
 	}
+	if n.Memory, err = stepMemory(c); err != nil {
+		return err
+	}
 	var teach *search.Network
 	if teacher != "" {
 		t, err := loadModel(teacher)

@@ -1,0 +1,56 @@
+package search
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// LeastMemory is the Network.Memory that asks for as little as can be had.
+const LeastMemory = -1
+
+// MemoryError says that a step does not fit in the memory that it may take.
+type MemoryError struct {
+	Step         string
+	Limit, Least int // bytes of temporary storage
+}
+
+// Error gives both sizes.
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("search: %s: want at most %d bytes of temporary storage, the least is %d: a smaller batch needs less", e.Step, e.Limit, e.Least)
+}
+
+// compileTraining compiles a program whose forward pass ends with the output
+// lossName within the network's bound on memory, with as little computed again as
+// that takes.
+func (n *Network) compileTraining(be engine.Backend, name string, b *prim.Builder) (*step, error) {
+	plain, err := compile(be, name, b)
+	if err != nil || n.Memory == 0 || n.Memory > 0 && plain.exe.Memory() <= n.Memory {
+		return plain, err
+	}
+	r, err := engine.NewRemat(plain.p, lossName)
+	if err != nil {
+		return nil, fmt.Errorf("search: %s: %w", name, err)
+	}
+	if n.Memory == LeastMemory {
+		return compileProgram(be, name, r.Least())
+	}
+	// The peak of the plain program tells what a byte of peak takes on this backend.
+	scale := float64(plain.exe.Memory()) / float64(max(engine.Peak(r.Plain()), 1))
+	least := plain
+	err = r.Try(func(p *prim.Program, peak int) (bool, error) {
+		if scale*float64(peak) > float64(n.Memory) && scale*float64(peak) > 0.9*float64(least.exe.Memory()) {
+			return true, nil
+		}
+		s, err := compileProgram(be, name, p)
+		if err == nil && s.exe.Memory() < least.exe.Memory() {
+			least = s
+		}
+		return least.exe.Memory() > n.Memory, err
+	})
+	if err == nil && least.exe.Memory() > n.Memory {
+		err = &MemoryError{name, n.Memory, least.exe.Memory()}
+	}
+	return least, err
+}

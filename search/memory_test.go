@@ -1,0 +1,141 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// built returns a network of that name, and entangled as well.
+func built(t *testing.T, name string, batch int) (plain, super *Network) {
+	t.Helper()
+	e, ok := models.Lookup(name)
+	if !ok {
+		t.Fatalf("no model %q", name)
+	}
+	raw, err := e.Build(models.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := importer.Normal(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err = NewNetwork(m, batch, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	facts, err := ops.InferModel(plain.Model, map[string]int{"batch": 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	an, err := space.Analyse(plain.Model, facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp, err := space.New(an, space.Options{Divisor: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := space.Entangle(an, sp, space.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if super, err = NewNetwork(m, batch, nil, net); err != nil {
+		t.Fatal(err)
+	}
+	return plain, super
+}
+
+// TestStepMemory: what a step takes falls below a bound with as few parts computed
+// again as that needs; a bound that cannot be kept is an error with both sizes.
+func TestStepMemory(t *testing.T) {
+	be := cpu.New(cpu.Options{Threads: 1})
+	for _, c := range []struct {
+		name  string
+		batch int
+		most  float64
+	}{{"resnet20", 32, 0.5}, {"vit", 32, 0.5}} {
+		t.Run(c.name, func(t *testing.T) {
+			plain, super := built(t, c.name, c.batch)
+			sgd, err := optim.ByName("sgd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range []struct {
+				name string
+				make func(memory int) (*step, error)
+			}{
+				{"weights", func(memory int) (*step, error) {
+					plain.Memory = memory
+					return plain.weightStep(be, Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
+				}},
+				{"architecture", func(memory int) (*step, error) {
+					super.Memory = memory
+					return super.alphaStep(be, Objective{Labels: 1}, true)
+				}},
+			} {
+				size := func(memory int) (int, int) {
+					st, err := s.make(memory)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return st.exe.Memory(), len(st.p.Nodes)
+				}
+				whole, _ := size(0)
+				least, many := size(LeastMemory)
+				t.Logf("%s: %d MiB, at least %d MiB, %.2f of it", s.name, whole>>20, least>>20, float64(least)/float64(whole))
+				if float64(least) > c.most*float64(whole) {
+					t.Errorf("%s: least memory: want at most %g of %d, got %d", s.name, c.most, whole, least)
+				}
+				limit := 3 * whole / 4
+				if got, few := size(limit); got > limit || few > many {
+					t.Errorf("%s: want at most %d bytes, got %d with %d nodes (least memory: %d)", s.name, limit, got, few, many)
+				}
+				var tight *MemoryError
+				if _, err := s.make(least / 2); !errors.As(err, &tight) || tight.Limit != least/2 || tight.Least < least/2 {
+					t.Errorf("%s: want a MemoryError, got %v", s.name, err)
+				}
+			}
+		})
+	}
+}
+
+// TestStepMemoryKeepsResults: a search with the least memory gives the same bits.
+func TestStepMemoryKeepsResults(t *testing.T) {
+	for _, name := range []string{"resnet20-tiny", "mobilenet-tiny", "vit-tiny"} {
+		t.Run(name, func(t *testing.T) {
+			_, super := built(t, name, 8)
+			shape := super.Facts.Values[super.Inputs[0]].Shape()
+			set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{shape[1], shape[2], shape[3]}, Train: 160, Test: 8, Seed: 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run := func(memory int) *Decision {
+				super.Memory = memory
+				cfg := DefaultConfig()
+				cfg.Weights.Epochs = 1
+				d, err := Run(context.Background(), cpu.New(cpu.Options{Threads: 1}), super, nil, views.Weights, views.Alpha, data.View{}, cfg, 1, Hooks{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return d
+			}
+			if want, got := run(0), run(LeastMemory); !reflect.DeepEqual(want.Alpha, got.Alpha) || !reflect.DeepEqual(want.Weights, got.Weights) {
+				t.Error("less memory changed the result")
+			}
+		})
+	}
+}
