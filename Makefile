@@ -26,7 +26,7 @@ WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test skips test-long race check deps golden fuzz bench bench-peers docs demo demo-data clean
+.PHONY: help build test skips test-long race check deps golden fuzz bench bench-gemm bench-peers docs demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -90,6 +90,18 @@ bench-peers: build ## time the engine and PyTorch (PEERS=path/torch_steps.py) in
 	  $(PYTHON) -c 'import torch' || { echo "bench-peers: $(PYTHON) has no torch: name one that has by PYTHON=" >&2; exit 1; }; \
 	}
 	./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) $(PEERS)" $(WORKLOADS)
+
+# A product takes 5 to 20 ms: many short turns make the two programs share what the machine does.
+GEMM_ROUNDS ?= 15
+GEMM_STEPS  ?= 20
+bench-gemm: build ## time matrix products on the engine and in OpenBLAS in turn, two threads and one, with ratios
+	@$(PYTHON) -c 'import ctypes; ctypes.CDLL("libopenblas.so.0")' 2>/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "bench-gemm: libopenblas.so.0 is absent, and there is no apt-get to install it" >&2; exit 1; }; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	  { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends libopenblas0-pthread; } >&2; \
+	}
+	@for threads in 2 1; do echo "threads: $$threads"; \
+	./bin/entangle bench --threads $$threads --rounds $(GEMM_ROUNDS) --steps $(GEMM_STEPS) --peer "$(PYTHON) bench/openblas.py" matmul_1024 matmul_4096x192x768 || exit 1; done
 
 deps: ## install what tests and the demo need: Debian packages where there is apt, ONNX Runtime and PP-OCR's models by npm
 	@missing=""; for p in $(APT_PACKAGES); do test -e "$${p#*:}" || missing="$$missing $${p%%:*}"; done; \

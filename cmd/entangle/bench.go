@@ -27,14 +27,18 @@ const warmup = 2
 func (e *env) benchCommand() *cli.Command {
 	var what strings.Builder
 	for _, w := range workloads.All() {
-		fmt.Fprintf(&what, "\n  %-14s  %s, batch %d", w.Name, w.Doc, w.Batch)
+		fmt.Fprintf(&what, "\n  %-19s  %s", w.Name, w.Doc)
+		if !w.Product {
+			fmt.Fprintf(&what, ", batch %d", w.Batch)
+		}
 	}
 	return &cli.Command{
 		Name:      "bench",
-		Usage:     "time training steps of fixed workloads on the engine",
+		Usage:     "time training steps and matrix products on the engine",
 		ArgsUsage: "[WORKLOAD ...]",
 		Description: "Each workload runs in a process of its own, so that its peak memory is its own. A step of a _super\n" +
-			"workload is one architecture step and one weight step. With --json one value a line. Workloads:\n" + what.String() +
+			"workload is one architecture step and one weight step. Without a name, all training steps run.\n" +
+			"With --json one value a line. Workloads:\n" + what.String() +
 			"\n\nA program given by --peer is run beside, with the arguments --threads N --steps N WORKLOAD; it prints one\n" +
 			"JSON object with median_ms, min_ms and peak_rss_mb.",
 		Flags: []cli.Flag{
@@ -81,7 +85,7 @@ func (e *env) bench(c *cli.Context) error {
 	}
 	names := c.Args().Slice()
 	if len(names) == 0 {
-		names = workloads.Names()
+		names = workloads.Training()
 	}
 	for _, name := range names {
 		if _, err := workloads.ByName(name); err != nil {

@@ -5,13 +5,15 @@ import (
 	"strings"
 )
 
-// Workload is one training step that can be timed.
+// Workload is a training step, or a matrix product, that can be timed.
 type Workload struct {
 	Name, Doc string
 	// Batch is the number of images that the workload is defined with.
 	Batch int
 	// Super says that the step is one of a supernet.
 	Super bool
+	// Product says that the step is one matrix product.
+	Product bool
 	// Build makes the step for a number of images, at least 1.
 	Build func(batch int) (*Step, error)
 }
@@ -44,14 +46,23 @@ func All() []Workload {
 			Doc:   "vit_tiny with 1, 2 or 3 heads, MLP 384, 576 or 768 and depth 10, 11 or 12",
 			Build: func(batch int) (*Step, error) { return build(batch, true, vitTiny.forward(true)) },
 		},
+		product("matmul_1024", 1024, 1024, 1024),
+		product("matmul_4096x192x768", 4096, 768, 192),
 	}
 }
 
 // Names lists the names of All, in order.
-func Names() []string {
+func Names() []string { return names(func(Workload) bool { return true }) }
+
+// Training lists the names of the training steps, in order.
+func Training() []string { return names(func(w Workload) bool { return !w.Product }) }
+
+func names(which func(Workload) bool) []string {
 	var out []string
 	for _, w := range All() {
-		out = append(out, w.Name)
+		if which(w) {
+			out = append(out, w.Name)
+		}
 	}
 	return out
 }

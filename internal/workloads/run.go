@@ -17,6 +17,7 @@ type phase struct {
 	Phase
 	exe  engine.Executable
 	data map[string]engine.Buffer
+	loss int // index in losses of a training phase
 }
 
 // NewRunner compiles the phases of s and uploads its batches and initial values.
@@ -27,7 +28,12 @@ func NewRunner(be engine.Backend, s *Step) (*Runner, error) {
 		if err != nil {
 			return nil, fmt.Errorf("workloads: %s phase: %w", ph.Name, err)
 		}
-		c := phase{Phase: ph, exe: exe, data: map[string]engine.Buffer{}}
+		c := phase{Phase: ph, exe: exe, data: map[string]engine.Buffer{}, loss: len(r.losses)}
+		for _, o := range ph.Program.Outputs {
+			if ph.Program.Input(o.Name) < 0 {
+				r.losses = append(r.losses, nil)
+			}
+		}
 		for _, in := range ph.Program.Inputs {
 			if t, ok := ph.Data[in.Name]; ok {
 				if c.data[in.Name], err = be.Upload(t); err != nil {
@@ -44,13 +50,12 @@ func NewRunner(be engine.Backend, s *Step) (*Runner, error) {
 		}
 		r.phases = append(r.phases, c)
 	}
-	r.losses = make([]engine.Buffer, len(r.phases))
 	return r, nil
 }
 
 // Step runs every phase once.
 func (r *Runner) Step() error {
-	for i, ph := range r.phases {
+	for _, ph := range r.phases {
 		in := make([]engine.Buffer, len(ph.Program.Inputs))
 		for k, x := range ph.Program.Inputs {
 			if in[k] = ph.data[x.Name]; in[k] == nil {
@@ -65,14 +70,14 @@ func (r *Runner) Step() error {
 			if ph.Program.Input(o.Name) >= 0 {
 				r.state[o.Name] = out[k]
 			} else {
-				r.losses[i] = out[k]
+				r.losses[ph.loss] = out[k]
 			}
 		}
 	}
 	return nil
 }
 
-// Losses reads the loss of every phase of the last step, in order.
+// Losses reads the loss of every training phase of the last step, in order.
 func (r *Runner) Losses() ([]float64, error) {
 	out := make([]float64, len(r.losses))
 	for i, b := range r.losses {

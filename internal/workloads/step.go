@@ -16,14 +16,14 @@ const classes = 10
 type forward func(n *net, x prim.ID) prim.ID
 
 // Phase is one program of a step. Outputs that are named like inputs replace them;
-// the output "loss" is the mean cross-entropy before the update, rank 0.
+// the output "loss" of a training phase is the mean cross-entropy before the update, rank 0.
 type Phase struct {
-	Name    string // "weights" or "alpha"
+	Name    string // "weights", "alpha" or "product"
 	Program *prim.Program
 	Data    map[string]*prim.Tensor // the batch, by input name
 }
 
-// Step is a training step, its phases in order, with the initial values of
+// Step is what is timed: its phases in order, with the initial values of
 // everything that they update, by input name.
 type Step struct {
 	Phases []Phase

@@ -18,10 +18,18 @@ func TestPrograms(t *testing.T) {
 	want := map[string][2]int{
 		"resnet20": {272474, 0}, "mobilenet": {195434, 0}, "vit_tiny": {5362762, 0},
 		"resnet20_super": {272474, 9*4 + 18*2}, "vit_tiny_super": {5362762, 25 * 3},
+		"matmul_1024": {0, 0}, "matmul_4096x192x768": {0, 0},
 	}
 	for _, w := range All() {
 		t.Run(w.Name, func(t *testing.T) {
-			s, err := w.Build(2)
+			batch, order := 2, "weights"
+			if w.Super {
+				order = "alpha weights"
+			}
+			if w.Product {
+				batch, order = 1, "product"
+			}
+			s, err := w.Build(batch)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -32,8 +40,8 @@ func TestPrograms(t *testing.T) {
 					t.Errorf("%s: %v", ph.Name, err)
 				}
 			}
-			if order := strings.Join(phases, " "); order != map[bool]string{false: "weights", true: "alpha weights"}[w.Super] {
-				t.Errorf("phases: got %q", order)
+			if got := strings.Join(phases, " "); got != order {
+				t.Errorf("phases: want %q, got %q", order, got)
 			}
 			if got := [2]int{s.Weights, s.Alphas}; got != want[w.Name] {
 				t.Errorf("weights and alphas: want %v, got %v", want[w.Name], got)
@@ -43,8 +51,10 @@ func TestPrograms(t *testing.T) {
 			}
 		})
 	}
-	if _, err := All()[0].Build(0); err == nil {
-		t.Error("batch 0: want an error")
+	for _, w := range All() {
+		if _, err := w.Build(0); err == nil {
+			t.Errorf("%s: batch 0: want an error", w.Name)
+		}
 	}
 	if w, err := ByName("vit_tiny"); err != nil || w.Name != "vit_tiny" {
 		t.Errorf("vit_tiny: got %q, %v", w.Name, err)
@@ -181,5 +191,46 @@ func TestLossesFall(t *testing.T) {
 	}
 	if !(last[1] < first[1]) {
 		t.Errorf("want the loss of the weight phase to fall, got %g after %g", last[1], first[1])
+	}
+}
+
+// TestProduct: the product of the inputs replaces what was there.
+func TestProduct(t *testing.T) {
+	const m, n, k = 5, 7, 3
+	w := product("matmul_small", m, n, k)
+	s, err := w.Build(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(Training(), "matmul_1024") {
+		t.Error("want no product among the training steps")
+	}
+	r, err := NewRunner(cpu.New(cpu.Options{}), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.Step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l, err := r.Losses(); err != nil || len(l) != 0 {
+		t.Errorf("want no loss, got %v, %v", l, err)
+	}
+	c, err := r.state["c"].Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := s.Phases[0].Data["a"], s.Phases[0].Data["b"]
+	for i := range m {
+		for j := range n {
+			want := 0.0
+			for q := range k {
+				want += a.Float(i*k+q) * b.Float(q*n+j)
+			}
+			if got := c.Float(i*n + j); !(math.Abs(got-want) <= 1e-5) {
+				t.Errorf("element %d, %d: want %g, got %g", i, j, want, got)
+			}
+		}
 	}
 }
