@@ -20,9 +20,10 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 		b.Index = append(b.Index, order[first+at])
 	}
 	r := rng.New(l.o.Seed, fmt.Sprintf("data/%s/augment/%d/%d", l.o.Name, epoch, step))
+	offset := l.offset(epoch)
 	for k, f := range set.Fields {
 		t := prim.NewTensor(prim.Type{DType: f.DType, Shape: set.batchShape(f, n)})
-		if err := l.fill(t, f, part.columns[k], b.Index, r); err != nil {
+		if err := l.fill(t, f, part.columns[k], b.Index, offset, r); err != nil {
 			return nil, err
 		}
 		b.Inputs = append(b.Inputs, t)
@@ -36,9 +37,7 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 	if part.targets != nil {
 		b.Labels = prim.NewTensor(prim.Type{DType: prim.I64, Shape: append([]int{n}, set.LabelShape...)})
 		size := prim.Prod(set.LabelShape)
-		for i, at := range b.Index {
-			part.targets.(intReader).readInts(at, b.Labels.I64[i*size:(i+1)*size])
-		}
+		l.integers(part.targets.(intReader), b.Index, offset, b.Labels.I64, size)
 	}
 	for _, s := range l.o.Augment {
 		if s.Lambda != nil {
@@ -59,12 +58,10 @@ func (s *Set) batchShape(f Field, n int) []int {
 	return append([]int{n}, f.Shape...)
 }
 
-func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, r *rng.Stream) error {
+func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int, r *rng.Stream) error {
 	size := prim.Prod(f.Shape)
 	if ints, ok := c.(intReader); ok && f.DType == prim.I64 {
-		for i, at := range index {
-			ints.readInts(at, t.I64[i*size:(i+1)*size])
-		}
+		l.integers(ints, index, offset, t.I64, size)
 		return nil
 	}
 	set := l.view.part.set
@@ -85,6 +82,20 @@ func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, r *rng.Str
 		normalise(t.F32[i*size:(i+1)*size], raw, scale, shift, f.Image && set.opts.Layout == NHWC)
 	}
 	return nil
+}
+
+// integers reads size elements per sample; windows of a stream, but for the last of
+// every run, from the offset on.
+func (l *Loader) integers(c intReader, index []int, offset int, dst []int64, size int) {
+	w, _ := c.(moved)
+	for i, at := range index {
+		to := dst[i*size : (i+1)*size]
+		if w != nil && offset > 0 && !l.ends[at] {
+			w.readFrom(at, offset, to)
+			continue
+		}
+		c.readInts(at, to)
+	}
 }
 
 // normalise writes scale·raw + shift per channel; last puts the channels last.

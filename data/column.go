@@ -48,3 +48,11 @@ type intReader interface {
 func (c intColumn) readInts(i int, dst []int64) { copy(dst, c.data[i*c.size:(i+1)*c.size]) }
 
 func (c picked) readInts(i int, dst []int64) { c.column.(intReader).readInts(c.index[i], dst) }
+
+func (c picked) readFrom(i, offset int, dst []int64) {
+	if w, ok := c.column.(moved); ok {
+		w.readFrom(c.index[i], offset, dst)
+		return
+	}
+	c.readInts(i, dst)
+}

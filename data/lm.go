@@ -44,7 +44,7 @@ func readLM(path string, o Options) (*Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := &Part{Name: f.part, overlap: (n+stride-1)/stride - 1}
+		p := &Part{Name: f.part, overlap: (n+stride-1)/stride - 1, stride: stride}
 		var tokens column
 		switch s := stream.(type) {
 		case []uint16:

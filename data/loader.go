@@ -41,6 +41,10 @@ type LoaderOptions struct {
 	Batch int
 	// Shuffle reorders the samples every epoch.
 	Shuffle bool
+	// Shift moves the windows of a stream of tokens by an offset that is drawn anew
+	// every epoch, from 0 to below the stride. The last window of every run of
+	// neighbours keeps its place, so that no token comes in that belongs to no sample.
+	Shift bool
 	// DropLast leaves out the samples that do not fill a batch; otherwise the last
 	// batch is padded.
 	DropLast bool
@@ -72,6 +76,7 @@ type Loader struct {
 	o    LoaderOptions
 	key  string
 	next State
+	ends map[int]bool // samples that Shift does not move; nil: none is moved
 
 	ahead *ahead // nil: nothing runs
 }
@@ -100,6 +105,9 @@ func (v View) Loader(o LoaderOptions) (*Loader, error) {
 		o.Prefetch = max(o.Workers, 2)
 	}
 	l := &Loader{view: v, o: o}
+	if o.Shift && v.part.stride > 1 {
+		l.ends = v.ends()
+	}
 	l.key = l.fingerprint()
 	l.next.Key = l.key
 	return l, nil
@@ -189,6 +197,14 @@ func (l *Loader) order(epoch int) []int {
 	return order
 }
 
+// offset returns how far the windows of an epoch are moved.
+func (l *Loader) offset(epoch int) int {
+	if l.ends == nil {
+		return 0
+	}
+	return rng.New(l.o.Seed, fmt.Sprintf("data/%s/offset/%d", l.o.Name, epoch)).IntN(l.view.part.stride)
+}
+
 // fingerprint hashes what decides the batches.
 func (l *Loader) fingerprint() string {
 	h := sha256.New()
@@ -198,6 +214,9 @@ func (l *Loader) fingerprint() string {
 	}
 	if shape := l.view.part.set.LabelShape; shape != nil {
 		fmt.Fprintf(h, "|%v|%d", shape, l.view.part.overlap)
+	}
+	if l.ends != nil {
+		fmt.Fprintf(h, "|shift:%d", l.view.part.stride)
 	}
 	buf := make([]byte, 0, 8*len(l.view.Index))
 	for _, i := range l.view.Index {

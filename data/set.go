@@ -101,6 +101,7 @@ type Part struct {
 	// samples after it.
 	ordered bool
 	overlap int
+	stride  int // elements from a sample's start to the next one's; 0 where samples are no windows
 }
 
 // column holds one field of every sample. read fills dst with sample i as stored,

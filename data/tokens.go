@@ -116,10 +116,17 @@ func (w windows[T]) count() int {
 
 func (w windows[T]) read(int, []float32) error { panic("BUG: data: integers are read by readInts") }
 
-func (w windows[T]) readInts(i int, dst []int64) {
-	for k, v := range w.tokens[i*w.stride+w.shift:][:w.size] {
+func (w windows[T]) readInts(i int, dst []int64) { w.readFrom(i, 0, dst) }
+
+func (w windows[T]) readFrom(i, offset int, dst []int64) {
+	for k, v := range w.tokens[i*w.stride+w.shift+offset:][:w.size] {
 		dst[k] = int64(v)
 	}
+}
+
+// moved reads the windows of a stream from offset elements after their start.
+type moved interface {
+	readFrom(i, offset int, dst []int64)
 }
 
 // fixedInts is a field that is the same in every sample.

@@ -140,6 +140,21 @@ func (v View) Apart() View {
 	return v
 }
 
+// ends returns the samples of v whose successor in the stream is not in v.
+func (v View) ends() map[int]bool {
+	in := make(map[int]bool, len(v.Index))
+	for _, i := range v.Index {
+		in[i] = true
+	}
+	out := map[int]bool{}
+	for _, i := range v.Index {
+		if !in[i+1] {
+			out[i] = true
+		}
+	}
+	return out
+}
+
 // ParseShares reads a list such as "weights=0.4,alpha=0.4,val=0.2".
 func ParseShares(text string) ([]Share, error) {
 	var out []Share
