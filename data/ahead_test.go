@@ -106,3 +106,26 @@ func TestErrorsComeInOrder(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkLoader reads batches of 128 augmented 32×32 images.
+func BenchmarkLoader(b *testing.B) {
+	set, err := Synthetic(SyntheticOptions{Classes: 10, Shape: [3]int{3, 32, 32}, Train: 1024, Test: 8})
+	if err != nil {
+		b.Fatal(err)
+	}
+	aug, err := ParseAugments("flip,crop")
+	if err != nil {
+		b.Fatal(err)
+	}
+	l, err := set.Part("train").All().Loader(LoaderOptions{Batch: 128, Shuffle: true, Augment: aug})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	for b.Loop() {
+		if _, err := l.Next(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(128*b.N)/b.Elapsed().Seconds(), "images/s")
+}
