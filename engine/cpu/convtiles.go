@@ -124,7 +124,7 @@ func (t *tiling) gather(k *kernels, w *worker, kind int, to []float32, distance 
 		}
 		clear(img[:8*r0*line])
 		if r0 < r1 {
-			k.toLanes(r1-r0, &img[8*r0*line], 32*line, &from[(y0+r0)*width], row, plane, width, lead, line-lead-width)
+			k.toLanes(r1-r0, &img[8*r0*line], 32*line, &from[(y0+r0)*width], row, plane, width, lead, line-lead-width, 4*h*width)
 		}
 		clear(img[8*max(r0, r1)*line:])
 		for r := range u.rows {
@@ -149,10 +149,6 @@ func (c *windowConv) runTiles(x *executable, then *finisher, out, src, panel []f
 	t := c.tiled(len(x.team.workers), c.channels, tileBytes)
 	blocks := (c.filters + 3) / 4
 	points := tilePanel(blocks * 4 * c.channels)
-	offs := make([]int64, c.channels+1)
-	for i := range offs[:c.channels] {
-		offs[i] = int64(4 * i * t.stride)
-	}
 	in, held := t.distance(c.channels), t.distance(tileFilters)
 	line := (tileSide*t.across + 7) &^ 7
 	x.team.run(t.bands*t.batches, func(w *worker, piece int) {
@@ -168,7 +164,7 @@ func (c *windowConv) runTiles(x *executable, then *finisher, out, src, panel []f
 		for b := 0; b < blocks; b += tileFilters / 4 {
 			n := min(tileFilters/4, blocks-b)
 			for p := range tilePoints {
-				x.k.multiply(c.channels, u.vectors, &offs[0], &panel[p*points+4*b*c.channels], elements[p*in:], products[p*held:], 4*t.stride, n)
+				x.k.panelProducts(c.channels, u.vectors, n, &panel[p*points+4*b*c.channels], &elements[p*in], 4*t.stride, &products[p*held], 4*t.stride)
 			}
 			for m := 4 * b; m < min(4*(b+n), c.filters); m++ {
 				for s := range u.sets {
@@ -188,22 +184,6 @@ func (c *windowConv) runTiles(x *executable, then *finisher, out, src, panel []f
 			}
 		}
 	})
-}
-
-// multiply computes o[4m+i][v] = Σ_k a[m][k][i]·x[offs[k]+v] for vectors v.
-func (k *kernels) multiply(n, vectors int, offs *int64, a *float32, x, o []float32, ostride, blocks int) {
-	var p, q [3]*float32
-	for v := 0; v < vectors; {
-		nv := min(3, vectors-v)
-		if vectors-v == 4 {
-			nv = 2
-		}
-		for j := range nv {
-			p[j], q[j] = &x[8*(v+j)], &o[8*(v+j)]
-		}
-		k.conv[nv](n, offs, a, &p, &q, ostride, blocks)
-		v += nv
-	}
 }
 
 // scatter writes rows of one filter of 8 images from image on.

@@ -118,7 +118,7 @@ func portableKernels() *kernels {
 		}
 	}
 	k.toLanes, k.fromLanes = portableToLanes, portableFromLanes
-	k.winograd = portableWinograd()
+	k.panelProducts, k.winograd = portablePanelProducts, portableWinograd()
 	return k
 }
 

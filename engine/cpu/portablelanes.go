@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-func portableToLanes(rows int, dst *float32, drow int, src *float32, srow, splane, cols, lead, tail int) {
+func portableToLanes(rows int, dst *float32, drow int, src *float32, srow, splane, cols, lead, tail, ahead int) {
 	blocks := (cols + 7) / 8
 	for y := range rows {
 		d := slice(after(dst, y*drow), 8*max(lead+8*blocks, lead+cols+tail))
@@ -26,6 +26,20 @@ func portableFromLanes(rows int, dst *float32, drow, dplane int, src *float32, s
 			d := slice(after(dst, y*drow+i*dplane), 8*blocks)
 			for x := range d {
 				d[x] = s[8*x+i]
+			}
+		}
+	}
+}
+
+func portablePanelProducts(k, vectors, blocks int, a, x *float32, xrow int, o *float32, orow int) {
+	w := slice(a, 4*k*blocks)
+	for m := range 4 * blocks {
+		to := slice(after(o, m*orow), 8*vectors)
+		clear(to)
+		for j := range k {
+			f := w[4*(m/4*k+j)+m%4]
+			for t, v := range slice(after(x, j*xrow), 8*vectors) {
+				to[t] += f * v
 			}
 		}
 	}

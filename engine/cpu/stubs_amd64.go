@@ -290,6 +290,12 @@ func deinterleave(rows int, evens int, odds int, even *float32, odd *float32, dr
 //go:noescape
 func padRows(rows int, dst *float32, dstride int, src *float32, sstride int, n int, lo int)
 
+// panelProducts sets o[4m+i][t] = Σ_j a[m][j][i]·x[j][t] for m < blocks, i < 4, j < k and t < 8·vectors, k and vectors ≥ 1;
+// rows of x and o are xrow and orow bytes apart.
+//
+//go:noescape
+func panelProducts(k int, vectors int, blocks int, a *float32, x *float32, xrow int, o *float32, orow int)
+
 // winogradInput transforms n tiles of vectors of 8: 6×6 elements to the 6×6 values at products of two points.
 // Rows, columns and tiles are drow, dcol, dstep and srow, scol, sstep bytes apart.
 //
@@ -321,10 +327,11 @@ func winogradWeights(n int, dst *float32, drow int, dcol int, dstep int, src *fl
 func winogradWeightsGrad(n int, dst *float32, drow int, dcol int, dstep int, src *float32, srow int, scol int, sstep int)
 
 // toLanes sets dst[y][lead+x][i] = src[i][y][x] for x < cols, in whole blocks of 8 columns, and then the lead vectors
-// before and tail vectors behind the columns of every row to zero, row by row in ascending order. drow, srow and splane are in bytes.
+// before and tail vectors behind the columns of every row to zero, row by row in ascending order. What lies ahead bytes behind src is fetched into the second-level cache.
+// drow, srow, splane and ahead are in bytes.
 //
 //go:noescape
-func toLanes(rows int, dst *float32, drow int, src *float32, srow int, splane int, cols int, lead int, tail int)
+func toLanes(rows int, dst *float32, drow int, src *float32, srow int, splane int, cols int, lead int, tail int, ahead int)
 
 // fromLanes sets dst[i][y][x] = src[y][x][i] for x < 8·blocks. drow, dplane and srow are in bytes.
 //

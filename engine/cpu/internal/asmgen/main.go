@@ -23,6 +23,7 @@ func main() {
 	interleave()
 	deinterleave()
 	padRows()
+	panelProducts()
 	winograd()
 	for _, n := range []int{1, 3, 5, 9} {
 		depthwiseGrad(n)

@@ -261,9 +261,10 @@ func quads(v [4]vec) [4]vec {
 
 // toLanes emits the copy of rows of 8 planes to one vector per position.
 func toLanes() {
-	TEXT("toLanes", NOSPLIT, "func(rows int, dst *float32, drow int, src *float32, srow, splane, cols, lead, tail int)")
+	TEXT("toLanes", NOSPLIT, "func(rows int, dst *float32, drow int, src *float32, srow, splane, cols, lead, tail, ahead int)")
 	Doc("toLanes sets dst[y][lead+x][i] = src[i][y][x] for x < cols, in whole blocks of 8 columns, and then the lead vectors",
-		"before and tail vectors behind the columns of every row to zero, row by row in ascending order. drow, srow and splane are in bytes.")
+		"before and tail vectors behind the columns of every row to zero, row by row in ascending order. What lies ahead bytes behind src is fetched into the second-level cache.",
+		"drow, srow, splane and ahead are in bytes.")
 	Pragma("noescape")
 	rows := Load(Param("rows"), GP64())
 	dst := Load(Param("dst"), GP64())
@@ -273,7 +274,7 @@ func toLanes() {
 	s3 := GP64()
 	LEAQ(Mem{Base: s, Index: s, Scale: 2}, s3)
 	zero := YMM()
-	p, p4, q, left := GP64(), GP64(), GP64(), GP64()
+	p, p4, q, left, f, f4 := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
 	Label("row")
 	VXORPS(zero, zero, zero)
 	MOVQ(dst, q)
@@ -288,8 +289,16 @@ func toLanes() {
 	Label("columns")
 	MOVQ(src, p)
 	LEAQ(Mem{Base: src, Index: s, Scale: 4}, p4)
+	Load(Param("ahead"), f)
+	LEAQ(Mem{Base: p4, Index: f, Scale: 1}, f4)
+	ADDQ(p, f)
 	MOVQ(cols, left)
 	Label("block")
+	for _, b := range []reg.Register{f, f4} {
+		for _, m := range []Mem{{Base: b}, {Base: b, Index: s, Scale: 1}, {Base: b, Index: s, Scale: 2}, {Base: b, Index: s3, Scale: 1}} {
+			PREFETCHT1(m)
+		}
+	}
 	for h := range 2 {
 		var v [4]vec
 		for i := range v {
@@ -306,6 +315,8 @@ func toLanes() {
 	}
 	ADDQ(Imm(32), p)
 	ADDQ(Imm(32), p4)
+	ADDQ(Imm(32), f)
+	ADDQ(Imm(32), f4)
 	ADDQ(U32(256), q)
 	SUBQ(Imm(8), left)
 	JG(LabelRef("block"))
