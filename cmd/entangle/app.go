@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle/engine/xla"
 	"github.com/entangle-nas/entangle/search"
 )
 
@@ -41,6 +42,7 @@ type env struct {
 	getenv         func(string) string
 	verbosity      int // -1 quiet, 0, 1 verbose
 	root           *cli.App
+	gpus           map[string]*xla.Backend // opened, by plugin, device and precision
 }
 
 // process runs the program on the process's own streams; SIGINT and SIGTERM

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle/engine/xla"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ops"
@@ -34,6 +35,7 @@ func TestExitCode(t *testing.T) {
 		{&search.TargetError{}, 4},
 		{&exporter.MismatchError{Result: &exporter.Verification{}}, 5},
 		{&qualityError{"top-1", 1, 0}, 6},
+		{&deviceError{xla.ErrNotBuilt}, 7},
 		{&search.Interrupted{}, 130},
 		{context.Canceled, 130},
 		{&signalError{os.Interrupt}, 130},
@@ -52,7 +54,7 @@ func TestExitCode(t *testing.T) {
 }
 
 func TestExitCodesAreDocumentedOnce(t *testing.T) {
-	want := []int{exitOK, exitFailure, exitUsage, exitModel, exitTarget, exitMismatch, exitQuality, exitInterrupted, exitTerminated}
+	want := []int{exitOK, exitFailure, exitUsage, exitModel, exitTarget, exitMismatch, exitQuality, exitDevice, exitInterrupted, exitTerminated}
 	var got []int
 	for _, d := range exitDocs {
 		got = append(got, d.code)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/internal/trace"
 	"github.com/entangle-nas/entangle/internal/workloads"
@@ -26,7 +27,7 @@ const warmup = 2
 
 func (e *env) benchCommand() *cli.Command {
 	var what strings.Builder
-	for _, w := range workloads.All() {
+	for _, w := range append(workloads.All(), workloads.Large()...) {
 		fmt.Fprintf(&what, "\n  %-19s  %s", w.Name, w.Doc)
 		if !w.Product {
 			fmt.Fprintf(&what, ", batch %d", w.Batch)
@@ -41,7 +42,7 @@ func (e *env) benchCommand() *cli.Command {
 			"With --json one value a line. Workloads:\n" + what.String() +
 			"\n\nA program given by --peer is run beside, with the arguments --threads N --steps N WORKLOAD; it prints one\n" +
 			"JSON object with median_ms, min_ms and peak_rss_mb.",
-		Flags: []cli.Flag{
+		Flags: concat(deviceFlags(), []cli.Flag{
 			&cli.IntFlag{Name: "steps", Usage: "timed steps", Value: 5},
 			&cli.IntFlag{Name: "rounds", Usage: "times that everything is measured; the median of the rounds counts", Value: 1},
 			&cli.IntFlag{Name: "batch", Usage: "images per batch; 0: as the workload is defined", DefaultText: "the workload's"},
@@ -49,7 +50,7 @@ func (e *env) benchCommand() *cli.Command {
 			&cli.StringFlag{Name: "peer", Usage: "command of another program to compare with"},
 			&cli.BoolFlag{Name: "here", Usage: "measure in this process; for one WORKLOAD", Hidden: true},
 			e.traceFlag(), threadsFlag(), jsonFlag(),
-		},
+		}),
 		Action: e.bench,
 	}
 }
@@ -66,6 +67,7 @@ type timing struct {
 	MedianMS float64 `json:"median_ms"`
 	MinMS    float64 `json:"min_ms"`
 	PeakMB   float64 `json:"peak_rss_mb"`
+	DeviceMB float64 `json:"device_mb,omitempty"` // of a GPU
 	Peer     *timing `json:"peer,omitempty"`
 	Ratio    float64 `json:"ratio,omitempty"` // of the medians, this program's to the peer's
 }
@@ -147,6 +149,11 @@ func (e *env) benchRounds(c *cli.Context, name string, threads int) (*timing, er
 		return nil, fmt.Errorf("bench: this program's file: %w", err)
 	}
 	args := []string{"bench", name, "--here", "--quiet", "--threads", strconv.Itoa(threads), "--steps", strconv.Itoa(c.Int("steps")), "--batch", strconv.Itoa(c.Int("batch"))}
+	for _, f := range []string{"device", "precision", "pjrt-plugin"} {
+		if v := c.String(f); v != "" {
+			args = append(args, "--"+f, v)
+		}
+	}
 	if c.Bool("portable") {
 		args = append(args, "--portable")
 	}
@@ -237,7 +244,12 @@ func (e *env) benchHere(c *cli.Context, name string, threads int) (*timing, erro
 	}
 	opt := cpu.Options{Threads: threads, Portable: c.Bool("portable")}
 	path, rec := c.String("trace"), &trace.Recorder{}
-	be := cpu.New(opt)
+	var be benchmarked = cpu.New(opt)
+	if path == "" && !opt.Portable {
+		if be, err = e.benchBackend(c); err != nil {
+			return nil, err
+		}
+	}
 	r, err := workloads.NewRunner(be, step)
 	if err != nil {
 		return nil, err
@@ -273,6 +285,9 @@ func (e *env) benchHere(c *cli.Context, name string, threads int) (*timing, erro
 		mask := "mask"
 		t.Form = &mask
 	}
+	if be.Name() != "cpu" {
+		t.Device, t.DeviceMB = "cuda", rounded(float64(r.Memory())/(1<<20))
+	}
 	if path == "" {
 		return t, nil
 	}
@@ -287,6 +302,20 @@ func (e *env) benchHere(c *cli.Context, name string, threads int) (*timing, erro
 		}
 	}
 	return t, writeTrace(path, rec, "entangle bench "+name, map[string]string{"engine": be.Describe()})
+}
+
+// benchmarked is a backend that says what it runs on.
+type benchmarked interface {
+	engine.Backend
+	Describe() string
+}
+
+func (e *env) benchBackend(c *cli.Context) (benchmarked, error) {
+	be, err := e.openBackend(c)
+	if err != nil {
+		return nil, err
+	}
+	return be.(benchmarked), nil
 }
 
 // rounded keeps two decimals.

@@ -23,7 +23,7 @@ func (e *env) compressCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder\n" +
 			"keeps checkpoints, log.jsonl, curves.csv, recipe.json, report.json and report.html; run the same command again to resume a stopped run.",
-		Flags: concat(dataFlags(), searchFlags(), trainFlags(), []cli.Flag{
+		Flags: concat(dataFlags(), searchFlags(), trainFlags(), deviceFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "model to write", TakesFile: true},
 			&cli.StringFlag{Name: "run", Usage: "run folder", DefaultText: "OUT with .run for its extension", TakesFile: true},
 			&cli.IntFlag{Name: "every", Usage: "steps between checkpoints; 0: one per epoch"},
@@ -84,7 +84,7 @@ func (e *env) planned(c *cli.Context, tune bool) (*model, *search.Plan, error) {
 
 // begin opens what a planned run needs: the backend, the run folder and its log.
 func (e *env) begin(c *cli.Context, p *search.Plan, out string) (engine.Backend, *runLog, error) {
-	be, err := openBackend(c)
+	be, err := e.openBackend(c)
 	if err != nil {
 		return nil, nil, err
 	}

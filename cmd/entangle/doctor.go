@@ -9,19 +9,22 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine/xla"
+	"github.com/entangle-nas/entangle/engine/xla/plugin"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 )
 
 func (e *env) doctorCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "doctor",
-		Usage:       "show what this program finds on this machine: processor, engines, runtimes, versions",
-		Description: "A runtime that is missing is no failure: the report says how to get it.",
-		Flags: []cli.Flag{
+		Name:  "doctor",
+		Usage: "show what this program finds on this machine: processor, engines, runtimes, versions",
+		Description: "A runtime that is missing is no failure: the report says how to get it.\n" +
+			"With --install-cuda it downloads, after asking, what XLA needs for NVIDIA GPUs; nothing else ever downloads.",
+		Flags: concat(deviceFlags(), installFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "engine", Usage: "what the engine chose: kernels, threads, blocks, vector functions"},
 			threadsFlag(), ortLibFlag(), jsonFlag(),
-		},
+		}),
 		Action: e.doctor,
 	}
 }
@@ -35,6 +38,8 @@ type diagnosis struct {
 	Features []string         `json:"cpu_features"`
 	Kernels  string           `json:"kernels"`
 	Engine   *cpu.Info        `json:"engine,omitempty"`
+	XLA      bool             `json:"xla"` // built with it
+	Plugin   *plugin.Found    `json:"plugin,omitempty"`
 	Runtimes []runtimeFinding `json:"runtimes"`
 }
 
@@ -54,14 +59,23 @@ func (e *env) doctor(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	d := diagnosis{Program: version(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cgo: ort.Built, Cores: runtime.NumCPU(), Features: cpuFeatures(), Kernels: cpu.New(cpu.Options{Threads: n}).Describe()}
+	if c.Bool("install-cuda") {
+		return e.installCUDA(c)
+	}
+	d := diagnosis{XLA: xla.Built, Program: version(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cgo: ort.Built, Cores: runtime.NumCPU(), Features: cpuFeatures(), Kernels: cpu.New(cpu.Options{Threads: n}).Describe()}
+	absent := ""
+	if found, err := e.findPlugin(c.Context, c.String("pjrt-plugin")); err == nil {
+		d.Plugin = &found
+	} else {
+		absent = err.Error()
+	}
 	if c.Bool("engine") {
 		info := cpu.New(cpu.Options{Threads: n}).Info()
 		d.Engine = &info
 	}
 	for _, k := range runtimeKinds() {
 		f := runtimeFinding{Name: k.name, Doc: k.doc}
-		info, err := k.open(e, n, c.String("ort-lib")).Describe()
+		info, err := k.open(e, c, n).Describe()
 		var missing *runtimes.UnavailableError
 		switch {
 		case err == nil:
@@ -77,6 +91,11 @@ func (e *env) doctor(c *cli.Context) error {
 		return e.printJSON(d)
 	}
 	fmt.Fprintf(e.stdout, "entangle   %s\ngo         %s, %s, cgo %t\nprocessor  %d cores, %s\nengine     %s\n\n", d.Program, d.Go, d.System, d.Cgo, d.Cores, strings.Join(d.Features, " "), d.Kernels)
+	built := map[bool]string{true: "built in", false: "not built in: make build-gpu"}[d.XLA]
+	if d.Plugin != nil {
+		absent = d.Plugin.Path + " (" + d.Plugin.Origin + ")"
+	}
+	fmt.Fprintf(e.stdout, "xla        %s\nplugin     %s\n\n", built, absent)
 	if i := d.Engine; i != nil {
 		fmt.Fprintf(e.stdout, "kernels    %s, %d threads\nproduct    tiles of %d×%d in registers, blocks of %d×%d×%d in the caches (rows, columns, depth)\nvectors    %s\n\n",
 			i.Kernels, i.Threads, i.Tile[0], i.Tile[1], i.Block[0], i.Block[1], i.Block[2], strings.Join(i.Vector, " "))

@@ -11,7 +11,7 @@ import (
 )
 
 func (e *env) evalCommand() *cli.Command {
-	flags := append(dataFlags(),
+	flags := append(append(dataFlags(), deviceFlags()...),
 		&cli.StringFlag{Name: "runtime", Usage: "what runs the model: " + runtimeNames(), Value: "cpu"},
 		&cli.Float64Flag{Name: "gate", Usage: "smallest top-1 accuracy, 0…1, that passes"},
 		threadsFlag(), ortLibFlag(), jobFlag(), jsonFlag())

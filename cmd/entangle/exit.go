@@ -23,6 +23,7 @@ const (
 	exitTarget      = 4
 	exitMismatch    = 5
 	exitQuality     = 6
+	exitDevice      = 7
 	exitInterrupted = 130
 	exitTerminated  = 143
 )
@@ -39,6 +40,7 @@ var exitDocs = []struct {
 	{exitTarget, "no choice in the search space meets the target"},
 	{exitMismatch, "verification found a difference beyond the tolerance"},
 	{exitQuality, "the measured quality is below the gate"},
+	{exitDevice, "the device that was asked for cannot be used: no GPU, no plugin, or a program built without XLA"},
 	{exitInterrupted, "interrupted (SIGINT); a run with a run folder can be resumed"},
 	{exitTerminated, "terminated (SIGTERM); a run with a run folder can be resumed"},
 }
@@ -87,6 +89,7 @@ func exitCode(err error) int {
 		unsupported *runtimes.UnsupportedError
 		mismatch    *exporter.MismatchError
 		quality     *qualityError
+		device      *deviceError
 		sig         *signalError
 		unmet       *search.TargetError
 		interrupted *search.Interrupted
@@ -104,6 +107,8 @@ func exitCode(err error) int {
 		return exitMismatch
 	case errors.As(err, &quality):
 		return exitQuality
+	case errors.As(err, &device):
+		return exitDevice
 	case errors.As(err, &sig) && sig.Signal == syscall.SIGTERM:
 		return exitTerminated
 	case errors.As(err, &sig), errors.As(err, &interrupted), errors.Is(err, context.Canceled):

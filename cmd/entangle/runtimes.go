@@ -18,25 +18,29 @@ import (
 type runtimeKind struct {
 	name, doc string
 	native    bool
-	open      func(e *env, threads int, library string) runtimes.Runtime
+	open      func(e *env, c *cli.Context, threads int) runtimes.Runtime
 }
 
 // runtimeKinds lists every runtime; the first is what models are verified on.
 func runtimeKinds() []runtimeKind {
 	return []runtimeKind{
-		{ort.Name, "ONNX Runtime", false, func(e *env, threads int, library string) runtimes.Runtime {
+		{ort.Name, "ONNX Runtime", false, func(e *env, c *cli.Context, threads int) runtimes.Runtime {
+			library := c.String("ort-lib")
 			if library == "" {
 				library = e.getenv("ONNXRUNTIME_LIB")
 			}
 			return ort.New(ort.Options{Library: library, Threads: threads})
 		}},
-		{"cpu", "the engine of this program, float32", true, func(_ *env, threads int, _ string) runtimes.Runtime {
+		{"cpu", "the engine of this program, float32", true, func(_ *env, _ *cli.Context, threads int) runtimes.Runtime {
 			return native.New(cpu.New(cpu.Options{Threads: threads}), native.Options{Float: prim.F32, Threads: threads})
 		}},
-		{"ref", "the plain kernels, float64: slow and exact", true, func(_ *env, _ int, _ string) runtimes.Runtime {
+		{"xla", "the engine of this program on a GPU, float32", true, func(e *env, c *cli.Context, _ int) runtimes.Runtime {
+			return &gpuRuntime{e: e, c: c}
+		}},
+		{"ref", "the plain kernels, float64: slow and exact", true, func(*env, *cli.Context, int) runtimes.Runtime {
 			return native.New(ref.New(), native.Options{Float: prim.F64, Threads: 1})
 		}},
-		{gorgonnx.Name, "onnx-go with gorgonnx: pure Go, plain CNNs", false, func(*env, int, string) runtimes.Runtime {
+		{gorgonnx.Name, "onnx-go with gorgonnx: pure Go, plain CNNs", false, func(*env, *cli.Context, int) runtimes.Runtime {
 			return gorgonnx.New()
 		}},
 	}
@@ -63,7 +67,7 @@ func ortLibFlag() cli.Flag {
 	return &cli.StringFlag{Name: "ort-lib", Usage: "shared library of ONNX Runtime", DefaultText: "$ONNXRUNTIME_LIB, else the usual places", TakesFile: true}
 }
 
-// openRuntime returns the runtime of that name with the flags --threads and --ort-lib.
+// openRuntime returns the runtime of that name with the flags --threads, --ort-lib and those of the device.
 func (e *env) openRuntime(c *cli.Context, flag, name string) (runtimes.Runtime, error) {
 	n, err := threads(c)
 	if err != nil {
@@ -71,7 +75,7 @@ func (e *env) openRuntime(c *cli.Context, flag, name string) (runtimes.Runtime, 
 	}
 	for _, k := range runtimeKinds() {
 		if k.name == name {
-			return k.open(e, n, c.String("ort-lib")), nil
+			return k.open(e, c, n), nil
 		}
 	}
 	return nil, usagef("--%s: want one of %s, got %q", flag, runtimeNames(), name)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/entangle-nas/entangle/engine/xla"
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 )
 
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 //
 // Beside testscript's own, scripts have the command "code N PROGRAM ARGS…",
 // which demands an exit code, and the conditions [ort] (ONNXRUNTIME_LIB names a
-// library and the program can load it), [real] (../shared/real is there, as $REAL) and [fashion].
+// library and the program can load it), [real] (../shared/real is there, as $REAL), [fashion], and [xla] (built with the tag).
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -45,6 +46,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
+			if cond == "xla" {
+				return xla.Built, nil
+			}
 			path, ok := map[string]string{"ort": os.Getenv("ONNXRUNTIME_LIB"), "real": shared, "fashion": fashion}[cond]
 			if !ok {
 				return false, &usageError{"script: unknown condition " + cond}

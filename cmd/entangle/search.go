@@ -21,7 +21,7 @@ func (e *env) searchCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "The recipe is applied with extract. --weights writes the model with the weights that the search trained,\n" +
 			"so that the subnet can inherit them.",
-		Flags: concat(dataFlags(), searchFlags(), trainFlags(), []cli.Flag{
+		Flags: concat(dataFlags(), searchFlags(), trainFlags(), deviceFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "recipe.json to write", TakesFile: true},
 			&cli.StringFlag{Name: "weights", Usage: "also write the subnet, with the search's weights, as ONNX", TakesFile: true},
 			&cli.StringFlag{Name: "run", Usage: "run folder", DefaultText: "OUT with .run for its extension", TakesFile: true},

@@ -10,20 +10,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle/data"
-	"github.com/entangle-nas/entangle/engine"
-	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/space"
 )
-
-// openBackend returns the engine that trains.
-func openBackend(c *cli.Context) (engine.Backend, error) {
-	n, err := threads(c)
-	if err != nil {
-		return nil, err
-	}
-	return cpu.New(cpu.Options{Threads: n}), nil
-}
 
 // openSet opens --data whole.
 func openSet(c *cli.Context) (*data.Set, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -18,14 +19,17 @@ func (e *env) traceFlag() cli.Flag {
 }
 
 // tracedBackend is openBackend with a recorder of the latest training step, nil without --trace.
-func tracedBackend(c *cli.Context) (engine.Backend, *trace.Recorder, error) {
+func (e *env) tracedBackend(c *cli.Context) (engine.Backend, *trace.Recorder, error) {
 	if c.String("trace") == "" {
-		be, err := openBackend(c)
+		be, err := e.openBackend(c)
 		return be, nil, err
 	}
 	n, err := threads(c)
 	if err != nil {
 		return nil, nil, err
+	}
+	if d, _, err := device(c); err != nil || d.kind == "cuda" {
+		return nil, nil, errors.Join(err, usagef("--trace: kernels are recorded on the processor: want --device cpu, got %q", c.String("device")))
 	}
 	rec := &trace.Recorder{}
 	return trace.Largest(cpu.New(cpu.Options{Threads: n, Trace: rec.Kernel}), rec), rec, nil

@@ -39,12 +39,12 @@ func (e *env) finetuneCommand() *cli.Command {
 }
 
 func tuneFlags() []cli.Flag {
-	return []cli.Flag{
+	return concat(deviceFlags(), []cli.Flag{
 		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "model to write", TakesFile: true},
 		&cli.StringFlag{Name: "run", Usage: "run folder", DefaultText: "OUT with .run for its extension", TakesFile: true},
 		&cli.IntFlag{Name: "every", Usage: "steps between checkpoints; 0: one per epoch"},
 		seedFlag(), threadsFlag(), jobFlag(), jsonFlag(),
-	}
+	})
 }
 
 type training struct {
@@ -97,7 +97,7 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if err != nil {
 		return err
 	}
-	be, rec, err := tracedBackend(c)
+	be, rec, err := e.tracedBackend(c)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func (e *env) verifyCommand() *cli.Command {
-	flags := append(dataFlags(),
+	flags := append(append(dataFlags(), deviceFlags()...),
 		&cli.StringFlag{Name: "runtime", Usage: "runtime under test: " + runtimeNames(), Value: runtimeKinds()[0].name},
 		&cli.StringFlag{Name: "against", Usage: "runtime that A runs on; with two models the one of --runtime", DefaultText: "cpu with one model"},
 		&cli.Float64Flag{Name: "abs", Usage: "absolute tolerance", Value: exporter.DefaultTolerance.Abs},

@@ -51,6 +51,32 @@ func All() []Workload {
 	}
 }
 
+// Large lists training steps on images of 224×224 with 1000 classes, which are for GPUs.
+func Large() []Workload {
+	return []Workload{
+		{
+			Name: "resnet50", Batch: 64,
+			Doc:   "ResNet-50 at 224×224",
+			Build: func(batch int) (*Step, error) { return imagenet.build(batch, false, resnet50(0)) },
+		},
+		{
+			Name: "vit_s", Batch: 64,
+			Doc:   "ViT-S/16 at 224×224: embedding 384, depth 12, 6 heads of 64, MLP 1536",
+			Build: func(batch int) (*Step, error) { return imagenet.build(batch, false, vitSmall.forward(false)) },
+		},
+		{
+			Name: "resnet50_super", Batch: 64, Super: true,
+			Doc:   "resnet50 with inner widths of 1/4, 1/2, 3/4 and 1 and kernels of 1 and 3",
+			Build: func(batch int) (*Step, error) { return imagenet.build(batch, true, resnet50(4)) },
+		},
+		{
+			Name: "vit_s_super", Batch: 64, Super: true,
+			Doc:   "vit_s with 1 to 6 heads, MLP 768, 1152 or 1536 and depth 10, 11 or 12",
+			Build: func(batch int) (*Step, error) { return imagenet.build(batch, true, vitSmall.forward(true)) },
+		},
+	}
+}
+
 // Names lists the names of All, in order.
 func Names() []string { return names(func(Workload) bool { return true }) }
 
@@ -67,9 +93,9 @@ func names(which func(Workload) bool) []string {
 	return out
 }
 
-// ByName returns the workload of that name, or an error that lists the names.
+// ByName returns the workload of All or Large of that name, or an error that lists the names of All.
 func ByName(name string) (Workload, error) {
-	for _, w := range All() {
+	for _, w := range append(All(), Large()...) {
 		if w.Name == name {
 			return w, nil
 		}

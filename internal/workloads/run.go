@@ -77,6 +77,22 @@ func (r *Runner) Step() error {
 	return nil
 }
 
+// Memory returns the bytes that a step holds on the device: state, batches and the
+// temporary storage of the phase that needs the most.
+func (r *Runner) Memory() int {
+	total, temporary := 0, 0
+	for _, b := range r.state {
+		total += b.Type().Bytes()
+	}
+	for _, ph := range r.phases {
+		temporary = max(temporary, ph.exe.Memory())
+		for _, b := range ph.data {
+			total += b.Type().Bytes()
+		}
+	}
+	return total + temporary
+}
+
 // Losses reads the loss of every training phase of the last step, in order.
 func (r *Runner) Losses() ([]float64, error) {
 	out := make([]float64, len(r.losses))

@@ -9,10 +9,12 @@ import (
 	"github.com/entangle-nas/entangle/search/optim"
 )
 
-// classes is the number of classes of every workload.
-const classes = 10
+// images is what the networks of a step see: square ones of three channels.
+type images struct{ size, classes int }
 
-// forward builds a network on images [n, 3, 32, 32] and returns logits [n, 10].
+var cifar, imagenet = images{32, 10}, images{224, 1000}
+
+// forward builds a network on images [n, 3, size, size] and returns logits [n, classes].
 type forward func(n *net, x prim.ID) prim.ID
 
 // Phase is one program of a step. Outputs that are named like inputs replace them;
@@ -32,30 +34,33 @@ type Step struct {
 	Weights, Alphas int
 }
 
+// build makes the step of a network on cifar.
+func build(batch int, super bool, f forward) (*Step, error) { return cifar.build(batch, super, f) }
+
 // build makes the step of a network.
-func build(batch int, super bool, f forward) (*Step, error) {
+func (im images) build(batch int, super bool, f forward) (*Step, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("workloads: batch: want 1 or more, got %d", batch)
 	}
 	s := &Step{Init: map[string]*prim.Tensor{}}
 	if super {
-		if err := s.add("alpha", batch, f, "adam", 3e-4, optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}); err != nil {
+		if err := s.add("alpha", im, batch, f, "adam", 3e-4, optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}); err != nil {
 			return nil, err
 		}
 	}
-	return s, s.add("weights", batch, f, "sgd", 0.01, optim.Hyper{Momentum: 0.9})
+	return s, s.add("weights", im, batch, f, "sgd", 0.01, optim.Hyper{Momentum: 0.9})
 }
 
 // add appends the phase that updates the weights or the architecture parameters.
-func (s *Step) add(phase string, batch int, f forward, method string, rate float64, h optim.Hyper) error {
+func (s *Step) add(phase string, im images, batch int, f forward, method string, rate float64, h optim.Hyper) error {
 	m, err := optim.ByName(method)
 	if err != nil {
 		return err
 	}
 	n := newNet()
 	data := map[string]*prim.Tensor{
-		"images": normal(phase+"/images", 1, batch, 3, 32, 32),
-		"labels": oneHot(phase+"/labels", batch),
+		"images": normal(phase+"/images", 1, batch, 3, im.size, im.size),
+		"labels": oneHot(phase+"/labels", batch, im.classes),
 	}
 	x, labels := n.Input("images", data["images"].Type), n.Input("labels", data["labels"].Type)
 	loss := n.crossEntropy(f(n, x), labels)
@@ -121,7 +126,7 @@ func (n *net) crossEntropy(logits, labels prim.ID) prim.ID {
 }
 
 // oneHot draws a class per row.
-func oneHot(name string, rows int) *prim.Tensor {
+func oneHot(name string, rows, classes int) *prim.Tensor {
 	r := rng.New(0, "workloads/"+name)
 	t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{rows, classes}})
 	for i := range rows {

@@ -9,7 +9,7 @@ import (
 
 // vit is a vision transformer with pre-normalisation and a class token.
 type vit struct {
-	embed, depth, heads, hidden, patch int
+	embed, depth, heads, hidden, patch, classes int
 	// hiddens are the choices of the MLP's width, ascending, and skips the numbers of
 	// last layers that may be left out, descending.
 	hiddens, skips []int
@@ -18,7 +18,9 @@ type vit struct {
 // head is the width of one attention head.
 const head = 64
 
-var vitTiny = vit{embed: 192, depth: 12, heads: 3, hidden: 768, patch: 4, hiddens: []int{384, 576, 768}, skips: []int{2, 1, 0}}
+var vitTiny = vit{embed: 192, depth: 12, heads: 3, hidden: 768, patch: 4, classes: 10, hiddens: []int{384, 576, 768}, skips: []int{2, 1, 0}}
+
+var vitSmall = vit{embed: 384, depth: 12, heads: 6, hidden: 1536, patch: 16, classes: 1000, hiddens: []int{768, 1152, 1536}, skips: []int{2, 1, 0}}
 
 // forward returns the network; with super, heads, MLP widths and depth are mixtures.
 func (v vit) forward(super bool) forward {
@@ -45,7 +47,7 @@ func (v vit) forward(super bool) forward {
 			x = n.weighted(n.mixture("depth", len(kept)), kept)
 		}
 		x = n.Reshape(n.layerNorm("norm", x), batch, tokens, e)
-		w, b := n.linear("head", 10, e)
+		w, b := n.linear("head", v.classes, e)
 		return n.dense(n.Squeeze(n.SliceAxis(x, 1, 0, 1), 1), w, b)
 	}
 }

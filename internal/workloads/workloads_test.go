@@ -51,7 +51,7 @@ func TestPrograms(t *testing.T) {
 			}
 		})
 	}
-	for _, w := range All() {
+	for _, w := range append(All(), Large()...) {
 		if _, err := w.Build(0); err == nil {
 			t.Errorf("%s: batch 0: want an error", w.Name)
 		}
@@ -112,6 +112,28 @@ func TestStepsAgree(t *testing.T) {
 				t.Errorf("%s: want it to move", want.names[0])
 			}
 		})
+	}
+}
+
+// TestLarge: the networks for GPUs have the published numbers of weights, and valid programs.
+func TestLarge(t *testing.T) {
+	want := map[string][2]int{"resnet50": {25557032, 0}, "vit_s": {22050664, 0}, "resnet50_super": {25557032, 16 * (4 + 2)}, "vit_s_super": {22050664, 12*(6+3) + 3}}
+	for _, w := range Large() {
+		s, err := w.Build(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]int{s.Weights, s.Alphas}; got != want[w.Name] {
+			t.Errorf("%s: weights and alphas: want %v, got %v", w.Name, want[w.Name], got)
+		}
+		for _, ph := range s.Phases {
+			if err := ph.Program.Validate(); err != nil {
+				t.Errorf("%s: %s phase: %v", w.Name, ph.Name, err)
+			}
+		}
+		if got, err := ByName(w.Name); err != nil || got.Name != w.Name {
+			t.Errorf("%s: got %q, %v", w.Name, got.Name, err)
+		}
 	}
 }
 

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine/xla"
+	"github.com/entangle-nas/entangle/engine/xla/lower"
+	"github.com/entangle-nas/entangle/engine/xla/plugin"
+)
+
+// deviceFlags say where the engine runs and how it multiplies there.
+func deviceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "device", Usage: "where the engine runs: cpu, cuda, cuda:N, or auto: a GPU if this program can use one, else the processor", Value: "auto"},
+		&cli.StringFlag{Name: "precision", Usage: "products on a GPU, from exact to fast: " + precisionNames(), Value: string(precisionDefault)},
+		&cli.StringFlag{Name: "pjrt-plugin", Usage: "PJRT plugin for CUDA", DefaultText: "found; see docs/gpu.md", TakesFile: true},
+	}
+}
+
+const precisionDefault = lower.F32
+
+func precisionNames() string {
+	var s []string
+	for _, p := range lower.Precisions {
+		s = append(s, string(p))
+	}
+	return strings.Join(s, ", ")
+}
+
+// place is a parsed --device.
+type place struct {
+	kind   string // "cpu", "cuda" or "auto"
+	number int    // of the GPU
+}
+
+func parseDevice(s string) (place, error) {
+	kind, number, given := strings.Cut(s, ":")
+	n := 0
+	if given {
+		var err error
+		if n, err = strconv.Atoi(number); err != nil || n < 0 || kind != "cuda" {
+			return place{}, usagef("--device: want cpu, cuda, cuda:N or auto, got %q", s)
+		}
+	}
+	if !slices.Contains([]string{"cpu", "cuda", "auto"}, kind) {
+		return place{}, usagef("--device: want cpu, cuda, cuda:N or auto, got %q", s)
+	}
+	return place{kind, n}, nil
+}
+
+// deviceError is a device that was asked for and cannot be used.
+type deviceError struct{ error }
+
+func (e *deviceError) Unwrap() error { return e.error }
+
+// device reads the flags of deviceFlags.
+func device(c *cli.Context) (place, lower.Precision, error) {
+	d, err := parseDevice(c.String("device"))
+	if err != nil {
+		return d, "", err
+	}
+	p := lower.Precision(c.String("precision"))
+	switch {
+	case !slices.Contains(lower.Precisions, p):
+		return d, "", usagef("--precision: want one of %s, got %q", precisionNames(), p)
+	case d.kind == "cpu" && p != precisionDefault:
+		return d, "", usagef("--precision: the processor computes in %s, got %q", precisionDefault, p)
+	}
+	return d, p, nil
+}
+
+// openBackend returns the engine that trains, on --device.
+func (e *env) openBackend(c *cli.Context) (engine.Backend, error) {
+	n, err := threads(c)
+	if err != nil {
+		return nil, err
+	}
+	d, p, err := device(c)
+	if err != nil {
+		return nil, err
+	}
+	if d.kind != "cpu" && (d.kind == "cuda" || xla.Built) {
+		be, err := e.openGPU(c, d, p)
+		if err == nil {
+			e.logf("engine: %s", be.Describe())
+			return be, nil
+		}
+		if d.kind == "cuda" {
+			return nil, err
+		}
+		e.logf("engine: the processor: %v", err)
+	}
+	if p != precisionDefault {
+		return nil, &deviceError{fmt.Errorf("--precision %s: no GPU can be used, and the processor computes in %s", p, precisionDefault)}
+	}
+	return cpu.New(cpu.Options{Threads: n}), nil
+}
+
+// openGPU finds a plugin and starts it on a GPU, once. Errors are deviceErrors but for
+// an interrupt.
+func (e *env) openGPU(c *cli.Context, d place, p lower.Precision) (*xla.Backend, error) {
+	if !xla.Built {
+		return nil, &deviceError{xla.ErrNotBuilt}
+	}
+	found, err := e.findPlugin(c.Context, c.String("pjrt-plugin"))
+	if err != nil {
+		return nil, &deviceError{err}
+	}
+	key := fmt.Sprint(found.Path, d.number, p)
+	if be := e.gpus[key]; be != nil {
+		return be, nil
+	}
+	e.debugf("plugin: %s (%s)", found.Path, found.Origin)
+	be, err := xla.Open(c.Context, xla.Options{Plugin: found.Path, Libraries: found.Libraries(), CUDAData: found.CUDAData(), Device: d.number, Precision: p})
+	switch {
+	case err != nil && c.Context.Err() == nil:
+		return nil, &deviceError{err}
+	case err != nil:
+		return nil, err
+	case e.gpus == nil:
+		e.gpus = map[string]*xla.Backend{}
+	}
+	e.gpus[key] = be
+	return be, nil
+}
+
+func (e *env) findPlugin(ctx context.Context, path string) (plugin.Found, error) {
+	cache, err := cudaCache()
+	if err != nil {
+		cache = ""
+	}
+	return plugin.Find(ctx, plugin.Search{Path: path, Getenv: e.getenv, Cache: cache})
+}
+
+// cudaCache is the folder that doctor --install-cuda fills.
+func cudaCache() (string, error) {
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "entangle", "cuda"), err
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/exporter/runtimes/native"
+)
+
+// gpuRuntime is the native runtime over a GPU, which starts when it is first used.
+type gpuRuntime struct {
+	e *env
+	c *cli.Context
+
+	native   runtimes.Runtime
+	location string
+}
+
+func (r *gpuRuntime) Name() string { return "xla" }
+
+// start opens the GPU of --device; without the flag, or for auto and cpu, the first.
+func (r *gpuRuntime) start() error {
+	if r.native != nil {
+		return nil
+	}
+	d, p, err := place{"cuda", 0}, precisionDefault, error(nil)
+	if r.c.String("device") != "" {
+		if d, p, err = device(r.c); err != nil {
+			return err
+		}
+	}
+	be, err := r.e.openGPU(r.c, d, p)
+	var missing *deviceError
+	if errors.As(err, &missing) {
+		return &deviceError{&runtimes.UnavailableError{Runtime: r.Name(), Reason: missing.Error()}}
+	}
+	if err != nil {
+		return err
+	}
+	r.location = be.Describe()
+	r.native = native.New(be, native.Options{Float: prim.F32})
+	return nil
+}
+
+func (r *gpuRuntime) Describe() (runtimes.Info, error) {
+	if err := r.start(); err != nil {
+		return runtimes.Info{}, err
+	}
+	info, err := r.native.Describe()
+	info.Location = r.location
+	return info, err
+}
+
+func (r *gpuRuntime) Open(src runtimes.Source) (runtimes.Session, error) {
+	if err := r.start(); err != nil {
+		return nil, err
+	}
+	return r.native.Open(src)
+}
