@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -27,6 +28,7 @@ type Job struct {
 	Super     space.Superposition
 	Search    Config
 	Target    Target
+	Evolution Evolution
 	Refine    int    // subnets whose loss decides after the search; 0: the coefficients alone decide
 	Inherit   string // of Inherit; "" is the first
 	Calibrate int    // batches of recalibration after the cut
@@ -39,14 +41,16 @@ type Job struct {
 	Observe   func(Event)
 }
 
+func (j *Job) method() string { return cmp.Or(j.Method, Methods[0]) }
+
 // Inherit lists the weights that a subnet can start from: those that the search
 // trained, or the original's.
 var Inherit = []string{"search", "original"}
 
-// Methods lists what can choose: the search, one width ratio everywhere, or a
-// random choice of at least 97 % of the budget. The last two start from the
-// original's weights.
-var Methods = []string{"search", "uniform", "random"}
+// Methods lists what can choose: the search, one width ratio everywhere, a random
+// choice of at least 97 % of the budget, or evolution over a supernet trained on
+// single subnets. Uniform and random start from the original's weights.
+var Methods = []string{"search", "uniform", "random", "evolution"}
 
 // DefaultJob returns the settings of a short search from pretrained weights to half
 // of the MACs.
@@ -269,13 +273,10 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend) (*Outcome, error
 	if err != nil {
 		return nil, err
 	}
-	methods := []string{Methods[0]}
-	if j.Method != "" {
-		methods[0] = j.Method
-	}
+	methods := []string{j.method()}
 	if j.Baselines {
 		for _, m := range Methods {
-			if m != methods[0] {
+			if m != methods[0] && m != "evolution" {
 				methods = append(methods, m)
 			}
 		}
@@ -309,12 +310,18 @@ func (p *Plan) choose(ctx context.Context, be engine.Backend, plain *Network, su
 	case "random":
 		choice, err := RandomChoice(p.Space, cost, p.Budget, 0.97, rng.New(p.Job.Seed, "baseline/random").Rand)
 		return choice, nil, err
+	case "evolution":
+		choice, weights, err := p.evolve(ctx, be, plain, super)
+		if err != nil {
+			return nil, nil, err
+		}
+		return p.inherit(choice, weights)
 	}
 	return nil, nil, fmt.Errorf("search: method: want one of %v, got %q", Methods, method)
 }
 
-// Search runs the search alone and returns the recipe and the subnet with the
-// weights that the search trained.
+// Search lets the job's method choose and returns the recipe and the subnet with the
+// weights that it starts from.
 func (p *Plan) Search(ctx context.Context, be engine.Backend) (*subnet.Recipe, *ir.Model, error) {
 	plain, err := NewNetworkOn(p.Model, p.Job.Batch, p.Set, nil)
 	if err != nil {
@@ -327,11 +334,15 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend) (*subnet.Recipe, *
 	if err != nil {
 		return nil, nil, err
 	}
-	choice, weights, err := p.decide(ctx, be, plain, super)
+	method, by := p.Job.method(), p.Job.Search.Relaxation
+	if method != Methods[0] {
+		by = method
+	}
+	choice, weights, err := p.choose(ctx, be, plain, super, method)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := subnet.NewRecipe(super, choice, p.Job.Seed, p.Job.Search.Relaxation)
+	r, err := subnet.NewRecipe(super, choice, p.Job.Seed, by)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -381,9 +392,14 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 			return nil, nil, err
 		}
 	}
+	return p.inherit(choice, d.Weights)
+}
+
+// inherit returns the weights that a subnet starts from: those given, or nil for the original's.
+func (p *Plan) inherit(choice []int, weights map[string]*ir.Tensor) ([]int, map[string]*ir.Tensor, error) {
 	switch p.Job.Inherit {
 	case "", "search":
-		return choice, d.Weights, nil
+		return choice, weights, nil
 	case "original":
 		return choice, nil, nil
 	}

@@ -177,8 +177,7 @@ func (r *Refiner) Refine(ctx context.Context, c *space.CostModel, b Budget, scor
 	return best, nil
 }
 
-// mutate changes one or two dims of a choice at random, lowers others while the
-// limit is exceeded, then raises others, in random order, while it allows.
+// mutate changes one or two dims of a choice at random, and fits the others.
 func mutate(s *space.Space, c *space.CostModel, b Budget, choice []int, draw *rng.Stream) []int {
 	out := slices.Clone(choice)
 	order := draw.Perm(len(s.Dims))
@@ -188,34 +187,40 @@ func mutate(s *space.Space, c *space.CostModel, b Budget, choice []int, draw *rn
 			out[d] = (out[d] + 1 + draw.IntN(n-1)) % n
 		}
 	}
-	for c.At(out) > b.Limit {
+	fit(s, c, b, out, order, changed, draw)
+	return out
+}
+
+// fit lowers dims of a choice at random, those that were changed last of all, while the
+// limit is exceeded, then raises dims in random order while it allows. Order holds all dims.
+func fit(s *space.Space, c *space.CostModel, b Budget, choice, order, changed []int, draw *rng.Stream) {
+	for c.At(choice) > b.Limit {
 		var can []int
 		for _, d := range order {
-			if out[d] > 0 && !slices.Contains(changed, d) {
+			if choice[d] > 0 && !slices.Contains(changed, d) {
 				can = append(can, d)
 			}
 		}
 		if len(can) == 0 {
 			changed = nil
-			if slices.Max(out) == 0 {
+			if slices.Max(choice) == 0 {
 				break
 			}
 			continue
 		}
-		out[can[draw.IntN(len(can))]]--
+		choice[can[draw.IntN(len(can))]]--
 	}
 	for raised := true; raised; {
 		raised = false
 		for _, i := range draw.Perm(len(s.Dims)) {
-			if out[i]+1 >= len(s.Dims[i].Choices) {
+			if choice[i]+1 >= len(s.Dims[i].Choices) {
 				continue
 			}
-			if out[i]++; c.At(out) > b.Limit {
-				out[i]--
+			if choice[i]++; c.At(choice) > b.Limit {
+				choice[i]--
 			} else {
 				raised = true
 			}
 		}
 	}
-	return out
 }

@@ -16,14 +16,14 @@ import (
 )
 
 // refining is a refiner of a small decoder with its own weights.
-func refining(t *testing.T) (*search.Plan, *space.Supernet, *search.Refiner) {
+func refining(t *testing.T, offer space.Options) (*search.Plan, *space.Supernet, *search.Refiner) {
 	t.Helper()
 	set, err := data.Open("lm:"+chain(t), data.Options{Seq: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
 	j := search.DefaultJob()
-	j.Batch, j.Seed, j.Space = 32, 3, space.Options{Divisor: 2, MinRatio: 0.25}
+	j.Batch, j.Seed, j.Space = 32, 3, offer
 	j.Target = search.Target{Metric: space.MACs, Share: 0.6}
 	p, err := search.Prepare(normal(t, "llama-tiny", models.Options{Vocab: 12}), set, j)
 	if err != nil {
@@ -47,7 +47,7 @@ func refining(t *testing.T) (*search.Plan, *space.Supernet, *search.Refiner) {
 // TestRefinerLoss: the loss at a vertex is that of the subnet cut there, and a
 // subnet is measured once.
 func TestRefinerLoss(t *testing.T) {
-	p, super, r := refining(t)
+	p, super, r := refining(t, space.Options{Divisor: 2, MinRatio: 0.25})
 	draw := rng.New(4, "test/refine")
 	for range 3 {
 		choice, err := search.RandomChoice(p.Space, p.Cost[space.MACs], p.Budget, 0.8, draw.Rand)
@@ -100,7 +100,7 @@ func TestRefinerLoss(t *testing.T) {
 // TestRefine: what a refinement returns meets the budget, loses no more than any
 // subnet that it was given, and is the same for the same seed.
 func TestRefine(t *testing.T) {
-	p, _, r := refining(t)
+	p, _, r := refining(t, space.Options{Divisor: 2, MinRatio: 0.25})
 	c := p.Cost[space.MACs]
 	score := make([][]float64, len(p.Space.Dims))
 	for d, dim := range p.Space.Dims {

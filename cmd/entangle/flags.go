@@ -177,6 +177,7 @@ func searchFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "sandwich", Usage: "of four weight steps, one on the largest and one on the smallest subnet"},
 		&cli.BoolFlag{Name: "freeze-weights", Usage: "move only the architecture parameters"},
 		&cli.StringFlag{Name: "method", Usage: "what chooses: " + strings.Join(search.Methods, ", "), Value: search.Methods[0]},
+		&cli.IntFlag{Name: "trials", Usage: "subnets that evolution measures", DefaultText: "as many as cost what the architecture steps of a search would"},
 		&cli.IntFlag{Name: "refine", Usage: "subnets within the target whose loss on the alpha split decides after the search; 0: the coefficients alone decide", Value: search.DefaultJob().Refine},
 		&cli.StringFlag{Name: "inherit", Usage: "weights that the subnet starts from: search or original", Value: search.Inherit[0]},
 		&cli.IntFlag{Name: "calibrate", Usage: "batches that recalibrate running statistics after the cut", Value: 100},

@@ -162,6 +162,9 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	if !(s.Hard >= 0 && s.Hard <= 1) {
 		return j, usagef("--hard: want a share in [0, 1], got %g", s.Hard)
 	}
+	if j.Evolution.Trials = c.Int("trials"); j.Evolution.Trials < 0 {
+		return j, usagef("--trials: want 0 or more, got %d", j.Evolution.Trials)
+	}
 	if j.Refine = c.Int("refine"); j.Refine < 0 {
 		return j, usagef("--refine: want 0 or more, got %d", j.Refine)
 	}

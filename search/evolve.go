@@ -1,0 +1,204 @@
+package search
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Evolution says how Evolve breeds subnets. Zero fields take the values of AutoFormer
+// (Chen et al., "AutoFormer: Searching Transformers for Visual Recognition", 2021).
+type Evolution struct {
+	Population int     // subnets of a generation; 0 is 50
+	Parents    int     // the best of all so far, which breed; 0 is 10
+	Mutation   float64 // probability that a mutant draws a dim anew; 0 is 0.2
+	Trials     int     // subnets that are measured in all; 0 is 20 generations
+}
+
+func (e Evolution) filled() (Evolution, error) {
+	e.Population = cmp.Or(e.Population, 50)
+	e.Parents = cmp.Or(e.Parents, 10)
+	e.Mutation = cmp.Or(e.Mutation, 0.2)
+	e.Trials = cmp.Or(e.Trials, 20*e.Population)
+	if e.Population < 1 || e.Parents < 1 || !(e.Mutation > 0 && e.Mutation <= 1) || e.Trials < 1 {
+		return e, fmt.Errorf("search: evolution: want at least one subnet, parent and trial and a probability in (0, 1], got %+v", e)
+	}
+	return e, nil
+}
+
+// evolve is the second stage after a supernet that was trained on single subnets, each
+// choice equally likely (Guo et al., "Single Path One-Shot Neural Architecture Search
+// with Uniform Sampling", 2020): Evolve on architecture batches, with as many trials
+// as cost what the architecture steps of a search would have, unless the job says how many.
+func (p *Plan) evolve(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet) ([]int, map[string]*ir.Tensor, error) {
+	j := p.Job
+	cfg := j.Search
+	cfg.Relaxation, cfg.Hard, cfg.AlphaFrom, cfg.Budget = "spos", 0, cfg.Weights.Epochs+1, nil
+	net, err := NewNetworkOn(p.Model, j.Batch, p.Set, super)
+	if err != nil {
+		return nil, nil, err
+	}
+	net.Memory = j.Memory
+	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, j.Seed, p.hooks("supernet"))
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := NewRefiner(be, net, plain, d.Weights, p.Views.Alpha, cfg.Weights.Objective, j.Seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := j.Evolution
+	if e.Trials == 0 {
+		batches := cfg.Weights.Epochs * float64(p.Views.Weights.Len()/j.Batch)
+		e.Trials = max(int(math.Round(stepPasses*batches/refineBatches)), 1)
+	}
+	start := time.Now()
+	choice, err := r.Evolve(ctx, p.Cost[p.Budget.Metric], p.Budget, e, j.Seed, func(trial int, best float64) {
+		if j.Observe != nil && (trial%20 == 0 || trial == e.Trials) {
+			j.Observe(Event{Stage: "evolution", Kind: "step", Step: trial, Total: e.Trials, Loss: best, Seconds: time.Since(start).Seconds()})
+		}
+	})
+	var stopped *Interrupted
+	if errors.As(err, &stopped) {
+		stopped.Checkpoint = p.hooks("supernet").Checkpoint
+	}
+	return choice, d.Weights, err
+}
+
+// stepPasses is about how many forward passes a step costs.
+const stepPasses = 3
+
+// bredAttempts bounds the tries for a subnet that was not measured before.
+const bredAttempts = 10
+
+// measured is a subnet with its loss.
+type measured struct {
+	choice []int
+	loss   float64
+}
+
+// Evolve measures e.Trials different subnets within the budget, fewer when breeding
+// finds no more, and returns the one of least loss. The first generation is random;
+// of every other, half are mutants of parents and half cross two of them, dim by
+// dim. What exceeds the limit is lowered, what is left of it is used, both at random
+// dims. Observe, when not nil, hears of every trial the least loss so far.
+func (r *Refiner) Evolve(ctx context.Context, c *space.CostModel, b Budget, e Evolution, seed uint64, observe func(trial int, best float64)) ([]int, error) {
+	e, err := e.filled()
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckBudget(r.net.Super.Space, c, b); err != nil {
+		return nil, err
+	}
+	w := &breeder{s: r.net.Super.Space, cost: c, budget: b, mutation: e.Mutation, draw: rng.New(seed, "search/evolve"), seen: map[string]bool{}}
+	var best []measured
+	for trial := 0; trial < e.Trials; {
+		generation := w.generation(best, min(e.Population, e.Trials-trial))
+		if len(generation) == 0 {
+			break
+		}
+		for _, choice := range generation {
+			if ctx.Err() != nil {
+				return nil, &Interrupted{Stage: "evolution", Step: trial}
+			}
+			v, err := r.Loss(choice)
+			if err != nil {
+				return nil, err
+			}
+			trial++
+			best = append(best, measured{choice, v})
+			slices.SortStableFunc(best, func(x, y measured) int { return cmp.Compare(x.loss, y.loss) })
+			best = best[:min(len(best), e.Parents)]
+			if observe != nil {
+				observe(trial, best[0].loss)
+			}
+		}
+	}
+	return best[0].choice, nil
+}
+
+// breeder proposes subnets that it has not proposed before.
+type breeder struct {
+	s        *space.Space
+	cost     *space.CostModel
+	budget   Budget
+	mutation float64
+	draw     *rng.Stream
+	seen     map[string]bool
+}
+
+// generation returns up to n new subnets: random ones without parents.
+func (w *breeder) generation(parents []measured, n int) (out [][]int) {
+	pick := func() []int { return parents[w.draw.IntN(len(parents))].choice }
+	for i := range n {
+		breed := w.random
+		switch {
+		case len(parents) == 0:
+		case i < n/2:
+			breed = func() []int { return w.mutant(pick()) }
+		default:
+			breed = func() []int { return w.child(pick(), pick()) }
+		}
+		choice := w.unseen(breed)
+		if choice == nil {
+			choice = w.unseen(w.random)
+		}
+		if choice != nil {
+			out = append(out, choice)
+		}
+	}
+	return out
+}
+
+// unseen returns what breed gives once it is new and fits, nil after bredAttempts.
+func (w *breeder) unseen(breed func() []int) []int {
+	for range bredAttempts {
+		choice := breed()
+		fit(w.s, w.cost, w.budget, choice, w.draw.Perm(len(choice)), nil, w.draw)
+		if key := choiceKey(choice); !w.seen[key] {
+			w.seen[key] = true
+			return choice
+		}
+	}
+	return nil
+}
+
+func (w *breeder) random() []int {
+	choice := make([]int, len(w.s.Dims))
+	for d, dim := range w.s.Dims {
+		choice[d] = w.draw.IntN(len(dim.Choices))
+	}
+	return choice
+}
+
+// mutant draws every dim anew with the probability of a mutation.
+func (w *breeder) mutant(parent []int) []int {
+	choice := slices.Clone(parent)
+	for d, dim := range w.s.Dims {
+		if w.draw.Float64() < w.mutation {
+			choice[d] = w.draw.IntN(len(dim.Choices))
+		}
+	}
+	return choice
+}
+
+// child takes every dim from one of two parents.
+func (w *breeder) child(a, b []int) []int {
+	choice := slices.Clone(a)
+	for d := range choice {
+		if w.draw.IntN(2) == 1 {
+			choice[d] = b[d]
+		}
+	}
+	return choice
+}
