@@ -31,11 +31,6 @@ func (f *Func) Barrier(in []Value) Value {
 	return Value{in[0].Type, name + "#0"}
 }
 
-// IsFinite tells, per element, whether it is neither infinite nor a NaN.
-func (f *Func) IsFinite(x Value) Value {
-	return f.op("stablehlo.is_finite", []Value{x}, nil, nil, x.Type.with(I1))
-}
-
 // Binary applies an elementwise operation of two operands of one type.
 func (f *Func) Binary(name string, x, y Value) Value {
 	if !x.Type.Equal(y.Type) {

@@ -12,7 +12,6 @@ type Module struct {
 	Args    []Param
 	Results []Param
 	Body    []op
-	text    string
 }
 
 // Param is an argument or a result of main with its attributes.
@@ -66,7 +65,7 @@ func Parse(text string) (m *Module, err error) {
 		}
 	}()
 	p := &parser{s: text}
-	m = &Module{text: text}
+	m = &Module{}
 	p.want("module")
 	p.want("@")
 	m.Name = p.word()
@@ -94,7 +93,40 @@ func Parse(text string) (m *Module, err error) {
 	if p.skip(); p.at != len(p.s) {
 		p.fail("want the end, got %q", p.rest())
 	}
+	m.check()
 	return m, nil
+}
+
+// check tells whether every operand is a value defined before, of the type written,
+// and every value is defined once.
+func (m *Module) check() {
+	known := map[string]Type{}
+	for _, a := range m.Args {
+		known[a.Name] = a.Type
+	}
+	for _, o := range m.Body {
+		bad := func(format string, args ...any) {
+			panic(syntaxError{fmt.Sprintf("hloeval: line %d: %s: %s", o.line, o.name, fmt.Sprintf(format, args...))})
+		}
+		if len(o.in) != len(o.inTypes) {
+			bad("want a type for each of %d operands, got %d", len(o.in), len(o.inTypes))
+		}
+		for k, name := range o.in {
+			if t, ok := known[name]; !ok || !t.Equal(o.inTypes[k]) {
+				bad("operand %%%s: want a value of type %v, got %v", name, o.inTypes[k], t)
+			}
+		}
+		for k, t := range o.outs {
+			name := o.result
+			if o.results > 1 {
+				name = fmt.Sprintf("%s#%d", o.result, k)
+			}
+			if _, twice := known[name]; twice {
+				bad("%%%s is defined twice", name)
+			}
+			known[name] = t
+		}
+	}
 }
 
 func (p *parser) rest() string { return p.s[p.at:min(len(p.s), p.at+24)] }
