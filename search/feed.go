@@ -76,6 +76,7 @@ func newFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *da
 // fed is a batch as programs take it: host tensors of whole batches with the program
 // inputs that they are for, dealt in parts of the network's batch.
 type fed struct {
+	batch   *data.Batch
 	names   []string
 	tensors []*prim.Tensor
 	parts   int
@@ -87,7 +88,7 @@ func (x *fed) add(name string, t *prim.Tensor) {
 
 // fieldsOf takes a batch's input fields only.
 func (f *feed) fieldsOf(b *data.Batch) *fed {
-	x := &fed{parts: len(b.Index) / f.net.Batch}
+	x := &fed{batch: b, parts: len(b.Index) / f.net.Batch}
 	for i, t := range b.Inputs {
 		if name := f.fields[i]; name != "" {
 			x.add(name, t)

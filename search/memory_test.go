@@ -80,7 +80,7 @@ func TestStepMemory(t *testing.T) {
 				}},
 				{"architecture", func(memory int) (*step, error) {
 					super.Memory = memory
-					return super.alphaStep(be, Objective{Labels: 1}, true)
+					return super.alphaStep(be, Objective{Labels: 1}, true, 0)
 				}},
 			} {
 				size := func(memory int) (int, int) {

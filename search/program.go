@@ -151,18 +151,28 @@ func emitLoss(b *prim.Builder, loss, correct prim.ID) {
 
 // sumStep compiles one micro-batch of an accumulated weight step: the sums of
 // gradients become input "@more" ? sums + gradients / parts : gradients / parts.
-// Running statistics move with every micro-batch.
-func (n *Network) sumStep(be engine.Backend, o Objective, labelled bool, parts int) (*step, error) {
+// Running statistics move with every micro-batch, when stats says so.
+func (n *Network) sumStep(be engine.Backend, o Objective, labelled bool, parts int, stats bool) (*step, error) {
 	g, err := n.lower(true)
 	if err != nil {
 		return nil, err
 	}
-	b := g.b
 	loss, correct := n.loss(g, o, labelled)
-	grads, err := engine.Grad(b, loss, g.params)
+	grads, err := engine.Grad(g.b, loss, g.params)
 	if err != nil {
 		return nil, fmt.Errorf("search: weight step: %w", err)
 	}
+	n.emitSums(g, grads, parts)
+	if stats {
+		n.emitStats(g)
+	}
+	emitLoss(g.b, loss, correct)
+	return n.compileTraining(be, "weight step, micro-batch", g.b)
+}
+
+// emitSums appends the sums of gradients of the parameters.
+func (n *Network) emitSums(g *graph, grads []prim.ID, parts int) {
+	b := g.b
 	more := b.Input(moreName, prim.Type{DType: prim.F32})
 	sum := prim.Op(prim.Add, prim.Op(prim.Select, prim.A(2), prim.A(0), prim.L(0)), prim.Op(prim.Mul, prim.A(1), prim.L(1/float64(parts))))
 	for i, name := range n.Params {
@@ -170,9 +180,6 @@ func (n *Network) sumStep(be engine.Backend, o Objective, labelled bool, parts i
 		b.Donate(sumName(name))
 		b.Output(sumName(name), b.Map(sum, old, grads[i], more))
 	}
-	n.emitStats(g)
-	emitLoss(b, loss, correct)
-	return n.compileTraining(be, "weight step, micro-batch", b)
 }
 
 // updateStep compiles the end of an accumulated weight step: clipping and the update
@@ -200,15 +207,25 @@ func (n *Network) emitStats(g *graph) {
 // alphaStep compiles the architecture step: output "@alpha" is the gradient with
 // respect to all coefficients, dim after dim, and the loss behind it. Weights and
 // statistics stay as they are.
-func (n *Network) alphaStep(be engine.Backend, o Objective, labelled bool) (*step, error) {
+//
+// With sums it also adds up the gradients of the parameters over so many
+// micro-batches, as sumStep does.
+func (n *Network) alphaStep(be engine.Backend, o Objective, labelled bool, sums int) (*step, error) {
 	g, err := n.lower(true)
 	if err != nil {
 		return nil, err
 	}
 	loss, _ := n.loss(g, o, labelled)
-	grads, err := engine.Grad(g.b, loss, []prim.ID{g.coef})
+	wrt := []prim.ID{g.coef}
+	if sums > 0 {
+		wrt = append(wrt, g.params...)
+	}
+	grads, err := engine.Grad(g.b, loss, wrt)
 	if err != nil {
 		return nil, fmt.Errorf("search: architecture step: %w", err)
+	}
+	if sums > 0 {
+		n.emitSums(g, grads[1:], sums)
 	}
 	g.b.Output(alphaName, g.b.Add(prim.Concat{Axis: 0}, grads[0], g.b.Reshape(loss, 1)))
 	g.b.Output(lossName, loss)

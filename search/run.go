@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -35,6 +36,9 @@ type Config struct {
 	// end, that train one subnet drawn from the mean coefficients instead of the
 	// mixture: weights that only ever met mixtures do not stand the cut.
 	Hard float64 `json:"hard,omitempty" yaml:"hard"`
+	// Unrolled takes α's gradient through one weight step (DARTS, second order): Liu et
+	// al., "DARTS: Differentiable Architecture Search", 2019, equations 7 and 8.
+	Unrolled bool `json:"unrolled,omitempty" yaml:"unrolled"`
 	// FreezeWeights takes architecture steps only.
 	FreezeWeights bool    `json:"freeze_weights" yaml:"freeze_weights"`
 	Budget        *Budget `json:"budget" yaml:"budget"`
@@ -79,15 +83,17 @@ type searcher struct {
 	cfg    Config
 	rx     relax.Relaxation
 	alphas *step
-	host   *optim.Host
-	aload  *data.Loader
-	afeed  *feed
-	draw   *rng.Stream
-	cost   *space.CostModel
-	full   float64
-	aloss  float64
-	asteps float64
-	ratio  float64
+	// unrolled takes the gradient through a weight step; nil: alphas alone.
+	unrolled *unrolled
+	host     *optim.Host
+	aload    *data.Loader
+	afeed    *feed
+	draw     *rng.Stream
+	cost     *space.CostModel
+	full     float64
+	aloss    float64
+	asteps   float64
+	ratio    float64
 }
 
 // Run searches the supernet net.Super: architecture steps on alpha, weight steps
@@ -168,8 +174,13 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	if s.aload, err = alpha.Loader(data.LoaderOptions{Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
 		return nil, err
 	}
-	if s.alphas, err = n.alphaStep(be, c.Weights.Objective, l.feed.labels); err != nil {
+	if s.alphas, err = n.alphaStep(be, c.Weights.Objective, l.feed.labels, 0); err != nil {
 		return nil, err
+	}
+	if c.Unrolled {
+		if s.unrolled, err = newUnrolled(be, n, c, l.feed.labels); err != nil {
+			return nil, err
+		}
 	}
 	adam, err := optim.ByName("adam")
 	if err != nil {
@@ -303,16 +314,37 @@ func uploadCoef(be engine.Backend, coef [][]float64) (Env, error) {
 
 // advance takes one architecture step (when its time has come) and one weight step.
 func (s *searcher) advance() error {
-	if float64(s.pos.Step) >= s.cfg.AlphaFrom*float64(s.perEpoch) {
-		if err := s.alphaStep(); err != nil {
+	var train *fed
+	if !s.cfg.FreezeWeights {
+		var err error
+		if train, err = s.take(s.loader, s.feed); err != nil {
 			return err
 		}
 	}
-	if s.cfg.FreezeWeights {
+	if float64(s.pos.Step) >= s.cfg.AlphaFrom*float64(s.perEpoch) {
+		if err := s.alphaStep(train); err != nil {
+			return err
+		}
+	}
+	if train == nil {
 		s.pos.Step++
 		return nil
 	}
+	env, err := uploadCoef(s.be, s.weightCoef())
+	if err != nil {
+		return err
+	}
+	defer env.free()
+	return s.weightStepOn(train, env)
+}
+
+// weightCoef returns the coefficients of the next weight step.
+func (s *searcher) weightCoef() [][]float64 {
 	coef, _ := s.sample()
+	hard := s.cfg.Hard > 0 && s.draw.Float64() < s.cfg.Hard*s.progress()
+	if hard {
+		coef = s.vertex()
+	}
 	if s.cfg.Sandwich {
 		switch sp := s.net.Super.Space; s.pos.Step % 4 {
 		case 1:
@@ -321,15 +353,7 @@ func (s *searcher) advance() error {
 			coef = sp.OneHot(sp.Smallest())
 		}
 	}
-	if s.cfg.Hard > 0 && s.draw.Float64() < s.cfg.Hard*s.progress() {
-		coef = s.vertex()
-	}
-	env, err := uploadCoef(s.be, coef)
-	if err != nil {
-		return err
-	}
-	defer env.free()
-	return s.weightStep(env)
+	return coef
 }
 
 // vertex draws one choice per dim from the mean coefficients.
@@ -348,14 +372,26 @@ func (s *searcher) vertex() [][]float64 {
 	return out
 }
 
-// alphaStep moves α by the loss on an architecture batch and the cost term.
-func (s *searcher) alphaStep() error {
-	_, x, err := s.take(s.aload, s.afeed)
+// alphaStep moves α by the loss on an architecture batch and the cost term. Train is
+// the batch of the weight step that follows, nil when there is none.
+func (s *searcher) alphaStep(train *fed) error {
+	x, err := s.take(s.aload, s.afeed)
 	if err != nil {
 		return err
 	}
 	coef, back := s.sample()
-	dcoef, loss, err := s.slope(x, coef)
+	env, err := uploadCoef(s.be, coef)
+	if err != nil {
+		return err
+	}
+	defer env.free()
+	var dcoef []float64
+	var loss float64
+	if s.unrolled != nil {
+		dcoef, loss, err = s.unrolled.slope(s, x, train, env)
+	} else {
+		dcoef, loss, err = s.slope(s.alphas, Env{}, x, s.alphaDraw, env)
+	}
 	if err != nil {
 		return err
 	}
@@ -365,8 +401,9 @@ func (s *searcher) alphaStep() error {
 	s.aloss += loss
 	s.asteps++
 	grads := make([][]float64, len(coef))
-	for i := range coef {
-		grads[i] = back[i](dcoef[i])
+	for i, c := range coef {
+		grads[i] = back[i](dcoef[:len(c)])
+		dcoef = dcoef[len(c):]
 	}
 	s.addCost(grads)
 	if s.cfg.KL > 0 && s.rx.Regulariser != nil {
@@ -382,24 +419,24 @@ func (s *searcher) alphaStep() error {
 	return nil
 }
 
-// slope returns the gradient of the loss on a batch with respect to the coefficients,
-// at coef, and the loss: means over the micro-batches.
-func (s *searcher) slope(x *fed, coef [][]float64) (grad [][]float64, loss float64, err error) {
-	env, err := uploadCoef(s.be, coef)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer env.free()
-	grad = make([][]float64, len(coef))
-	for i := range coef {
-		grad[i] = make([]float64, len(coef[i]))
-	}
+// alphaDraw is the second half of the seed of an architecture step's micro-batch.
+func (s *searcher) alphaDraw(parts, i int) int64 { return -1 - int64(s.pos.Step*parts+i) }
+
+// slope runs an architecture step's program over a batch and returns the gradient of
+// the loss with respect to all coefficients, and the loss: means over the
+// micro-batches. Buffers of extra stand before those of the run; what the program
+// sums up is left in sums.
+func (s *searcher) slope(p *step, sums Env, x *fed, draw func(parts, i int) int64, extra ...Env) (grad []float64, loss float64, err error) {
 	for part := range x.parts {
-		in, err := s.microBatch(x, part, -1-int64(s.pos.Step*x.parts+part))
+		in, err := s.microBatch(x, part, draw(x.parts, part))
 		if err != nil {
 			return nil, 0, err
 		}
-		out, err := s.alphas.run(s.env, in, env)
+		more, err := s.number(moreName, float32(min(part, 1)))
+		if err != nil {
+			return nil, 0, err
+		}
+		out, err := p.run(sums, slices.Concat([]Env{in, more}, extra, []Env{sums, s.env})...)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -407,15 +444,16 @@ func (s *searcher) slope(x *fed, coef [][]float64) (grad [][]float64, loss float
 		if err != nil {
 			return nil, 0, err
 		}
-		at := 0
-		for i := range grad {
-			for k := range grad[i] {
-				grad[i][k] += float64(t.F32[at]) / float64(x.parts)
-				at++
-			}
+		last := len(t.F32) - 1
+		if grad == nil {
+			grad = make([]float64, last)
 		}
-		loss += float64(t.F32[at]) / float64(x.parts)
+		for i := range grad {
+			grad[i] += float64(t.F32[i]) / float64(x.parts)
+		}
+		loss += float64(t.F32[last]) / float64(x.parts)
 		in.free()
+		more.free()
 		out.free()
 	}
 	return grad, loss, nil

@@ -79,7 +79,7 @@ func Train(ctx context.Context, be engine.Backend, n, teach *Network, view, val 
 		if err := l.stop(ctx); err != nil {
 			return nil, err
 		}
-		if err := l.weightStep(nil); err != nil {
+		if err := l.weightStep(); err != nil {
 			return nil, err
 		}
 		if ev != nil && (l.pos.Step%l.perEpoch == 0 || l.pos.Step == l.total) {
@@ -175,7 +175,7 @@ func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, se
 	}
 	if c.parts() == 1 {
 		l.step, err = n.weightStep(be, c.Objective, l.feed.labels, m, c.Hyper, c.Clip)
-	} else if l.step, err = n.sumStep(be, c.Objective, l.feed.labels, c.parts()); err == nil {
+	} else if l.step, err = n.sumStep(be, c.Objective, l.feed.labels, c.parts(), true); err == nil {
 		l.apply, err = n.updateStep(be, m, c.Hyper, c.Clip)
 	}
 	if err != nil {
@@ -218,12 +218,17 @@ func (l *loop) resume() error {
 	return l.loader.Restore(pos.Loaders["weights"])
 }
 
-// weightStep takes one batch and moves the weights; coef holds coefficients.
-func (l *loop) weightStep(coef Env) error {
-	b, x, err := l.take(l.loader, l.feed)
+// weightStep takes one batch and moves the weights.
+func (l *loop) weightStep() error {
+	x, err := l.take(l.loader, l.feed)
 	if err != nil {
 		return err
 	}
+	return l.weightStepOn(x, nil)
+}
+
+// weightStepOn moves the weights by one batch; coef holds coefficients.
+func (l *loop) weightStepOn(x *fed, coef Env) error {
 	rate, err := l.number(rateName, float32(l.plan.At(l.pos.Step)))
 	if err != nil {
 		return err
@@ -241,7 +246,7 @@ func (l *loop) weightStep(coef Env) error {
 		if err != nil {
 			return err
 		}
-		l.unread = append(l.unread, reading{l.pos.Step, out[lossName], out[correctName], float64(b.Valid) / float64(x.parts), l.net.counted(b) / float64(x.parts)})
+		l.unread = append(l.unread, reading{l.pos.Step, out[lossName], out[correctName], float64(x.batch.Valid) / float64(x.parts), l.net.counted(x.batch) / float64(x.parts)})
 		in.free()
 		more.free()
 	}
@@ -255,15 +260,14 @@ func (l *loop) weightStep(coef Env) error {
 	return nil
 }
 
-// take returns the next batch of a loader, and it as programs take it.
-func (l *loop) take(from *data.Loader, f *feed) (*data.Batch, *fed, error) {
+// take returns the next batch of a loader.
+func (l *loop) take(from *data.Loader, f *feed) (*fed, error) {
 	defer l.waiting(time.Now())
 	b, err := from.Next()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	x, err := f.prepare(b)
-	return b, x, err
+	return f.prepare(b)
 }
 
 func (l *loop) waiting(since time.Time) { l.waited += time.Since(since) }

@@ -168,7 +168,10 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	if j.Refine = c.Int("refine"); j.Refine < 0 {
 		return j, usagef("--refine: want 0 or more, got %d", j.Refine)
 	}
-	s.Sandwich, s.FreezeWeights = c.Bool("sandwich"), c.Bool("freeze-weights")
+	s.Sandwich, s.FreezeWeights, s.Unrolled = c.Bool("sandwich"), c.Bool("freeze-weights"), c.Bool("unrolled")
+	if s.Unrolled && s.FreezeWeights {
+		return j, usagef("--unrolled, --freeze-weights: want one of them: a weight step is unrolled")
+	}
 	if !(s.Weights.Epochs > 0) || !(s.Weights.Rate > 0) || !(s.AlphaRate >= 0) || !(s.AlphaFrom >= 0) {
 		return j, usagef("--search-epochs, --search-lr, --alpha-lr, --alpha-from: want positive numbers (0 is allowed for the last two), got %g, %g, %g, %g",
 			s.Weights.Epochs, s.Weights.Rate, s.AlphaRate, s.AlphaFrom)

@@ -1,0 +1,166 @@
+package search
+
+import (
+	"errors"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/search/optim"
+)
+
+// unrollRadius is the length of the step by which the weights are moved to either
+// side for the finite difference (DARTS, appendix A).
+const unrollRadius = 0.01
+
+const radiusName = "@radius"
+
+func sideName(s string, plus bool) string {
+	if plus {
+		return "@plus/" + s
+	}
+	return "@minus/" + s
+}
+
+// unrolled takes the gradient of the architecture loss at w′, the weights after one
+// step on the training loss:
+//
+//	w′ = w − ξ(momentum·v + ∂Lt(w, a)/∂w + decay·w)
+//	dLa/da = ∂La(w′, a)/∂a − ξ (∂Lt(w⁺, a)/∂a − ∂Lt(w⁻, a)/∂a) / 2ε
+//	w± = w ± ε·d,  d = ∂La(w′, a)/∂w′,  ε = unrollRadius / ‖d‖
+//
+// with ξ the learning rate of the weights, v SGD's velocity (0 for other optimisers)
+// and a the coefficients. Running statistics do not move.
+type unrolled struct {
+	train *step // sums of ∂Lt/∂w
+	look  *step // w′
+	value *step // ∂La/∂a and sums of ∂La/∂w
+	sides *step // w⁺, w⁻, ε
+	sums  Env
+}
+
+func newUnrolled(be engine.Backend, n *Network, c Config, labelled bool) (*unrolled, error) {
+	if c.FreezeWeights {
+		return nil, errors.New("search: unrolled: want weights that move, they are frozen")
+	}
+	u := &unrolled{sums: Env{}}
+	o, parts := c.Weights.Objective, c.Weights.parts()
+	var err error
+	if u.train, err = n.sumStep(be, o, labelled, parts, false); err != nil {
+		return nil, err
+	}
+	if u.value, err = n.alphaStep(be, o, labelled, parts); err != nil {
+		return nil, err
+	}
+	if u.look, err = n.lookStep(be, c.Weights); err != nil {
+		return nil, err
+	}
+	if u.sides, err = n.sidesStep(be); err != nil {
+		return nil, err
+	}
+	return u, n.zeroSums(be, u.sums)
+}
+
+// lookStep compiles w′ of every parameter from the sums of gradients.
+func (n *Network) lookStep(be engine.Backend, w Weights) (*step, error) {
+	m, err := optim.ByName(w.Optimiser)
+	if err != nil {
+		return nil, err
+	}
+	b := prim.NewBuilder()
+	rate := b.Input(rateName, prim.Type{DType: prim.F32})
+	for _, name := range n.Params {
+		t := prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}
+		p, g := b.Input(paramName(name), t), b.Input(sumName(name), t)
+		if len(t.Shape) > 1 {
+			g = b.Map(prim.Op(prim.Add, prim.A(0), prim.Op(prim.Mul, prim.L(w.Hyper.WeightDecay), prim.A(1))), g, p)
+		}
+		if m.Name == "sgd" && w.Hyper.Momentum > 0 {
+			v := b.Input(slotName(name, m.State(w.Hyper)[0].Name), t)
+			g = b.Map(prim.Op(prim.Add, prim.A(0), prim.Op(prim.Mul, prim.L(w.Hyper.Momentum), prim.A(1))), g, v)
+		}
+		b.Output(paramName(name), b.Map(prim.Op(prim.Sub, prim.A(0), prim.Op(prim.Mul, prim.A(1), prim.A(2))), p, rate, g))
+	}
+	return compile(be, "unrolled step", b)
+}
+
+// sidesStep compiles w± of every parameter from the sums of gradients d.
+func (n *Network) sidesStep(be engine.Backend) (*step, error) {
+	b := prim.NewBuilder()
+	params, sums := make([]prim.ID, len(n.Params)), make([]prim.ID, len(n.Params))
+	for i, name := range n.Params {
+		t := prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}
+		params[i], sums[i] = b.Input(paramName(name), t), b.Input(sumName(name), t)
+	}
+	radius := b.Map(prim.Op(prim.Div, prim.L(unrollRadius), prim.Op(prim.Max, prim.A(0), prim.L(1e-12))), optim.Norm(b, sums))
+	for i, name := range n.Params {
+		move := prim.Op(prim.Mul, prim.A(1), prim.A(2))
+		b.Output(sideName(name, true), b.Map(prim.Op(prim.Add, prim.A(0), move), params[i], sums[i], radius))
+		b.Output(sideName(name, false), b.Map(prim.Op(prim.Sub, prim.A(0), move), params[i], sums[i], radius))
+	}
+	b.Output(radiusName, radius)
+	return compile(be, "sides of the weights", b)
+}
+
+// slope returns the gradient with respect to the coefficients, and the loss at w′. x
+// is the architecture batch and train the next weight step's.
+func (u *unrolled) slope(s *searcher, x, train *fed, coef Env) (grad []float64, loss float64, err error) {
+	rate := s.plan.At(s.pos.Step)
+	trainDraw := func(parts, i int) int64 { return int64(s.pos.Step*parts + i) }
+	for part := range train.parts {
+		in, err := s.microBatch(train, part, trainDraw(train.parts, part))
+		if err != nil {
+			return nil, 0, err
+		}
+		more, err := s.number(moreName, float32(min(part, 1)))
+		if err != nil {
+			return nil, 0, err
+		}
+		out, err := u.train.run(u.sums, in, more, coef, u.sums, s.env)
+		if err != nil {
+			return nil, 0, err
+		}
+		in.free()
+		more.free()
+		out.free()
+	}
+	xi, err := s.number(rateName, float32(rate))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer xi.free()
+	look := Env{}
+	if _, err := u.look.run(look, xi, u.sums, s.env); err != nil {
+		return nil, 0, err
+	}
+	defer look.free()
+	if grad, loss, err = s.slope(u.value, u.sums, x, s.alphaDraw, coef, look); err != nil {
+		return nil, 0, err
+	}
+	sides, err := u.sides.run(Env{}, u.sums, s.env)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer sides.free()
+	radius, err := scalar(sides[radiusName])
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, plus := range []bool{true, false} {
+		w := Env{}
+		for _, name := range s.net.Params {
+			w[paramName(name)] = sides[sideName(name, plus)]
+		}
+		h, _, err := s.slope(s.alphas, Env{}, train, trainDraw, coef, w)
+		if err != nil {
+			return nil, 0, err
+		}
+		k := rate / (2 * radius)
+		if plus {
+			k = -k
+		}
+		for i, v := range h {
+			grad[i] += k * v
+		}
+	}
+	return grad, loss, nil
+}

@@ -1,0 +1,136 @@
+package search
+
+import (
+	"context"
+	"math"
+	"reflect"
+	"testing"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine/ref"
+)
+
+// unrolledSearcher is a search of a small smooth network, in micro-batches.
+func unrolledSearcher(t *testing.T, be engine.Backend, c Config) *searcher {
+	t.Helper()
+	_, super := built(t, "flatten-tiny", 4)
+	set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{1, 8, 8}, Train: 64, Test: 8, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, 1, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+// TestUnrolledGradient compares the gradient through a weight step with central
+// differences of the loss after that step, in float64; without the second term it is
+// far off.
+func TestUnrolledGradient(t *testing.T) {
+	c := DefaultConfig()
+	c.Unrolled = true
+	c.Weights.Rate, c.Weights.Warmup, c.Weights.Schedule = 0.5, 0, "constant"
+	c.Weights.Accumulate = 2
+	c.Weights.Hyper.WeightDecay = 0.01
+	s := unrolledSearcher(t, ref.New(), c)
+	if err := s.advance(); err != nil { // velocity
+		t.Fatal(err)
+	}
+	train, err := s.take(s.loader, s.feed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := s.take(s.aload, s.afeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	coef := s.means()
+	upload := func() Env {
+		env, err := uploadCoef(s.be, coef)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return env
+	}
+	got, loss, err := s.unrolled.slope(s, x, train, upload())
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := func() float64 {
+		_, loss, err := s.unrolled.slope(s, x, train, upload())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loss
+	}
+	if again := after(); again != loss {
+		t.Errorf("the loss after a step is %g, then %g: something moved", loss, again)
+	}
+	first, _, err := s.slope(s.alphas, Env{}, x, s.alphaDraw, upload())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const h = 1.0 / 256
+	at, wrong, off, size := 0, 0.0, 0.0, 0.0
+	for d := range coef {
+		for k := range coef[d] {
+			if at%3 == 0 {
+				old := coef[d][k]
+				coef[d][k] = float64(float32(old)) + h
+				up := after()
+				coef[d][k] -= 2 * h
+				want := (up - after()) / (2 * h)
+				coef[d][k] = old
+				wrong, off, size = max(wrong, math.Abs(got[at]-want)), max(off, math.Abs(first[at]-want)), max(size, math.Abs(want))
+			}
+			at++
+		}
+	}
+	t.Logf("largest slope %.4g, error %.2g, of first order %.2g", size, wrong, off)
+	if wrong > 0.01*size || off < 5*wrong || off < 0.05*size {
+		t.Errorf("slope up to %g: error %g, of first order %g", size, wrong, off)
+	}
+}
+
+// TestUnrolledSearch: a search with it repeats to the bit, and moves α otherwise than
+// without; weights that do not move are refused.
+func TestUnrolledSearch(t *testing.T) {
+	run := func(second bool) *Decision {
+		c := DefaultConfig()
+		c.Unrolled = second
+		s := unrolledSearcher(t, cpu.New(cpu.Options{Threads: 1}), c)
+		for s.pos.Step < 4 {
+			if err := s.advance(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w, err := s.net.weights(s.env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Decision{Result{w, nil}, s.pos.Alpha, s.means()}
+	}
+	one, two, plain := run(true), run(true), run(false)
+	if !reflect.DeepEqual(one, two) {
+		t.Error("two runs with one seed differ")
+	}
+	if reflect.DeepEqual(one.Alpha, plain.Alpha) {
+		t.Error("the second term changed nothing")
+	}
+	c := DefaultConfig()
+	c.Unrolled, c.FreezeWeights = true, true
+	_, super := built(t, "flatten-tiny", 4)
+	views := unrolledSearcher(t, cpu.New(cpu.Options{Threads: 1}), DefaultConfig())
+	if _, err := Run(context.Background(), views.be, super, nil, views.loader.View(), views.aload.View(), data.View{}, c, 1, Hooks{}); err == nil {
+		t.Error("frozen weights were unrolled")
+	}
+}
