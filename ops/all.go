@@ -21,7 +21,7 @@ func All() []*Op {
 			opGather(), opGatherElements(), opGatherND(), opOneHot(), opTrilu(), opCumSum(), opNonZero(), opTopK(), opScatterElements(), opScatter(), opScatterND(),
 			opConstant(), opIdentity(), opShape(), opSize(), opRange(), opConstantOfShape(), opEyeLike(),
 		},
-		[]*Op{opSimplifiedLayerNormalization(), opEmbedLayerNormalization(), opAttention(), opMultiHeadAttention(), opMicrosoftAttention()}, skipNorms(), biasActivations(), rotaries(),
+		[]*Op{opSimplifiedLayerNormalization(), opEmbedLayerNormalization(), opAttention(), opMultiHeadAttention(), opGroupQueryAttention(), opMicrosoftAttention()}, skipNorms(), biasActivations(), rotaries(),
 		globalPools(), activations(), softmaxes(), unaryMath(), binaryMath(), reductions(), argReductions(),
 	)
 }

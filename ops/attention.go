@@ -72,11 +72,25 @@ func Recognise(g *ir.Graph, f *Facts) *Recognised {
 			r.Attentions = append(r.Attentions, a)
 		}
 	}
-	if !slices.ContainsFunc(g.Nodes, isSoftmax) {
+	packed := func(n *ir.Node) bool {
+		return n.Domain == microsoft && n.OpType == "MultiHeadAttention" && slices.ContainsFunc(n.Inputs[:min(2, len(n.Inputs))], func(v string) bool { return f.Values[v].Type.Rank() == 5 })
+	}
+	if !slices.ContainsFunc(g.Nodes, func(n *ir.Node) bool { return isSoftmax(n) || packed(n) }) {
 		return r
 	}
 	x := newFollower(g, f)
 	for _, n := range g.Nodes {
+		if packed(n) {
+			for _, v := range n.Inputs[:min(2, len(n.Inputs))] {
+				if f.Values[v].Type.Rank() != 5 {
+					continue
+				}
+				pairs, _ := x.follow(place{v, 2})
+				for node, p := range pairs {
+					r.Units[node] = append(r.Units[node], p...)
+				}
+			}
+		}
 		if !isSoftmax(n) {
 			continue
 		}

@@ -32,12 +32,12 @@ func CacheAxes(g *ir.Graph, f *Facts) map[string][]int {
 		switch {
 		case op.Heads:
 			for i, v := range n.Inputs {
-				if i > 3 && inputs[v] && cached(v) {
+				if slices.Contains(op.Caches, i) && inputs[v] && cached(v) {
 					out[v] = []int{rank(v) - 3}
 				}
 			}
 			for k, v := range n.Outputs {
-				if k > 0 && results[v] && cached(v) {
+				if k > 0 && k <= len(op.Caches) && results[v] && cached(v) {
 					out[v] = []int{rank(v) - 3}
 				}
 			}

@@ -19,6 +19,8 @@ type headAttention struct {
 	offset  int
 	low     float64 // what hidden scores become
 	softcap float64 // masked scores x become softcap·tanh(x/softcap); 0: they do not
+	// capFirst caps the scores before they are masked.
+	capFirst bool
 }
 
 // lower appends the attention. stages holds the scores as they are, masked, capped, and
@@ -31,6 +33,14 @@ func (h headAttention) lower(b *prim.Builder) (y prim.ID, stages [4]prim.ID) {
 	keys, values := repeatHeads(b, h.k, q[1]), repeatHeads(b, h.v, q[1])
 	s := b.Scale(b.MatMul(h.q, keys, false, true), h.scale)
 	stages[0] = s
+	limit := func() {
+		if h.softcap != 0 {
+			s = b.Map(prim.Op(prim.Mul, prim.L(h.softcap), prim.Op(prim.Tanh, prim.Op(prim.Div, prim.A(0), prim.L(h.softcap)))), s)
+		}
+	}
+	if h.capFirst {
+		limit()
+	}
 	for _, m := range h.add {
 		s = b.Plus(s, m)
 	}
@@ -50,8 +60,8 @@ func (h headAttention) lower(b *prim.Builder) (y prim.ID, stages [4]prim.ID) {
 		hide(b.Cast(b.Const(see), prim.Bool))
 	}
 	stages[1] = s
-	if h.softcap != 0 {
-		s = b.Map(prim.Op(prim.Mul, prim.L(h.softcap), prim.Op(prim.Tanh, prim.Op(prim.Div, prim.A(0), prim.L(h.softcap)))), s)
+	if !h.capFirst {
+		limit()
 	}
 	stages[2], stages[3] = s, b.Softmax(s, 3)
 	return b.MatMul(stages[3], values, false, false), stages

@@ -5,83 +5,149 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-// opMultiHeadAttention is ONNX Runtime's attention over projected q, k, v [B,T,H·D]. Of its
-// many input layouts the unpacked ones are supported: key and value of rank 3, or of
-// rank 4 ([B,H,S,D], as cross attention keeps them).
+// multiHeadShape is what the operands of MultiHeadAttention say, all layouts brought to one.
+type multiHeadShape struct {
+	packed               int // of q, k, v, how many input 0 holds, or input 1 of k and v; 0: none
+	heads                int
+	batch, t, s          ir.Dim
+	width, values, q, kv ir.Dim // of a query or key head, of a value head; of all query heads, of all value heads
+}
+
+// readMultiHead reads inputs 0 to 2: q [B,T,H·D] with k and v of rank 3, or of rank 4
+// ([B,H,S,D], as cross attention keeps them); q with k and v packed as [B,S,H,2,D]; all
+// packed as [B,T,H,3,D].
+func readMultiHead(s *Site) (multiHeadShape, error) {
+	var a multiHeadShape
+	if err := s.inputs("infer", 1, -1); err != nil {
+		return a, err
+	}
+	open, d := ir.Dim{Size: -1}, s.In[0].Type.Shape
+	part := func(x ir.Dim) ir.Dim {
+		if x.Known() {
+			x.Size /= a.heads
+		}
+		return x
+	}
+	all := func(x ir.Dim) ir.Dim {
+		if x.Known() {
+			x.Size *= a.heads
+		}
+		return x
+	}
+	var err error
+	k, v := s.Input(1), s.Input(2)
+	switch {
+	case len(d) == 5 && !k.Present() && !v.Present():
+		a.packed, a.batch, a.t, a.s, a.width = 3, d[0], d[1], d[1], d[4]
+		if a.heads, err = s.packedHeads(0, 3); err != nil {
+			return a, err
+		}
+		a.values, a.q = a.width, all(a.width)
+	case len(d) == 3 && k.Type.Rank() == 5 && !v.Present():
+		if a.heads, err = s.packedHeads(1, 2); err != nil {
+			return a, err
+		}
+		if _, err = s.headCount("num_heads", d[2]); err != nil {
+			return a, err
+		}
+		a.packed, a.batch, a.t, a.s, a.q, a.width = 2, d[0], d[1], s.dim(1, 1), d[2], part(d[2])
+		a.values = s.dim(1, 4)
+		if err := firstError(s.agree("batch", a.batch, s.dim(1, 0)), s.agree("width of a head", a.width, a.values)); err != nil {
+			return a, err
+		}
+	case len(d) == 3 && k.Present() && v.Present() && k.Type.Rank() == v.Type.Rank() && (k.Type.Rank() == 3 || k.Type.Rank() == 4):
+		if a.heads, err = s.headCount("num_heads", d[2]); err != nil {
+			return a, err
+		}
+		a.batch, a.t, a.s, a.q, a.width = d[0], d[1], s.dim(1, 1), d[2], part(d[2])
+		if err := s.agree("batch", a.batch, s.dim(1, 0), s.dim(2, 0)); err != nil {
+			return a, err
+		}
+		if k.Type.Rank() == 4 {
+			a.s, a.values = s.dim(1, 2), s.dim(2, 3)
+			if err := firstError(s.agree("heads", ir.Dim{Size: a.heads}, s.dim(1, 1), s.dim(2, 1)), s.agree("width of a head", a.width, s.dim(1, 3))); err != nil {
+				return a, err
+			}
+			break
+		}
+		if _, err = s.headCount("num_heads", s.dim(2, 2)); err != nil {
+			return a, err
+		}
+		if err := s.agree("width of queries and keys", d[2], s.dim(1, 2)); err != nil {
+			return a, err
+		}
+		a.values = part(s.dim(2, 2))
+	default:
+		return a, s.Errorf("infer", "inputs: want a query of rank 3 with key and value of rank 3 or 4, or with both packed in one of rank 5, or all packed in one, got %v, %s and %s", d, k.Type, v.Type)
+	}
+	if a.kv = open; a.values.Known() {
+		a.kv = all(a.values)
+	}
+	return a, nil
+}
+
+// packedHeads reads the head count of input i, which holds parts of them: [B,T,H,parts,D].
+func (s *Site) packedHeads(i, parts int) (int, error) {
+	h := s.Node.Int("num_heads", 0)
+	if h < 1 {
+		return 0, s.Errorf("infer", "attribute \"num_heads\": want 1 or more, got %d", h)
+	}
+	return h, firstError(s.agree("heads", ir.Dim{Size: h}, s.dim(i, 2)), s.agree("packed parts", ir.Dim{Size: parts}, s.dim(i, 3)))
+}
+
+// opMultiHeadAttention is ONNX Runtime's attention over projected q, k, v (see readMultiHead).
 func opMultiHeadAttention() *Op {
 	return &Op{
-		Name: "MultiHeadAttention", Domain: microsoft, Since: 1, Heads: true, Params: []int{3},
-		Doc: "y = softmax(scale·q·kᵀ + masks)·v over heads; unpacked inputs, bias, padding mask, attention bias, past keys; of ONNX Runtime",
+		Name: "MultiHeadAttention", Domain: microsoft, Since: 1, Heads: true, Caches: []int{6, 7}, Params: []int{3},
+		Doc: "y = softmax(scale·q·kᵀ + masks)·v over heads; inputs apart or packed, bias, padding mask, attention bias, past keys; of ONNX Runtime",
 		Infer: func(s *Site) ([]Fact, error) {
-			if err := s.inputs("infer", 3, -1); err != nil {
-				return nil, err
-			}
-			q, k, v := s.In[0].Type.Shape, s.In[1].Type.Shape, s.In[2].Type.Shape
-			if len(q) != 3 || len(k) != len(v) || len(k) != 3 && len(k) != 4 {
-				return nil, s.Errorf("infer", "inputs: want a query of rank 3 and key and value of rank 3 or 4, got %v, %v and %v", q, k, v)
-			}
-			h, err := s.headCount("num_heads", q[2])
+			a, err := readMultiHead(s)
 			if err != nil {
 				return nil, err
 			}
-			part := func(x ir.Dim) ir.Dim {
-				if x.Known() {
-					return ir.Dim{Size: x.Size / h}
-				}
-				return ir.Dim{Size: -1}
-			}
-			length, width, values, out := k[1], part(k[len(k)-1]), part(v[len(v)-1]), v[len(v)-1]
-			if len(k) == 4 {
-				length, width, values, out = k[2], k[3], v[3], ir.Dim{Size: -1}
-				if v[3].Known() {
-					out.Size = h * v[3].Size
-				}
-			} else if _, err := s.headCount("num_heads", out); err != nil {
-				return nil, err
-			}
-			if f := s.Input(3); f.Present() && (f.Type.Rank() != 1 || f.Shape()[0] >= 0 && q[2].Known() && f.Shape()[0] <= 2*q[2].Size) {
+			if f := s.Input(3); f.Present() && (f.Type.Rank() != 1 || f.Shape()[0] >= 0 && a.q.Known() && f.Shape()[0] <= 2*a.q.Size) {
 				return nil, s.Errorf("infer", "input 3 %q: want a vector over query, key and value, got %s", s.Node.Input(3), f.Type)
 			}
 			if err := firstError(
-				s.agree("batch", q[0], k[0], v[0], s.dim(6, 0), s.dim(7, 0)),
-				s.agree("heads", ir.Dim{Size: h}, s.dim(6, 1), s.dim(7, 1)),
+				s.agree("batch", a.batch, s.dim(6, 0), s.dim(7, 0)),
+				s.agree("heads", ir.Dim{Size: a.heads}, s.dim(6, 1), s.dim(7, 1)),
 			); err != nil {
 				return nil, err
-			}
-			if len(k) == 4 {
-				if err := s.agree("heads", ir.Dim{Size: h}, k[1], v[1]); err != nil {
-					return nil, err
-				}
 			}
 			for i := 6; i < 8; i++ {
 				if f := s.Input(i); f.Present() && f.Type.Rank() != 4 {
 					return nil, s.Errorf("infer", "input %d %q: want rank 4, got %s", i, s.Node.Input(i), f.Type)
 				}
 			}
-			all := length
+			all := a.s
 			if p := s.Input(6); p.Present() {
-				all = joined(p.Type.Shape[2], length)
+				all = joined(p.Type.Shape[2], a.s)
 			}
 			elem := s.In[0].Type.Elem
-			heads := []ir.Dim{q[0], {Size: h}, all}
+			heads := []ir.Dim{a.batch, {Size: a.heads}, all}
 			return []Fact{
-				tensorFact(elem, []ir.Dim{q[0], q[1], out}),
-				tensorFact(elem, append(heads[:3:3], width)),
-				tensorFact(elem, append(heads[:3:3], values)),
+				tensorFact(elem, []ir.Dim{a.batch, a.t, a.kv}),
+				tensorFact(elem, append(heads[:3:3], a.width)),
+				tensorFact(elem, append(heads[:3:3], a.values)),
 			}[:max(1, min(3, len(s.Node.Outputs)))], nil
 		},
 		Axes: axesMultiHead,
 		Cut:  func(c *Cut) error { return cutHeads(c, "num_heads", c.Keep[0], 2, c.In[0].Shape()[2]) },
 		Cost: func(s *Site) Cost {
-			q, k, o := s.In[0].Shape(), s.In[1].Shape(), s.Out[0].Shape()
-			length := k[1]
-			if len(k) == 4 {
-				length = k[2]
+			q, o := s.In[0].Shape(), s.Out[0].Shape()
+			wide, length := q[len(q)-1], q[1]
+			if len(q) == 5 {
+				wide *= q[2]
+			}
+			if k := s.Input(1); k.Present() {
+				if length = k.Shape()[1]; k.Type.Rank() == 4 {
+					length = k.Shape()[2]
+				}
 			}
 			if p := s.Input(6); p.Present() {
 				length += p.Shape()[2]
 			}
-			return attentionCost(q[0], q[1], length, q[2]+o[2])
+			return attentionCost(q[0], q[1], length, wide+o[2])
 		},
 		Lower: lowerMultiHead,
 	}
@@ -93,17 +159,25 @@ func axesMultiHead(s *Site, a *Axes) {
 	tie := func(x AxisRef, n int) { tieHeads(a, x, Out(0, 2), n, out, h) }
 	a.Tie(Carried, In(0, 1), Out(0, 1))
 	for i := range 3 {
-		d := s.In[i].Shape()
-		a.Tie(Carried, In(i, 0), Out(0, 0))
-		if len(d) == 4 {
-			tie(In(i, 1), d[1])
-			a.Fix(In(i, 2), "softmax over the keys")
-			a.Fix(In(i, 3), "the width of a head")
+		if !s.Input(i).Present() {
 			continue
 		}
-		tie(In(i, 2), d[2])
+		d, keys := s.In[i].Shape(), 1
+		a.Tie(Carried, In(i, 0), Out(0, 0))
+		switch len(d) {
+		case 3:
+			tie(In(i, 2), d[2])
+		case 4:
+			keys = 2
+			tie(In(i, 1), d[1])
+			a.Fix(In(i, 3), "the width of a head")
+		case 5:
+			tie(In(i, 2), d[2])
+			a.Fix(In(i, 3), "queries, keys and values")
+			a.Fix(In(i, 4), "the width of a head")
+		}
 		if i > 0 {
-			a.Fix(In(i, 1), "softmax over the keys")
+			a.Fix(In(i, keys), "softmax over the keys")
 		}
 	}
 	if f := s.Input(3); f.Present() {
@@ -127,8 +201,11 @@ func axesMultiHead(s *Site, a *Axes) {
 
 // biasSizes splits a bias over q, k and v of n numbers in all.
 func biasSizes(s *Site, n int) [3]int {
-	q := s.In[0].Shape()[2]
-	return [3]int{q, q, n - 2*q}
+	a, err := readMultiHead(s)
+	if err != nil {
+		return [3]int{}
+	}
+	return [3]int{a.q.Size, a.q.Size, n - 2*a.q.Size}
 }
 
 // tieProjections ties the heads of the q, k and v parts of one axis to those of output 0.
@@ -174,7 +251,19 @@ func lowerMultiHead(l *Lowering) ([]prim.ID, error) {
 		}
 	}
 	b, heads := l.B, l.Node.Int("num_heads", 1)
-	in := [3]prim.ID{l.In[0], l.In[1], l.In[2]}
+	d, err := readMultiHead(l.Site)
+	if err != nil {
+		return nil, err
+	}
+	in := [3]prim.ID{l.In[0], l.optional(1), l.optional(2)}
+	switch d.packed {
+	case 3:
+		for i := range in {
+			in[i] = packedPart(b, l.In[0], i)
+		}
+	case 2:
+		in[1], in[2] = packedPart(b, l.In[1], 0), packedPart(b, l.In[1], 1)
+	}
 	if l.Input(3).Present() {
 		off := 0
 		for i, n := range biasSizes(l.Site, b.Shape(l.In[3])[0]) {
@@ -191,6 +280,15 @@ func lowerMultiHead(l *Lowering) ([]prim.ID, error) {
 	}
 	y, k, v, err := maskedHeads(l, in, 4, 5, l.optional(6), l.optional(7))
 	return l.padOutputs(y, k, v), err
+}
+
+// packedPart returns part i of x [B,T,H,parts,D] as [B,T,H·D].
+func packedPart(b *prim.Builder, x prim.ID, i int) prim.ID {
+	d := ofRank(b, x, 5)
+	if d == nil {
+		return x
+	}
+	return b.Reshape(b.SliceAxis(x, 3, i, i+1), d[0], d[1], d[2]*d[4])
 }
 
 // maskedHeads lowers ONNX Runtime's attention over heads: a padding mask at input mask ([B,S] or
@@ -238,7 +336,7 @@ func maskedHeads(l *Lowering, in [3]prim.ID, mask, bias int, pastKey, pastValue 
 // opMicrosoftAttention projects its input by one weight [E, q+k+v] and attends over heads.
 func opMicrosoftAttention() *Op {
 	return &Op{
-		Name: "Attention", Domain: microsoft, Since: 1, Heads: true, Params: []int{1, 2},
+		Name: "Attention", Domain: microsoft, Since: 1, Heads: true, Caches: []int{4}, Params: []int{1, 2},
 		Doc: "q, k, v = x·weights + bias; softmax(scale·q·kᵀ + masks)·v over heads; of ONNX Runtime",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 2, 7); err != nil {

@@ -37,6 +37,9 @@ type Op struct {
 	Scales bool
 	// Heads marks attentions: the units on an inner axis of output 0 are whole heads.
 	Heads bool
+	// Caches lists the inputs of an attention that hold keys and values of earlier calls, their
+	// heads on the third axis from the end; outputs behind the first of rank 4 or more give them back.
+	Caches []int
 	// Probability, of operators that turn logits (input 0) into probabilities, returns
 	// the axes along which these sum to 1.
 	Probability func(s *Site) ([]int, error)

@@ -117,9 +117,23 @@ func lowerRotary(l *Lowering, positions, cos, sin int) ([]prim.ID, error) {
 	if err != nil {
 		return nil, err
 	}
+	x = turnHeads(b, x, c, s, l.Node.Int("interleaved", 0) != 0)
+	if len(shape) == 3 {
+		return one(b.Reshape(x, shape...)), nil
+	}
+	return one(b.Transpose(x, 0, 2, 1, 3)), nil
+}
+
+// turnHeads turns the first positions of every head of x [B,T,H,D] by angles of which c and
+// s, [·,T,1,turned/2], hold the cosines and sines: neighbours in pairs, or one half with the other.
+func turnHeads(b *prim.Builder, x, c, s prim.ID, pairs bool) prim.ID {
+	if b.Err() != nil {
+		return x
+	}
+	d := b.Shape(x)
+	turned := 2 * b.Shape(c)[3]
 	part := b.SliceAxis(x, 3, 0, turned)
 	var lo, hi prim.ID
-	pairs := l.Node.Int("interleaved", 0) != 0
 	if pairs {
 		two := b.Reshape(part, d[0], d[1], d[2], turned/2, 2)
 		lo, hi = b.Reshape(b.SliceAxis(two, 4, 0, 1), d[0], d[1], d[2], turned/2), b.Reshape(b.SliceAxis(two, 4, 1, 2), d[0], d[1], d[2], turned/2)
@@ -139,10 +153,7 @@ func lowerRotary(l *Lowering, positions, cos, sin int) ([]prim.ID, error) {
 	if turned < d[3] {
 		part = b.Concat(3, part, b.SliceAxis(x, 3, turned, d[3]))
 	}
-	if len(shape) == 3 {
-		return one(b.Reshape(part, shape...)), nil
-	}
-	return one(b.Transpose(part, 0, 2, 1, 3)), nil
+	return part
 }
 
 // rotaries lists RotaryEmbedding of the standard and of ONNX Runtime.

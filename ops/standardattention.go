@@ -76,7 +76,7 @@ func readAttention(s *Site) (attentionShape, error) {
 // grouped key heads, a cache of past keys and values, soft capping before the softmax.
 func opAttention() *Op {
 	return &Op{
-		Name: "Attention", Since: 23, Heads: true,
+		Name: "Attention", Since: 23, Heads: true, Caches: []int{4, 5},
 		Doc: "y = softmax(scale·q·kᵀ + mask)·v over heads, rank 3 or 4, grouped key heads, past keys, causal or not; version 23",
 		Infer: func(s *Site) ([]Fact, error) {
 			a, err := readAttention(s)

@@ -26,7 +26,7 @@ type style struct {
 	einsum   bool   // products over heads by Einsum
 	bias     bool   // relative position bias from a table, added to the scores
 	cache    bool   // keys and values of three tokens before come in and go out with the new ones
-	fused    string // mha, whole (ONNX Runtime's), standard: the attention is one node
+	fused    string // mha, packed, packed-kv, grouped, grouped-packed, whole (ONNX Runtime's), standard: the attention is one node
 	odd      string // heads that cannot be followed: stacked (one projection each), strided
 	mlp      string // erf, tanh, gated, gated-fused
 	tied     bool   // the head is the transposed embedding
@@ -398,6 +398,14 @@ func (k *sketch) fusedAttention(x string) string {
 	switch k.fused {
 	case "whole":
 		y = own("Attention", []string{x, k.weight(width, 3*heads*deep), k.weight(3 * heads * deep), absent}, ir.IntAttr("num_heads", heads))
+	case "packed":
+		five := k.view(k.linear(x, width, heads*3*deep), x, 0, 0, heads, 3, deep)
+		y = own("MultiHeadAttention", []string{five, "", "", k.weight(3 * heads * deep)}, ir.IntAttr("num_heads", heads))
+	case "packed-kv":
+		pair := k.view(k.linear(x, width, heads*2*deep), x, 0, 0, heads, 2, deep)
+		y = own("MultiHeadAttention", []string{k.linear(x, width, heads*deep), pair}, ir.IntAttr("num_heads", heads))
+	case "grouped", "grouped-packed":
+		y = k.groupedNode(x)
 	case "mha":
 		q, key, v := k.linear(x, width, heads*deep), k.linear(x, width, heads*deep), k.linear(x, width, heads*deep)
 		if k.cache {
@@ -414,6 +422,41 @@ func (k *sketch) fusedAttention(x string) string {
 		y = k.op("Attention", []string{q, key, v}, ir.IntAttr("q_num_heads", heads), ir.IntAttr("kv_num_heads", k.kv), ir.IntAttr("is_causal", 1))
 	}
 	return k.linear(y, heads*deep, width)
+}
+
+// groupedNode is ONNX Runtime's attention of decoders, turned by position.
+func (k *sketch) groupedNode(x string) string {
+	n := &ir.Node{Name: k.name("GroupQueryAttention"), OpType: "GroupQueryAttention", Domain: microsoft, Outputs: []string{k.name("v")},
+		Attrs: []ir.Attr{ir.IntAttr("num_heads", heads), ir.IntAttr("kv_num_heads", k.kv), ir.IntAttr("do_rotary", 1)}}
+	if k.fused == "grouped" {
+		n.Inputs = []string{k.linear(x, width, heads*deep), k.linear(x, width, k.kv*deep), k.linear(x, width, k.kv*deep), "", ""}
+	} else {
+		n.Inputs = []string{k.linear(x, width, (heads+2*k.kv)*deep), "", "", "", ""}
+	}
+	all := length
+	if k.cache {
+		all += 3
+	}
+	for i := range 2 {
+		if present := k.name("present"); k.cache {
+			n.Inputs[3+i] = k.name("past")
+			t := ir.TensorType(ir.Float32, -1, k.kv, 3, deep)
+			t.Shape[0].Param = "batch"
+			k.g.Inputs = append(k.g.Inputs, ir.Value{Name: n.Inputs[3+i], Type: t})
+			n.Outputs = append(n.Outputs, present)
+			k.g.Outputs = append(k.g.Outputs, ir.Value{Name: present})
+		}
+	}
+	number := func(v int, dims ...int) string {
+		t, err := ir.NewInts(k.name("i"), ir.Int32, dims, []int64{int64(v)})
+		if err != nil {
+			panic(err)
+		}
+		return k.init(t)
+	}
+	n.Inputs = append(n.Inputs, k.op("Expand", []string{number(all-1, 1), k.size(x, 0)}), number(all), k.weight(all, deep/2), k.weight(all, deep/2))
+	k.g.Nodes = append(k.g.Nodes, n)
+	return n.Outputs[0]
 }
 
 // cachedNode is ONNX Runtime's attention with a cache of three tokens.
