@@ -49,6 +49,7 @@ func (e *env) benchCommand() *cli.Command {
 			&cli.BoolFlag{Name: "portable", Usage: "without assembly"},
 			&cli.StringFlag{Name: "peer", Usage: "command of another program to compare with"},
 			&cli.BoolFlag{Name: "here", Usage: "measure in this process; for one WORKLOAD", Hidden: true},
+			&cli.StringFlag{Name: "gate", Usage: "with --here: make PATH.ready when the clock could start, and start it when PATH.go is there", Hidden: true},
 			e.traceFlag(), threadsFlag(), jsonFlag(),
 		}),
 		Action: e.bench,
@@ -259,6 +260,11 @@ func (e *env) benchHere(c *cli.Context, name string, threads int) (*timing, erro
 		if err := c.Context.Err(); err != nil {
 			return nil, err
 		}
+		if i == warmup {
+			if err := pass(c.Context, c.String("gate")); err != nil {
+				return nil, err
+			}
+		}
 		start := time.Now()
 		if err := r.Step(); err != nil {
 			return nil, err
@@ -302,6 +308,26 @@ func (e *env) benchHere(c *cli.Context, name string, threads int) (*timing, erro
 		}
 	}
 	return t, writeTrace(path, rec, "entangle bench "+name, map[string]string{"engine": be.Describe()})
+}
+
+// pass says that the clock could start, and waits until it may; "" is no gate.
+func pass(ctx context.Context, gate string) error {
+	if gate == "" {
+		return nil
+	}
+	if err := os.WriteFile(gate+".ready", nil, 0o666); err != nil {
+		return fmt.Errorf("--gate: %w", err)
+	}
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		if _, err := os.Stat(gate + ".go"); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
 }
 
 // benchmarked is a backend that says what it runs on.
