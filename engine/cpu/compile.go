@@ -110,7 +110,7 @@ func rewrite(p *prim.Program) (*prim.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p, err = engine.Simplify(distribute(inline(fuse(absorb(p))))); err != nil {
+	if p, err = engine.Simplify(derive(distribute(inline(fuse(absorb(p)))))); err != nil {
 		return nil, err
 	}
 	return delay(p), nil

@@ -33,7 +33,7 @@ func inline(p *prim.Program) *prim.Program {
 			continue
 		}
 		if slices.ContainsFunc(n.In, func(in prim.ID) bool { return inlined[in] }) {
-			e, n.In = substitute(q, e, n.In, inlined)
+			e, n.In = substitute(q, e, n.In, func(in prim.ID) bool { return inlined[in] })
 			switch p := n.Prim.(type) {
 			case prim.Map:
 				p.Expr = e
@@ -62,8 +62,8 @@ func expressionOf(p prim.Prim) (prim.Expr, []int, bool) {
 	return nil, nil, false
 }
 
-// substitute replaces operands that are inlined by their expressions.
-func substitute(q *prim.Program, e prim.Expr, in []prim.ID, inlined []bool) (prim.Expr, []prim.ID) {
+// substitute replaces operands by their expressions.
+func substitute(q *prim.Program, e prim.Expr, in []prim.ID, replaced func(prim.ID) bool) (prim.Expr, []prim.ID) {
 	var out []prim.ID
 	arg := func(id prim.ID) *prim.X {
 		k := slices.Index(out, id)
@@ -75,7 +75,7 @@ func substitute(q *prim.Program, e prim.Expr, in []prim.ID, inlined []bool) (pri
 	}
 	args := make([]*prim.X, len(in))
 	for k, id := range in {
-		if !inlined[id] {
+		if !replaced(id) {
 			args[k] = arg(id)
 			continue
 		}

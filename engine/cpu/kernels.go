@@ -30,6 +30,7 @@ type kernels struct {
 	depthwiseGrad       [10]func(v int, offs *int64, grad, x *float32, taps *int64, out *float32) // by taps: 1, 3, 5 and 9
 	copyRows            [3]func(rows int, dst *float32, dstride int, src *float32, sstride int)   // by vectors, from 1
 	transpose8          func(blocks int, dst *float32, dstride int, src *float32, sstride int)
+	fetch               func(bytes int, p *float32)
 	panelProducts       func(k, vectors, blocks int, a, x *float32, xrow int, o *float32, orow int)
 	toLanes             func(rows int, dst *float32, drow int, src *float32, srow, splane, cols, lead, tail, ahead int)
 	fromLanes           func(rows int, dst *float32, drow, dplane int, src *float32, srow, blocks int)

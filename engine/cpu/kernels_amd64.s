@@ -4817,6 +4817,19 @@ next:
 	VZEROUPPER
 	RET
 
+// func fetch(bytes int, p *float32)
+// Requires: MMX+
+TEXT ·fetch(SB), NOSPLIT, $0-16
+	MOVQ bytes+0(FP), AX
+	MOVQ p+8(FP), CX
+
+line:
+	PREFETCHT1 (CX)
+	ADDQ       $0x40, CX
+	SUBQ       $0x40, AX
+	JG         line
+	RET
+
 // func padRows(rows int, dst *float32, dstride int, src *float32, sstride int, n int, lo int)
 // Requires: AVX
 TEXT ·padRows(SB), NOSPLIT, $0-56

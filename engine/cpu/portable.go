@@ -117,6 +117,7 @@ func portableKernels() *kernels {
 			}
 		}
 	}
+	k.fetch = func(int, *float32) {}
 	k.toLanes, k.fromLanes = portableToLanes, portableFromLanes
 	k.panelProducts, k.winograd = portablePanelProducts, portableWinograd()
 	return k

@@ -155,6 +155,15 @@ func (g *reduction) rows(x *executable, out [][]float32, src []source) {
 					off[i] += base[i]
 				}
 				g.bind(m, src, buf, tile+24, off, from, n)
+				if t+1 < t1 {
+					walk(g.outer, (t+1)/perRow, off)
+					from := (t + 1) % perRow * tile
+					for i := range src {
+						if g.inner.stride[i] != 0 && src[i].f != nil {
+							x.k.fetch(4*min(tile, g.inner.size-from), &src[i].f[off[i]+base[i]+from])
+						}
+					}
+				}
 				m.run(n, nil)
 				for f, op := range g.ops {
 					acc[f] = fold(op, acc[f], m.fold(x.k, op, m.roots[f], n))

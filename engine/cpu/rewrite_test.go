@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/entangle-nas/entangle/engine"
@@ -78,6 +79,15 @@ func TestNormalisationTakesFewPasses(t *testing.T) {
 	}
 	if passes != 3 {
 		t.Errorf("want one pass for the mean, one for the variance and one for all gradients, got %d", passes)
+	}
+	y := q.Outputs[slices.IndexFunc(q.Outputs, func(o prim.Output) bool { return o.Name == "y" })].ID
+	for i, n := range q.Nodes {
+		if slices.Contains(n.In, y) {
+			t.Errorf("node %d reads the result, want the mask computed from x again", i)
+		}
+		if e, _, ok := expressionOf(n.Prim); ok && slices.Contains(n.In, 0) && i != int(y) && slices.ContainsFunc(e, func(in prim.Instr) bool { return in.Code == prim.Max }) {
+			t.Errorf("node %d clamps what it compares with 0", i)
+		}
 	}
 	want, err := engine.RunHost(oracle.New(), p, init)
 	if err != nil {

@@ -283,6 +283,11 @@ func interleave(rows int, n int, dst *float32, drow int, a *float32, arow int, b
 //go:noescape
 func deinterleave(rows int, evens int, odds int, even *float32, odd *float32, drow int, src *float32, srow int)
 
+// fetch asks for the cache lines of bytes > 0 from p on to be brought into the second-level cache.
+//
+//go:noescape
+func fetch(bytes int, p *float32)
+
 // padRows copies n ≥ 8 elements of every row of src to dst, lo ≤ 8 elements from the start of a row,
 // and sets the lo elements before and 8 elements behind to zero, row by row in ascending order.
 // The first 8 elements of a row of dst may be overwritten before they are set. Strides are in bytes.

@@ -22,6 +22,7 @@ func main() {
 	depthwise()
 	interleave()
 	deinterleave()
+	fetch()
 	padRows()
 	panelProducts()
 	winograd()

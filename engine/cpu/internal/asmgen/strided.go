@@ -108,3 +108,17 @@ func deinterleave() {
 	VZEROUPPER()
 	RET()
 }
+
+// fetch emits a fetch of memory ahead of its use.
+func fetch() {
+	TEXT("fetch", NOSPLIT, "func(bytes int, p *float32)")
+	Doc("fetch asks for the cache lines of bytes > 0 from p on to be brought into the second-level cache.")
+	Pragma("noescape")
+	n, p := Load(Param("bytes"), GP64()), Load(Param("p"), GP64())
+	Label("line")
+	PREFETCHT1(Mem{Base: p})
+	ADDQ(Imm(64), p)
+	SUBQ(Imm(64), n)
+	JG(LabelRef("line"))
+	RET()
+}
