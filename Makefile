@@ -26,7 +26,7 @@ WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test skips test-long race check deps golden fuzz bench bench-gemm bench-peers docs demo demo-data clean
+.PHONY: help build test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers docs demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,8 +41,21 @@ PKGS ?= ./...
 skips: deps ## run the tests and list those that were skipped, with the reason
 	@$(WITH_ORT) $(GO) test -v -timeout 20m $(PKGS) 2>&1 | grep -B2 '^ *--- SKIP' | grep -v '^--$$' || echo "none skipped"
 
-test-long: deps ## all tests, training runs included
+test-long: deps test-portable ## all tests, training runs included, and the engine without assembly
 	$(WITH_ORT) ENTANGLE_LONG=1 $(GO) test -timeout 120m ./...
+
+# The engine's packages, without assembly on this processor, and on arm64: by qemu where this is none.
+PORTABLE := ./engine ./engine/prim ./engine/ref ./engine/cpu ./engine/enginetest
+QEMU     := $(if $(filter aarch64 arm64,$(shell uname -m)),,qemu-aarch64-static)
+test-portable: ## the engine's tests without assembly, and for arm64 (qemu-user-static on other processors)
+	$(GO) test -short -tags purego -timeout 30m $(PORTABLE)
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+	@test -z "$(QEMU)" || command -v $(QEMU) >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "test-portable: $(QEMU) is absent, and there is no apt-get to install qemu-user-static" >&2; exit 1; }; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	  { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends qemu-user-static; } >&2; \
+	}
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short $(if $(QEMU),-exec $(QEMU)) -timeout 120m $(PORTABLE)
 
 race: deps ## the short tests under the race detector
 	$(WITH_ORT) $(GO) test -short -race -timeout 30m ./...
@@ -80,8 +93,10 @@ PEERS     ?= ../shared/peers/torch_steps.py
 PYTHON    ?= /usr/bin/python3
 ROUNDS    ?= 3
 STEPS     ?= 5
-WORKLOADS ?=
-bench-peers: build ## time the engine and PyTorch (PEERS=path/torch_steps.py) in turn, with ratios
+WORKLOADS ?= resnet20 mobilenet vit_tiny resnet20_super vit_tiny_super
+# The decoders stand in a program of our own: an empty list leaves them out.
+DECODERS  ?= decoder decoder_super
+bench-peers: build ## time the engine and PyTorch (PEERS=path/torch_steps.py, bench/torch_decoder.py) in turn, with ratios
 	@test -e "$(PEERS)" || { echo "bench-peers: $(PEERS) is absent, and no part of this project: name the peer's program by PEERS=path/torch_steps.py" >&2; exit 1; }
 	@$(PYTHON) -c 'import torch' 2>/dev/null || { \
 	  command -v apt-get >/dev/null || { echo "bench-peers: $(PYTHON) has no torch, and there is no apt-get to install python3-torch: name one that has by PYTHON=" >&2; exit 1; }; \
@@ -90,6 +105,7 @@ bench-peers: build ## time the engine and PyTorch (PEERS=path/torch_steps.py) in
 	  $(PYTHON) -c 'import torch' || { echo "bench-peers: $(PYTHON) has no torch: name one that has by PYTHON=" >&2; exit 1; }; \
 	}
 	./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) $(PEERS)" $(WORKLOADS)
+	@test -z "$(DECODERS)" || ./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) bench/torch_decoder.py" $(DECODERS)
 
 # A product takes 5 to 20 ms: many short turns make the two programs share what the machine does.
 GEMM_ROUNDS ?= 15

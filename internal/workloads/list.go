@@ -8,13 +8,13 @@ import (
 // Workload is a training step, or a matrix product, that can be timed.
 type Workload struct {
 	Name, Doc string
-	// Batch is the number of images that the workload is defined with.
+	// Batch is the number of images or sequences that the workload is defined with.
 	Batch int
 	// Super says that the step is one of a supernet.
 	Super bool
 	// Product says that the step is one matrix product.
 	Product bool
-	// Build makes the step for a number of images, at least 1.
+	// Build makes the step for a batch of at least 1; a product's is 1.
 	Build func(batch int) (*Step, error)
 }
 
@@ -45,6 +45,16 @@ func All() []Workload {
 			Name: "vit_tiny_super", Batch: 64, Super: true,
 			Doc:   "vit_tiny with 1, 2 or 3 heads, MLP 384, 576 or 768 and depth 10, 11 or 12",
 			Build: func(batch int) (*Step, error) { return build(batch, true, vitTiny.forward(true)) },
+		},
+		{
+			Name: "decoder", Batch: 16,
+			Doc:   "GPT on 128 tokens of 2048, embedding 256, depth 6, 4 heads of 64, MLP 1024, tied head",
+			Build: func(batch int) (*Step, error) { return train(batch, false, decoderSmall.objective(false)) },
+		},
+		{
+			Name: "decoder_super", Batch: 16, Super: true,
+			Doc:   "decoder with 1, 2, 3 or 4 heads, MLP 512, 768 or 1024 and depth 4, 5 or 6",
+			Build: func(batch int) (*Step, error) { return train(batch, true, decoderSmall.objective(true)) },
 		},
 		product("matmul_1024", 1024, 1024, 1024),
 		product("matmul_4096x192x768", 4096, 768, 192),

@@ -39,31 +39,47 @@ func build(batch int, super bool, f forward) (*Step, error) { return cifar.build
 
 // build makes the step of a network.
 func (im images) build(batch int, super bool, f forward) (*Step, error) {
+	return train(batch, super, im.objective(f))
+}
+
+// objective builds a network and its loss on a batch of the stream of that name, and
+// returns the batch by input name.
+type objective func(n *net, stream string, batch int) (loss prim.ID, data map[string]*prim.Tensor)
+
+// objective is the mean cross-entropy of a network.
+func (im images) objective(f forward) objective {
+	return func(n *net, stream string, batch int) (prim.ID, map[string]*prim.Tensor) {
+		data := map[string]*prim.Tensor{
+			"images": normal(stream+"/images", 1, batch, 3, im.size, im.size),
+			"labels": oneHot(stream+"/labels", batch, im.classes),
+		}
+		x, labels := n.Input("images", data["images"].Type), n.Input("labels", data["labels"].Type)
+		return n.crossEntropy(f(n, x), labels), data
+	}
+}
+
+// train makes the step that minimises f.
+func train(batch int, super bool, f objective) (*Step, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("workloads: batch: want 1 or more, got %d", batch)
 	}
 	s := &Step{Init: map[string]*prim.Tensor{}}
 	if super {
-		if err := s.add("alpha", im, batch, f, "adam", 3e-4, optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}); err != nil {
+		if err := s.add("alpha", batch, f, "adam", 3e-4, optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}); err != nil {
 			return nil, err
 		}
 	}
-	return s, s.add("weights", im, batch, f, "sgd", 0.01, optim.Hyper{Momentum: 0.9})
+	return s, s.add("weights", batch, f, "sgd", 0.01, optim.Hyper{Momentum: 0.9})
 }
 
 // add appends the phase that updates the weights or the architecture parameters.
-func (s *Step) add(phase string, im images, batch int, f forward, method string, rate float64, h optim.Hyper) error {
+func (s *Step) add(phase string, batch int, f objective, method string, rate float64, h optim.Hyper) error {
 	m, err := optim.ByName(method)
 	if err != nil {
 		return err
 	}
 	n := newNet()
-	data := map[string]*prim.Tensor{
-		"images": normal(phase+"/images", 1, batch, 3, im.size, im.size),
-		"labels": oneHot(phase+"/labels", batch, im.classes),
-	}
-	x, labels := n.Input("images", data["images"].Type), n.Input("labels", data["labels"].Type)
-	loss := n.crossEntropy(f(n, x), labels)
+	loss, data := f(n, phase, batch)
 	trained := n.weights
 	if phase == "alpha" {
 		trained = n.alphas

@@ -7,9 +7,11 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
-// vit is a vision transformer with pre-normalisation and a class token.
-type vit struct {
-	embed, depth, heads, hidden, patch, classes int
+// transformer is a stack of layers with pre-normalisation.
+type transformer struct {
+	embed, depth, heads, hidden int
+	// causal lets a position attend to itself and those before.
+	causal bool
 	// hiddens are the choices of the MLP's width, ascending, and skips the numbers of
 	// last layers that may be left out, descending.
 	hiddens, skips []int
@@ -18,9 +20,15 @@ type vit struct {
 // head is the width of one attention head.
 const head = 64
 
-var vitTiny = vit{embed: 192, depth: 12, heads: 3, hidden: 768, patch: 4, classes: 10, hiddens: []int{384, 576, 768}, skips: []int{2, 1, 0}}
+// vit is a vision transformer on patches of so many pixels, with a class token.
+type vit struct {
+	transformer
+	patch, classes int
+}
 
-var vitSmall = vit{embed: 384, depth: 12, heads: 6, hidden: 1536, patch: 16, classes: 1000, hiddens: []int{768, 1152, 1536}, skips: []int{2, 1, 0}}
+var vitTiny = vit{transformer{embed: 192, depth: 12, heads: 3, hidden: 768, hiddens: []int{384, 576, 768}, skips: []int{2, 1, 0}}, 4, 10}
+
+var vitSmall = vit{transformer{embed: 384, depth: 12, heads: 6, hidden: 1536, hiddens: []int{768, 1152, 1536}, skips: []int{2, 1, 0}}, 16, 1000}
 
 // forward returns the network; with super, heads, MLP widths and depth are mixtures.
 func (v vit) forward(super bool) forward {
@@ -33,27 +41,33 @@ func (v vit) forward(super bool) forward {
 		class := n.Broadcast(n.weight("class", full(0, 1, 1, e)), batch, 1, e)
 		tokens++
 		x = n.Plus(n.Concat(1, class, x), n.weight("position", normal("position", 0.02, 1, tokens, e)))
-		x = n.Reshape(x, batch*tokens, e)
-		var kept []prim.ID
-		for i := range v.depth {
-			x = v.layer(n, fmt.Sprintf("layer%d", i), x, batch, super)
-			for _, s := range v.skips {
-				if i+1 == v.depth-s {
-					kept = append(kept, x)
-				}
-			}
-		}
-		if super {
-			x = n.weighted(n.mixture("depth", len(kept)), kept)
-		}
+		x = v.layers(n, n.Reshape(x, batch*tokens, e), batch, super)
 		x = n.Reshape(n.layerNorm("norm", x), batch, tokens, e)
 		w, b := n.linear("head", v.classes, e)
 		return n.dense(n.Squeeze(n.SliceAxis(x, 1, 0, 1), 1), w, b)
 	}
 }
 
+// layers applies all layers to x [batch·tokens, embed]; with super, what leaves the last
+// ones is a mixture.
+func (v transformer) layers(n *net, x prim.ID, batch int, super bool) prim.ID {
+	var kept []prim.ID
+	for i := range v.depth {
+		x = v.layer(n, fmt.Sprintf("layer%d", i), x, batch, super)
+		for _, s := range v.skips {
+			if i+1 == v.depth-s {
+				kept = append(kept, x)
+			}
+		}
+	}
+	if super {
+		x = n.weighted(n.mixture("depth", len(kept)), kept)
+	}
+	return x
+}
+
 // layer is attention and MLP on x [batch·tokens, embed], each with its residual.
-func (v vit) layer(n *net, name string, x prim.ID, batch int, super bool) prim.ID {
+func (v transformer) layer(n *net, name string, x prim.ID, batch int, super bool) prim.ID {
 	e, inner := v.embed, v.heads*head
 	tokens := n.Shape(x)[0] / batch
 	y := n.layerNorm(name+".norm1", x)
@@ -72,7 +86,11 @@ func (v vit) layer(n *net, name string, x prim.ID, batch int, super bool) prim.I
 	}
 	z := n.Transpose(n.Reshape(n.dense(y, qkv, qkvBias), batch, tokens, 3, v.heads, head), 2, 0, 3, 1, 4)
 	part := func(i int) prim.ID { return n.Squeeze(n.SliceAxis(z, 0, i, i+1), 0) }
-	a := n.Softmax(n.Scale(n.MatMul(part(0), part(1), false, true), 1/math.Sqrt(head)), 3)
+	a := n.Scale(n.MatMul(part(0), part(1), false, true), 1/math.Sqrt(head))
+	if v.causal {
+		a = n.Plus(a, n.Const(causalMask(tokens)))
+	}
+	a = n.Softmax(a, 3)
 	a = n.Transpose(n.MatMul(a, part(2), false, false), 0, 2, 1, 3)
 	x = n.Plus(x, n.dense(n.Reshape(a, batch*tokens, inner), proj, projBias))
 

@@ -18,6 +18,7 @@ func TestPrograms(t *testing.T) {
 	want := map[string][2]int{
 		"resnet20": {272474, 0}, "mobilenet": {195434, 0}, "vit_tiny": {5362762, 0},
 		"resnet20_super": {272474, 9*4 + 18*2}, "vit_tiny_super": {5362762, 25 * 3},
+		"decoder": {5296128, 0}, "decoder_super": {5296128, 6*(4+3) + 3},
 		"matmul_1024": {0, 0}, "matmul_4096x192x768": {0, 0},
 	}
 	for _, w := range All() {
@@ -71,19 +72,23 @@ func TestPrograms(t *testing.T) {
 func TestStepsAgree(t *testing.T) {
 	short := vitTiny
 	short.depth = 3
+	little := decoderSmall
+	little.depth, little.vocab, little.tokens = 3, 50, 9
 	for _, c := range []struct {
 		name  string
 		super bool
-		short forward
+		short objective
 	}{
-		{"resnet20", false, resnet(8, 1, 0)},
-		{"mobilenet", false, mobilenet},
-		{"vit_tiny", false, short.forward(false)},
-		{"resnet20_super", true, resnet(8, 1, 4)},
-		{"vit_tiny_super", true, short.forward(true)},
+		{"resnet20", false, cifar.objective(resnet(8, 1, 0))},
+		{"mobilenet", false, cifar.objective(mobilenet)},
+		{"vit_tiny", false, cifar.objective(short.forward(false))},
+		{"resnet20_super", true, cifar.objective(resnet(8, 1, 4))},
+		{"vit_tiny_super", true, cifar.objective(short.forward(true))},
+		{"decoder", false, little.objective(false)},
+		{"decoder_super", true, little.objective(true)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := build(2, c.super, c.short)
+			s, err := train(2, c.super, c.short)
 			if os.Getenv("ENTANGLE_LONG") != "" {
 				w, werr := ByName(c.name)
 				if werr != nil {

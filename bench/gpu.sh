@@ -1,0 +1,284 @@
+#!/usr/bin/env bash
+# Run everything that needs a GPU, beside PyTorch and JAX, and write a page of the figures.
+#
+#   make build-gpu && bench/gpu.sh [OPTION ...]
+#
+# Sections, in order: device, suite (the backend's conformance), steps (the five training
+# steps beside PyTorch), resnet50 and vit_s (supernet steps at 224x224 beside PyTorch eager,
+# torch.compile and JAX, and the plain step), search (one compression from end to end).
+# A section that lacks what it needs, or the time, says so in one line and is left out.
+#
+# Options:
+#   --only LIST         sections, comma-separated
+#   --seconds N         time for everything (520); a section starts only if it should fit
+#   --entangle FILE     the program, built with XLA (bin/entangle-gpu)
+#   --suite FILE        the suite, built with XLA (bin/xla.test)
+#   --python FILE       a Python with torch and jax[cuda13] (python3)
+#   --torch-steps FILE  the peer's five steps (../shared/peers/torch_steps.py)
+#   --precision P       of the large steps and the search: f32, tf32 or bf16 (bf16)
+#   --batch N           of the large steps (64)
+#   --count N           timed steps (20)
+#   --model FILE        what the search compresses
+#   --data KIND:PATH    what it learns from
+#   --search OPTIONS    further options of entangle compress
+#   --out FILE          the page to write (gpu-benchmarks.md)
+set -u -o pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+root="$(dirname "$here")"
+only="device,suite,steps,resnet50,vit_s,search"
+limit=520
+entangle="$root/bin/entangle-gpu"
+suite="$root/bin/xla.test"
+python="python3"
+torch_steps="$root/../shared/peers/torch_steps.py"
+precision="bf16"
+batch=64
+count=20
+model="$root/../shared/real/resnet20.onnx"
+data=""
+search="--mean .485,.456,.406 --std .229,.224,.225 --divisor 4 --search-epochs 1 --search-lr 0.02 --epochs 2 --lr 0.03 --augment flip,crop:4"
+out="gpu-benchmarks.md"
+
+while [ $# -gt 0 ]; do
+  if [ $# -lt 2 ]; then echo "gpu.sh: $1: want a value" >&2; exit 2; fi
+  case "$1" in
+    --only) only="$2" ;;
+    --seconds) limit="$2" ;;
+    --entangle) entangle="$2" ;;
+    --suite) suite="$2" ;;
+    --python) python="$2" ;;
+    --torch-steps) torch_steps="$2" ;;
+    --precision) precision="$2" ;;
+    --batch) batch="$2" ;;
+    --count) count="$2" ;;
+    --model) model="$2" ;;
+    --data) data="$2" ;;
+    --search) search="$2" ;;
+    --out) out="$2" ;;
+    *) echo "gpu.sh: unknown option $1" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+
+tmp="$(mktemp -d)"
+results="$tmp/results.jsonl"
+: >"$results"
+trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$tmp"' EXIT
+
+left() { echo $((limit - SECONDS)); }
+say() { printf '%4ds  %s\n' "$SECONDS" "$*" >&2; }
+
+# record SECTION adds the fields of JSON lines on stdin to the results.
+record() { sed "s/^{/{\"section\":\"$1\",/" >>"$results"; }
+
+skip() {
+  say "$1: left out: $2"
+  printf '{"skipped":"%s"}\n' "${2//\"/}" | record "$1"
+}
+
+# begin SECTION SECONDS tells whether the section is wanted and fits.
+begin() {
+  case ",$only," in *",$1,"*) ;; *) return 1 ;; esac
+  if [ "$(left)" -lt "$2" ]; then
+    skip "$1" "$2 seconds needed, $(left) left of $limit"
+    return 1
+  fi
+  say "$1"
+}
+
+# have MODULE asks the Python once.
+declare -A found
+have() {
+  if [ -z "${found[$1]:-}" ]; then
+    found[$1]=no
+    if "$python" -c "import $1" 2>/dev/null; then found[$1]=yes; fi
+  fi
+  [ "${found[$1]}" = yes ]
+}
+
+# No process may take the whole GPU while others compile.
+export XLA_PYTHON_CLIENT_PREALLOCATE=false
+
+if begin device 5; then
+  {
+    name="$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)"
+    driver="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
+    torch="$("$python" -c 'import torch; print(torch.__version__)' 2>/dev/null)"
+    jax="$("$python" -c 'import jax; print(jax.__version__)' 2>/dev/null)"
+    program="$("$entangle" version 2>/dev/null | head -n 1)"
+    printf '{"name":"%s","driver":"%s","torch":"%s","jax":"%s","program":"%s","date":"%s"}\n' \
+      "${name:-none}" "${driver:-none}" "${torch:-none}" "${jax:-none}" "${program:-none}" "$(date -u +%F)"
+  } | record device
+  "$entangle" doctor --device cuda >&2 || true
+fi
+
+# suite_part NAME ARGUMENT... runs a part of the suite into a log of its own.
+suite_part() {
+  local name="$1"
+  shift
+  "$suite" -test.v -test.timeout 150s "$@" >"$tmp/suite-$name.log" 2>&1
+  echo $? >"$tmp/suite-$name.rc"
+}
+
+if begin suite 160; then
+  if [ ! -x "$suite" ]; then
+    skip suite "$suite is not there: make build-gpu"
+  else
+    families='TestDevice/primitives/^(conv|matmul|map|reduce|pool|maxpool|sumpool)'
+    parts=(
+      "conv -test.run TestDevice/primitives/^conv"
+      "matmul -test.run TestDevice/primitives/^matmul"
+      "map -test.run TestDevice/primitives/^(map|pool|maxpool|sumpool)"
+      "reduce -test.run TestDevice/primitives/^reduce"
+      "others -test.run TestDevice/primitives -test.skip $families"
+      "codes -test.run TestDevice/codes"
+      "random -test.run TestDevice/(casts|random)"
+      "rules -test.run TestDevice/(programs|buffers|errors)"
+    )
+    workers=()
+    for part in "${parts[@]}"; do
+      read -r -a words <<<"$part"
+      suite_part "${words[@]}" &
+      workers+=($!)
+    done
+    wait "${workers[@]}"
+    # Only the innermost tests count: those that no later line continues.
+    cat "$tmp"/suite-*.log >"$tmp/suite.log"
+    pass="$(grep -c -- '--- PASS: TestDevice/.*/' "$tmp/suite.log")"
+    fail="$(grep -c -- '--- FAIL: TestDevice/.*/' "$tmp/suite.log")"
+    skipped="$(grep -c -- '--- SKIP' "$tmp/suite.log")"
+    ended="$(grep -L '^0$' "$tmp"/suite-*.rc | wc -l)"
+    printf '{"pass":%d,"fail":%d,"skip":%d,"parts_failed":%d}\n' "$pass" "$fail" "$skipped" "$ended" | record suite
+    grep -- '--- FAIL' "$tmp/suite.log" | head -n 20 >&2
+    grep -h 'panic:\|device_test.go.*xla:' "$tmp/suite.log" | sort -u | head -n 3 >&2
+  fi
+fi
+
+# contest NAME... starts the commands in the files NAME.cmd at once, each of which stops at
+# its gate when it has compiled, and then lets one after the other be timed, alone.
+contest() {
+  local name pid pids=() until=$((SECONDS + $1))
+  shift
+  for name in "$@"; do
+    bash "$tmp/$name.cmd" >"$tmp/$name.json" 2>"$tmp/$name.log" &
+    pids+=($!)
+  done
+  local waiting=1
+  while [ "$waiting" = 1 ] && [ "$SECONDS" -lt "$until" ]; do
+    waiting=0
+    local i=0
+    for name in "$@"; do
+      if [ ! -e "$tmp/$name.ready" ] && kill -0 "${pids[$i]}" 2>/dev/null; then waiting=1; fi
+      i=$((i + 1))
+    done
+    sleep 0.2
+  done
+  local i=0
+  for name in "$@"; do
+    pid="${pids[$i]}"
+    if [ ! -e "$tmp/$name.ready" ] && kill -0 "$pid" 2>/dev/null; then say "$name: not ready in time; it is timed all the same"; fi
+    i=$((i + 1))
+    touch "$tmp/$name.go"
+    while kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt $((until + 60)) ]; do sleep 0.1; done
+    kill "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    if [ -s "$tmp/$name.json" ]; then
+      say "$name: $(cat "$tmp/$name.json")"
+    else
+      say "$name: no result: $(tail -n 1 "$tmp/$name.log")"
+    fi
+  done
+}
+
+# ours FILE WORKLOAD PRECISION BATCH writes the command of this program.
+ours() {
+  printf 'exec "%s" bench "%s" --here --quiet --device cuda --precision %s --batch %s --steps %s --gate "%s"\n' \
+    "$entangle" "$2" "$3" "$4" "$count" "$tmp/$1" >"$tmp/$1.cmd"
+}
+
+if begin steps 90; then
+  five=(resnet20 mobilenet vit_tiny resnet20_super vit_tiny_super)
+  names=()
+  for w in "${five[@]}"; do
+    ours "ours-$w" "$w" f32 0
+    names+=("ours-$w")
+  done
+  contest 90 "${names[@]}"
+  for w in "${five[@]}"; do
+    [ -s "$tmp/ours-$w.json" ] && sed 's/^{/{"program":"entangle",/' "$tmp/ours-$w.json" | record steps
+  done
+  if [ ! -e "$torch_steps" ]; then
+    skip steps "$torch_steps is not there"
+  elif ! have torch; then
+    skip steps "$python has no torch"
+  else
+    # As exact as ours: no TF32 in float32 products.
+    NVIDIA_TF32_OVERRIDE=0 timeout 60 "$python" "$torch_steps" --device cuda --steps "$count" 2>"$tmp/torch-steps.log" |
+      sed 's/^{/{"program":"torch",/' | record steps
+    [ "${PIPESTATUS[0]}" = 0 ] || skip steps "the peer did not end well: $(tail -n 1 "$tmp/torch-steps.log")"
+  fi
+fi
+
+# large NETWORK runs its supernet step and the plain one, ours and the peers'.
+large() {
+  local w="$1" names=() mode
+  ours "ours-$w" "$w" "$precision" "$batch"
+  ours "ours-${w}_super" "${w}_super" "$precision" "$batch"
+  names=("ours-$w" "ours-${w}_super")
+  if have torch; then
+    for mode in eager compile; do
+      printf 'exec "%s" "%s/peers_gpu/torch_large.py" %s_super --mode %s --precision %s --batch %s --steps %s --gate "%s"\n' \
+        "$python" "$here" "$w" "$mode" "$precision" "$batch" "$count" "$tmp/torch-$mode-$w" >"$tmp/torch-$mode-$w.cmd"
+      names+=("torch-$mode-$w")
+    done
+  else
+    skip "$w" "$python has no torch"
+  fi
+  if have jax; then
+    printf 'exec "%s" "%s/peers_gpu/jax_large.py" %s_super --precision %s --batch %s --steps %s --gate "%s"\n' \
+      "$python" "$here" "$w" "$precision" "$batch" "$count" "$tmp/jax-$w" >"$tmp/jax-$w.cmd"
+    names+=("jax-$w")
+  else
+    skip "$w" "$python has no jax"
+  fi
+  contest 110 "${names[@]}"
+  local name
+  for name in "${names[@]}"; do
+    [ -s "$tmp/$name.json" ] || continue
+    case "$name" in
+      ours-*) sed "s/^{/{\"program\":\"entangle\",\"mode\":\"xla\",\"precision\":\"$precision\",/" "$tmp/$name.json" | record "$w" ;;
+      *) record "$w" <"$tmp/$name.json" ;;
+    esac
+  done
+}
+
+for w in resnet50 vit_s; do
+  if begin "$w" 120; then large "$w"; fi
+done
+
+if begin search 60; then
+  if [ -z "$data" ]; then
+    skip search "no --data"
+  elif [ ! -e "$model" ]; then
+    skip search "$model is not there"
+  else
+    nvidia-smi --query-gpu=utilization.gpu --format=csv,noheader,nounits -lms 200 >"$tmp/busy" 2>/dev/null &
+    watch=$!
+    began=$SECONDS
+    # shellcheck disable=SC2086 # options are words
+    timeout "$(left)" "$entangle" compress "$model" --data "$data" --device cuda --precision "$precision" --target macs=0.5 --seed 1 $search \
+      --no-verify --run "$tmp/run" -o "$tmp/small.onnx" >"$tmp/search.out" 2>"$tmp/search.log"
+    rc=$?
+    kill "$watch" 2>/dev/null
+    wait "$watch" 2>/dev/null
+    if [ "$rc" = 0 ]; then
+      "$python" "$here/peers_gpu/report.py" search --log "$tmp/run/log.jsonl" --busy "$tmp/busy" --wall $((SECONDS - began)) | record search
+      cat "$tmp/search.out" >&2
+    else
+      skip search "exit code $rc: $(tail -n 1 "$tmp/search.log" | tr -d '\134')"
+    fi
+  fi
+fi
+
+"$python" "$here/peers_gpu/report.py" page --results "$results" >"$out.new" && mv "$out.new" "$out" && cat "$out"

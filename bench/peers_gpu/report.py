@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Turn what bench/gpu.sh measured into one JSON line or a Markdown page."""
+import argparse
+import json
+
+
+def search_line(args):
+    """Sum up a run: wall time, how busy the GPU was, how long steps waited for data."""
+    wait = steps = 0.0
+    stages = {}
+    accuracy = None
+    with open(args.log) as f:
+        for line in f:
+            r = json.loads(line)
+            values, stage = r.get("values") or {}, (r.get("text") or {}).get("stage", "")
+            if r.get("kind") == "step":
+                steps += 1
+                stages[stage] = (values.get("seconds") or 0, values.get("data_wait") or 0)
+            elif r.get("kind") == "eval":
+                accuracy = values.get("accuracy")
+    seconds = sum(s for s, _ in stages.values())
+    wait = sum(w for _, w in stages.values())
+    with open(args.busy) as f:
+        busy = [float(v) for v in f.read().split() if v.replace(".", "").isdigit()]
+    print(json.dumps({
+        "wall_s": args.wall, "training_s": round(seconds, 1), "steps": int(steps), "waiting_share": round(wait / seconds, 4) if seconds else None,
+        "busy_percent": round(sum(busy) / len(busy), 1) if busy else None, "validation_accuracy": accuracy,
+    }))
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
+    return lines + ["| " + " | ".join(str(c) for c in r) + " |" for r in rows] + [""]
+
+
+def ratio(a, b):
+    return f"{a / b:.2f}" if a and b else "-"
+
+
+def page(args):
+    by = {}
+    with open(args.results) as f:
+        for line in f:
+            r = json.loads(line)
+            by.setdefault(r["section"], []).append(r)
+    d = ([r for r in by.get("device", []) if "name" in r] or [{}])[0]
+    out = ["# GPU benchmarks", ""]
+    out += [f"One {d.get('name', 'GPU')}, driver {d.get('driver')}, {d.get('date')}; {d.get('program')}; PyTorch {d.get('torch')}, JAX {d.get('jax')}.",
+            "Taken by `bench/gpu.sh`: programs compile together and are timed one after the other. Medians in ms; device memory in MB.", ""]
+    missing = [f"- {s}: {r['skipped']}" for s, rs in by.items() for r in rs if "skipped" in r]
+    for r in by.get("suite", []):
+        if "pass" in r:
+            out += ["## Conformance", "", f"{r['pass']} passed, {r['fail']} failed, {r['skip']} skipped; {r['parts_failed']} of the processes did not end well.", ""]
+    steps = [r for r in by.get("steps", []) if "median_ms" in r]
+    if steps:
+        ours, peer = ({r["workload"]: r for r in steps if r["program"] == p} for p in ("entangle", "torch"))
+        rows = [[w, r["median_ms"], peer.get(w, {}).get("median_ms", "-"), ratio(r["median_ms"], peer.get(w, {}).get("median_ms")), round(r.get("device_mb") or 0)] for w, r in ours.items()]
+        out += ["## Training steps, float32", ""] + table(["workload", "entangle", "PyTorch eager", "time ratio", "entangle MB"], rows)
+    for network in ("resnet50", "vit_s"):
+        rows = [r for r in by.get(network, []) if "median_ms" in r]
+        ours = [r for r in rows if r["program"] == "entangle" and r["workload"].endswith("_super")]
+        if not rows:
+            continue
+        base = ours[0]["median_ms"] if ours else None
+        lines = [[r["program"], r.get("mode", ""), r["workload"], r["median_ms"], ratio(base, r["median_ms"]) if r["workload"].endswith("_super") else "-", round(r.get("device_mb") or 0)] for r in rows]
+        out += [f"## {network} at 224x224, batch {rows[0]['batch']}, {rows[0]['precision']}", ""] + table(["program", "mode", "workload", "ms", "entangle / it", "device MB"], lines)
+        plain = [r for r in rows if r["program"] == "entangle" and not r["workload"].endswith("_super")]
+        if plain and base:
+            out += [f"An entangled step over two plain ones: {base / (2 * plain[0]['median_ms']):.2f}.", ""]
+    for r in by.get("search", []):
+        if "wall_s" in r:
+            out += ["## A search from end to end", "", f"{r['wall_s']} s in all, {r['training_s']} s of training in {r['steps']} steps; the GPU was busy {r['busy_percent']} % of the wall time; "
+                    f"steps waited for data {100 * r['waiting_share']:.1f} % of theirs; last validation accuracy {r['validation_accuracy']}." if r["waiting_share"] is not None else f"{r['wall_s']} s in all.", ""]
+    if missing:
+        out += ["## Left out", ""] + missing + [""]
+    print("\n".join(out).rstrip())
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    sub = p.add_subparsers(dest="what", required=True)
+    s = sub.add_parser("search")
+    s.add_argument("--log", required=True)
+    s.add_argument("--busy", required=True)
+    s.add_argument("--wall", type=int, required=True)
+    s.set_defaults(run=search_line)
+    s = sub.add_parser("page")
+    s.add_argument("--results", required=True)
+    s.set_defaults(run=page)
+    a = p.parse_args()
+    a.run(a)
+
+
+if __name__ == "__main__":
+    main()
