@@ -21,7 +21,13 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 	}
 	r := rng.New(l.o.Seed, fmt.Sprintf("data/%s/augment/%d/%d", l.o.Name, epoch, step))
 	offset := l.offset(epoch)
+	if l.o.Moves {
+		b.Moves = l.draw(n, r)
+	}
 	for k, f := range set.Fields {
+		if l.o.Moves {
+			break
+		}
 		t := prim.NewTensor(prim.Type{DType: f.DType, Shape: set.batchShape(f, n)})
 		if err := l.fill(t, f, part.columns[k], b.Index, offset, r); err != nil {
 			return nil, err

@@ -28,6 +28,8 @@ type Augment struct {
 	Check func(amount float64) error
 	// Apply changes one image in place. Nil for a mixing augmentation.
 	Apply func(x *Image, amount float64, r *rng.Stream)
+	// Move draws what Apply does, when that is to move pixels. Nil for others.
+	Move func(amount float64, r *rng.Stream) Move
 	// Lambda draws the weight of a sample against its partner in the batch. Nil for
 	// others.
 	Lambda func(amount float64, r *rng.Stream) float64
@@ -114,7 +116,7 @@ func ValidateAugments(list []Augment) error {
 	return errors.Join(errs...)
 }
 
-var flip = Augment{
+var flip = moving(Augment{
 	Name: "flip", Doc: "mirror left and right with this probability", Default: 0.5,
 	Check: func(p float64) error {
 		if !(p >= 0 && p <= 1) {
@@ -122,40 +124,18 @@ var flip = Augment{
 		}
 		return nil
 	},
-	Apply: func(x *Image, p float64, r *rng.Stream) {
-		if r.Float64() >= p {
-			return
-		}
-		for row := 0; row < len(x.Pix); row += x.W {
-			line := x.Pix[row : row+x.W]
-			for i, j := 0, x.W-1; i < j; i, j = i+1, j-1 {
-				line[i], line[j] = line[j], line[i]
-			}
-		}
-	},
-}
+	Move: func(p float64, r *rng.Stream) Move { return Move{Flip: r.Float64() < p} },
+})
 
-var crop = Augment{
+var crop = moving(Augment{
 	Name: "crop", Doc: "pad every side by this many black pixels and cut the old size out at random", Default: 4,
 	Check: wholePixels,
-	Apply: func(x *Image, amount float64, r *rng.Stream) {
+	Move: func(amount float64, r *rng.Stream) Move {
 		pad := int(amount)
-		dy, dx := r.IntN(2*pad+1)-pad, r.IntN(2*pad+1)-pad
-		if dy == 0 && dx == 0 {
-			return
-		}
-		old := make([]float32, x.H*x.W)
-		for c := range x.C {
-			plane := x.Pix[c*x.H*x.W : (c+1)*x.H*x.W]
-			copy(old, plane)
-			clear(plane)
-			x0, x1 := max(0, -dx), min(x.W, x.W-dx)
-			for y := max(0, -dy); y < min(x.H, x.H-dy) && x0 < x1; y++ {
-				copy(plane[y*x.W+x0:y*x.W+x1], old[(y+dy)*x.W+x0+dx:(y+dy)*x.W+x1+dx])
-			}
-		}
+		dy := r.IntN(2*pad+1) - pad
+		return Move{DY: dy, DX: r.IntN(2*pad+1) - pad}
 	},
-}
+})
 
 var cutout = Augment{
 	Name: "cutout", Doc: "overwrite a square of this side, at a random centre, by the mean (DeVries and Taylor 2017)", Default: 8,

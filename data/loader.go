@@ -28,6 +28,9 @@ type Batch struct {
 	Lambda  []float32
 	// Index holds the positions of the samples in the part.
 	Index []int
+	// Moves stand for Inputs when asked for: sample i is Index[i] of the part's Whole
+	// after the moves Moves[i], one after the other.
+	Moves [][]Move
 	// Valid counts the samples; those beyond it, in a padded last batch, repeat the
 	// first ones and must not count.
 	Valid int
@@ -49,6 +52,8 @@ type LoaderOptions struct {
 	// batch is padded.
 	DropLast bool
 	Augment  []Step
+	// Moves asks for Batch.Moves instead of Inputs; the part must be Movable.
+	Moves bool
 	// Soft asks for Batch.Soft.
 	Soft bool
 	Seed uint64
@@ -97,6 +102,11 @@ func (v View) Loader(o LoaderOptions) (*Loader, error) {
 	}
 	if v.part.targets != nil && slices.ContainsFunc(o.Augment, func(s Step) bool { return s.Lambda != nil }) {
 		return nil, fmt.Errorf("data: loader %q: samples with a label per position cannot be mixed", o.Name)
+	}
+	if o.Moves {
+		if err := v.part.Movable(o.Augment); err != nil {
+			return nil, err
+		}
 	}
 	if o.Workers <= 0 {
 		o.Workers = defaultWorkers()

@@ -36,6 +36,7 @@ type Job struct {
 	Method    string // of Methods; "" is the first
 	Baselines bool   // also tune what the other methods choose
 	Memory    int    // of Network, for the search and for tuning
+	DataLimit int    // likewise
 	Dir       string // checkpoints; "" keeps none
 	Every     int    // steps between checkpoints; 0: one per epoch
 	Observe   func(Event)
@@ -376,7 +377,7 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 	if err != nil {
 		return nil, nil, err
 	}
-	net.Memory = p.Job.Memory
+	net.Memory, net.DataLimit = p.Job.Memory, p.Job.DataLimit
 	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, p.Job.Seed, p.hooks("search"))
 	if err != nil {
 		return nil, nil, err
@@ -446,7 +447,7 @@ func (p *Plan) candidate(ctx context.Context, be engine.Backend, plain *Network,
 	if err != nil {
 		return nil, err
 	}
-	n.Memory = j.Memory
+	n.Memory, n.DataLimit = j.Memory, j.DataLimit
 	type stage struct {
 		score    func(q *Quality) **Score
 		distance func(d *Distance) **Fidelity

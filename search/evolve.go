@@ -48,7 +48,7 @@ func (p *Plan) evolve(ctx context.Context, be engine.Backend, plain *Network, su
 	if err != nil {
 		return nil, nil, err
 	}
-	net.Memory = j.Memory
+	net.Memory, net.DataLimit = j.Memory, j.DataLimit
 	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, j.Seed, p.hooks("supernet"))
 	if err != nil {
 		return nil, nil, err

@@ -18,6 +18,7 @@ type feed struct {
 	fields  []string // graph input per field of the data set
 	teacher *teacher
 	labels  bool
+	held    *resident // nil: batches come with their samples
 }
 
 // teacher is the original model, run in inference mode.
@@ -89,6 +90,9 @@ func (x *fed) add(name string, t *prim.Tensor) {
 // fieldsOf takes a batch's input fields only.
 func (f *feed) fieldsOf(b *data.Batch) *fed {
 	x := &fed{batch: b, parts: len(b.Index) / f.net.Batch}
+	if b.Moves != nil {
+		f.held.add(x, b)
+	}
 	for i, t := range b.Inputs {
 		if name := f.fields[i]; name != "" {
 			x.add(name, t)
@@ -136,8 +140,23 @@ func (f *feed) upload(x *fed, i int) (Env, error) {
 		}
 		env[name] = buf
 	}
-	return env, nil
+	if env[indexName] == nil {
+		return env, nil
+	}
+	return env, f.held.make(env)
 }
+
+// hold keeps the part of a view on the device when it is no larger than limit bytes and
+// its batches can be made there.
+func (f *feed) hold(view data.View, steps []data.Step, limit int) (err error) {
+	if limit > 0 && len(f.fields) == 1 && f.fields[0] != "" {
+		f.held, err = newResident(f.be, f.net, f.fields[0], view, steps, limit)
+	}
+	return err
+}
+
+// holds reports whether batches of a part are made on the device.
+func (f *feed) holds(part *data.Part) bool { return f.held != nil && f.held.part == part }
 
 // teach runs the teacher on uploaded inputs and adds its outputs to them.
 func (f *feed) teach(env Env) error {

@@ -31,7 +31,11 @@ type Network struct {
 	// parts of its forward pass are computed again to stay below. 0 is no bound,
 	// LeastMemory asks for as little as can be had.
 	Memory int
-	roles  map[string]ops.Training
+	// DataLimit is the most bytes of training samples that may live on the device: a
+	// part that fits is uploaded once and its batches are made there, bit for bit those
+	// that would have been uploaded. 0 uploads every batch.
+	DataLimit int
+	roles     map[string]ops.Training
 }
 
 // Binding returns the sizes that make a model static: batch for the leading

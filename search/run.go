@@ -171,7 +171,7 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	if err != nil {
 		return nil, err
 	}
-	if s.aload, err = alpha.Loader(data.LoaderOptions{Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
+	if s.aload, err = alpha.Loader(data.LoaderOptions{Moves: l.feed.holds(alpha.Part()), Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
 		return nil, err
 	}
 	if s.alphas, err = n.alphaStep(be, c.Weights.Objective, l.feed.labels, 0); err != nil {

@@ -161,7 +161,10 @@ func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, se
 	if l.feed, err = newFeed(be, n, teach, c.Objective, view.Set(), labelled); err != nil {
 		return nil, err
 	}
-	if l.loader, err = view.Loader(data.LoaderOptions{Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/" + name}); err != nil {
+	if err = l.feed.hold(view, aug, n.DataLimit); err != nil {
+		return nil, err
+	}
+	if l.loader, err = view.Loader(data.LoaderOptions{Moves: l.feed.holds(view.Part()), Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/" + name}); err != nil {
 		return nil, err
 	}
 	l.perEpoch = l.loader.Batches()

@@ -88,6 +88,9 @@ func (e *env) begin(c *cli.Context, p *search.Plan, out string) (engine.Backend,
 	if err != nil {
 		return nil, nil, err
 	}
+	if p.Job.DataLimit, err = deviceData(c, be); err != nil {
+		return nil, nil, err
+	}
 	dir, err := runFolder(c, out)
 	if err != nil {
 		return nil, nil, err

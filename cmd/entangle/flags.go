@@ -133,6 +133,7 @@ func trainFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "clip", Usage: "largest norm of the gradient; 0: no limit", Value: 5},
 		&cli.IntFlag{Name: "accumulate", Usage: "micro-batches of --batch samples per step; their gradients make one step", Value: 1},
 		&cli.StringFlag{Name: "step-memory", Usage: "most temporary memory of a training step, such as 2GiB, or least: blocks of the forward pass are computed again to keep it", DefaultText: "no limit"},
+		&cli.StringFlag{Name: "device-data", Usage: "most memory of a GPU for training images, such as 2GiB, which are then uploaded once; 0: none", DefaultText: "4GiB"},
 		&cli.StringFlag{Name: "augment", Usage: "augmentation, comma-separated: flip, crop, mixup, cutout; none", Value: "flip,crop"},
 		&cli.Float64Flag{Name: "smoothing", Usage: "label smoothing"},
 		&cli.Float64Flag{Name: "distill", Usage: "share of distillation from the original in the loss, 0…1; 1 needs no labels", Value: 0.5},

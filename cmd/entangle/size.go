@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/search"
 )
 
@@ -40,6 +41,23 @@ func stepMemory(c *cli.Context) (int, error) {
 		n, ok := parseSize(text)
 		if !ok {
 			return 0, usagef("--step-memory: want a size such as 2GiB, or least, got %q", text)
+		}
+		return n, nil
+	}
+}
+
+// deviceData reads --device-data as Network.DataLimit takes it. On the processor,
+// where a copy of the samples saves nothing, the default is none.
+func deviceData(c *cli.Context, be engine.Backend) (int, error) {
+	switch text := c.String("device-data"); {
+	case text == "" && be.Name() == "cpu", text == "0":
+		return 0, nil
+	case text == "":
+		return 4 << 30, nil
+	default:
+		n, ok := parseSize(text)
+		if !ok {
+			return 0, usagef("--device-data: want a size such as 2GiB, or 0, got %q", text)
 		}
 		return n, nil
 	}

@@ -108,6 +108,9 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if n.Memory, err = stepMemory(c); err != nil {
 		return err
 	}
+	if n.DataLimit, err = deviceData(c, be); err != nil {
+		return err
+	}
 	var teach *search.Network
 	if teacher != "" {
 		t, err := loadModel(teacher)
