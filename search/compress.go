@@ -188,7 +188,7 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 func (p *Plan) Profiles() []Profile {
 	middle := p.Space.Largest()
 	for i := range middle {
-		middle[i] /= 2
+		middle[i] = (middle[i] + 1) / 2
 	}
 	var out []Profile
 	for _, x := range []struct {
