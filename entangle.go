@@ -77,7 +77,11 @@ func (m *Model) Search(ctx context.Context, be engine.Backend, set *data.Set, j 
 // Extract cuts a recipe's subnet out of the model; it inherits the model's weights.
 // Dims is as in Analyse.
 func (m *Model) Extract(r *subnet.Recipe, dims map[string]int) (*ir.Model, error) {
-	an, err := m.Analyse(dims)
+	f, err := ops.InferModel(m.Normal, dims)
+	if err != nil {
+		return nil, err
+	}
+	an, err := space.AnalyseFor(m.Normal, f, r.Kinds())
 	if err != nil {
 		return nil, err
 	}

@@ -168,7 +168,7 @@ func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
 	at := func(ratio float64) []int {
 		choice := s.Largest()
 		for d, dim := range s.Dims {
-			if dim.Kind != "width" {
+			if !dim.CountsUnits() {
 				continue
 			}
 			full := float64(dim.Choices[len(dim.Choices)-1])

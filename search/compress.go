@@ -151,7 +151,11 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	an, err := space.Analyse(m, facts)
+	kinds := j.Space.Kinds
+	if j.Given != nil {
+		kinds = j.Given.Kinds()
+	}
+	an, err := space.AnalyseFor(m, facts, kinds)
 	if err != nil {
 		return nil, err
 	}

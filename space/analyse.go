@@ -30,6 +30,7 @@ type Group struct {
 	Size    int      // units
 	Members []Member
 	Heads   bool // the units are heads of an attention, or groups of them
+	Widths  bool // the units are positions of an attention's heads, the same in every head
 }
 
 // Pin is an axis that must keep its size.
@@ -431,7 +432,7 @@ func (a *analysis) groups(m *ir.Model, suffix string) (*Analysis, error) {
 			}
 			g.Name = g.Nodes[0]
 			if slices.ContainsFunc(c.axes, func(x int) bool { return heads[x] }) {
-				g.Heads = suffix == ""
+				g.Heads, g.Widths = suffix == "", suffix != ""
 				g.Name += suffix
 			}
 		}

@@ -11,7 +11,7 @@ type Dim struct {
 	Name    string // kind:node, unique in a space
 	Kind    string // of Kinds
 	Node    string // label of the node (or group) it speaks of
-	Choices []int  // width: units kept; kernel: size; depth: 0 skips, 1 keeps
+	Choices []int  // width, head-width: units kept; kernel: size; depth: 0 skips, 1 keeps
 	// Order ranks a width's units, most important first; nil is the order of the file.
 	Order []int
 }
@@ -51,7 +51,7 @@ type Kind struct {
 
 // Kinds lists every kind of dimension. Omitted: attention heads and embedding
 // width are widths of groups whose units span several axes; they need no kind.
-var Kinds = []Kind{widthKind, kernelKind, depthKind}
+var Kinds = []Kind{widthKind, headWidthKind, kernelKind, depthKind}
 
 // KindByName returns a kind.
 func KindByName(name string) (Kind, error) {
@@ -83,7 +83,7 @@ type Options struct {
 	Divisor    int      // widths, for heads the positions of their weights, are multiples of it (and the original); 0 is 8
 	MinRatio   float64  // smallest width as a share of the original; 0 is 0.25
 	MaxChoices int      // most choices per width; 0 is 8
-	Kinds      []string // nil is all
+	Kinds      []string // nil is all but head-width, which needs AnalyseFor
 	Elastic    []string // node globs: only these may change; nil is all
 	Keep       []string // node globs: these stay as they are
 }

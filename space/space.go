@@ -203,7 +203,7 @@ func score(an *Analysis, s *Space, elements func(*ir.Tensor) ([]float64, error),
 	cache := map[string][]float64{}
 	out := make(Scores, len(s.Dims))
 	for i, d := range s.Dims {
-		if d.Kind != widthKind.Name {
+		if !d.CountsUnits() {
 			continue
 		}
 		g := an.Groups[slices.IndexFunc(an.Groups, func(g *Group) bool { return g.Name == d.Node })]

@@ -69,7 +69,7 @@ func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
 		for _, ax := range e.Axes {
 			id := axisID{ax.Value, ax.Axis}
 			net.owners[id] = append(net.owners[id], owner{d, ax})
-			if !ax.Mask || (sp == Reader && s.Dims[d].Kind == widthKind.Name && !ax.Contracted) {
+			if !ax.Mask || (sp == Reader && s.Dims[d].CountsUnits() && !ax.Contracted) {
 				continue
 			}
 			net.addMask(d, ax)

@@ -8,22 +8,25 @@ import (
 var widthKind = Kind{
 	Name: "width",
 	Doc:  "number of units of a group: channels of convolutions tied by residual adds, norms and depthwise layers, features of linear layers, embedding width, heads of attentions",
-	Find: findWidths,
+	Find: func(an *Analysis, o Options) []Dim {
+		return widthDims(an, o, "width", func(g *Group) bool { return !g.Widths })
+	},
 	Bind: bindWidth,
 }
 
-func findWidths(an *Analysis, o Options) []Dim {
+// widthDims offers a dim of that kind for every group that takes accepts.
+func widthDims(an *Analysis, o Options, kind string, takes func(*Group) bool) []Dim {
 	var out []Dim
 	for _, g := range an.Groups {
-		if !o.allows(g.Nodes...) {
+		if !takes(g) || !o.allows(g.Nodes...) {
 			continue
 		}
 		own := o
-		if g.Heads {
+		if g.Heads || g.Widths {
 			own.Divisor = max(1, o.Divisor/g.block())
 		}
 		if c := widthChoices(g.Size, own); len(c) > 1 {
-			out = append(out, Dim{Name: "width:" + g.Name, Kind: "width", Node: g.Name, Choices: c})
+			out = append(out, Dim{Name: kind + ":" + g.Name, Kind: kind, Node: g.Name, Choices: c})
 		}
 	}
 	return out

@@ -254,7 +254,7 @@ func choices(s *space.Space, random int, seed uint64) [][]int {
 func shuffleOrder(an *space.Analysis, s *space.Space, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 5))
 	for i, d := range s.Dims {
-		if d.Kind == "width" {
+		if d.CountsUnits() {
 			s.Dims[i].Order = r.Perm(d.Choices[len(d.Choices)-1])
 		}
 	}

@@ -61,6 +61,15 @@ func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*
 	return r, nil
 }
 
+// Kinds lists the kinds of the recipe's dimensions, for space.AnalyseFor.
+func (r *Recipe) Kinds() []string {
+	var out []string
+	for _, d := range r.Dims {
+		out = append(out, d.Kind)
+	}
+	return out
+}
+
 // Space rebuilds the space and choice indices that the recipe decides.
 func (r *Recipe) Space() (*space.Space, []int, error) {
 	s := &space.Space{Source: r.Source}

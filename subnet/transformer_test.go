@@ -117,22 +117,60 @@ func TestVertexHeadWidths(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			s := subject{c.name, transformer(c.style), map[string]int{"batch": batch}, space.Options{Divisor: 1, MinRatio: 0.1}, 3, 1e-10}
-			an := analysed(t, s.m, s.bind)
-			an, err := space.AnalyseWidths(an.Model, an.Facts)
+			plain := analysed(t, s.m, s.bind)
+			an, err := space.AnalyseFor(plain.Model, plain.Facts, []string{"width", "head-width"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			found := 0
+			sp, err := space.New(an, space.Options{Divisor: 1, MinRatio: 0.1, Kinds: []string{"head-width"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(sp.Dims) != count*blocks {
+				t.Errorf("dimensions of head widths: want %d, got %d", count*blocks, len(sp.Dims))
+			}
 			for _, g := range an.Groups {
-				if strings.HasSuffix(g.Name, ".width") || strings.Contains(g.Name, ".width#") {
-					found++
+				if g.Heads {
+					t.Errorf("group %q: numbers of heads stand beside widths", g.Name)
 				}
 			}
-			if found != count*blocks {
-				t.Errorf("groups of head widths: want %d, got %d", count*blocks, found)
+			if none, err := space.New(plain, space.Options{Kinds: []string{"head-width"}}); err == nil {
+				t.Errorf("the analysis of numbers of heads offers widths: %v", none.Dims)
 			}
+			checkWidthRecipe(t, plain, an, sp)
 			checkAnalysis(t, s, an)
 		})
+	}
+}
+
+// checkWidthRecipe: a recipe of head widths leads back to the analysis that it was made
+// for, and the other one refuses it.
+func checkWidthRecipe(t *testing.T, plain, widths *space.Analysis, sp *space.Space) {
+	t.Helper()
+	net, err := space.Entangle(widths, sp, space.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := subnet.NewRecipe(net, sp.Smallest(), 1, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := r.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = subnet.UnmarshalRecipe(text); err != nil {
+		t.Fatal(err)
+	}
+	again, err := space.AnalyseFor(plain.Model, plain.Facts, r.Kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := subnet.Extract(again, r, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := subnet.Extract(plain, r, nil); err == nil {
+		t.Error("the analysis of numbers of heads cut widths")
 	}
 }
 

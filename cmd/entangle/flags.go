@@ -150,7 +150,7 @@ func spaceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "elastic", Usage: "globs of node names that may change, comma-separated", DefaultText: "all"},
 		&cli.StringFlag{Name: "keep", Usage: "globs of node names that must not change, comma-separated"},
-		&cli.StringFlag{Name: "kinds", Usage: "dimensions to offer, comma-separated: " + strings.Join(kinds, ", "), DefaultText: "all"},
+		&cli.StringFlag{Name: "kinds", Usage: "dimensions to offer, comma-separated: " + strings.Join(kinds, ", "), DefaultText: "all but head-width"},
 		&cli.IntFlag{Name: "divisor", Usage: "widths are multiples of it", Value: 8},
 		&cli.Float64Flag{Name: "min-ratio", Usage: "smallest width as a fraction of the original", Value: 0.25},
 	}
