@@ -19,20 +19,24 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 APT_PACKAGES := libonnx-testdata:/usr/share/libonnx-testdata/data dataset-fashion-mnist:/usr/share/datasets/fashion-mnist
 
 # Packages whose tests compare with files that -update rewrites.
-GOLDEN := ./ir ./models ./ops ./space ./cmd/entangle
+GOLDEN := ./engine/xla/lower ./ir ./models ./ops ./space ./cmd/entangle
 
 # A library that the user names wins over the one in the cache.
 WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers docs demo demo-data clean
+.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers docs demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## build ./bin/entangle
 	$(GO) build -o bin/entangle ./cmd/entangle
+
+build-gpu: ## build ./bin/entangle-gpu, with XLA, and the suite ./bin/xla.test; needs a C compiler
+	CGO_ENABLED=1 $(GO) build -tags xla -o bin/entangle-gpu ./cmd/entangle
+	CGO_ENABLED=1 $(GO) test -tags xla -c -o bin/xla.test ./engine/xla
 
 test: deps ## all tests but the long ones
 	$(WITH_ORT) $(GO) test -timeout 20m ./...
@@ -56,6 +60,11 @@ test-portable: ## the engine's tests without assembly, and for arm64 (qemu-user-
 	  { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends qemu-user-static; } >&2; \
 	}
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short $(if $(QEMU),-exec $(QEMU)) -timeout 120m $(PORTABLE)
+
+test-xla: ## vet and test what is behind the build tag xla; without a GPU the tests that need one are skipped
+	$(GO) vet -tags xla ./engine/xla/... ./cmd/entangle
+	$(GO) test -tags xla -timeout 20m ./engine/xla/...
+	$(GO) test -tags xla -timeout 20m -run 'TestScripts/^(device|doctor)$$|TestInstallCUDA' ./cmd/entangle
 
 race: deps ## the short tests under the race detector
 	$(WITH_ORT) $(GO) test -short -race -timeout 30m ./...

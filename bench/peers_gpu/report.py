@@ -6,7 +6,6 @@ import json
 
 def search_line(args):
     """Sum up a run: wall time, how busy the GPU was, how long steps waited for data."""
-    wait = steps = 0.0
     stages = {}
     accuracy = None
     with open(args.log) as f:
@@ -14,7 +13,6 @@ def search_line(args):
             r = json.loads(line)
             values, stage = r.get("values") or {}, (r.get("text") or {}).get("stage", "")
             if r.get("kind") == "step":
-                steps += 1
                 stages[stage] = (values.get("seconds") or 0, values.get("data_wait") or 0)
             elif r.get("kind") == "eval":
                 accuracy = values.get("accuracy")
@@ -23,7 +21,7 @@ def search_line(args):
     with open(args.busy) as f:
         busy = [float(v) for v in f.read().split() if v.replace(".", "").isdigit()]
     print(json.dumps({
-        "wall_s": args.wall, "training_s": round(seconds, 1), "steps": int(steps), "waiting_share": round(wait / seconds, 4) if seconds else None,
+        "wall_s": args.wall, "training_s": round(seconds, 1), "waiting_share": round(wait / seconds, 4) if seconds else None,
         "busy_percent": round(sum(busy) / len(busy), 1) if busy else None, "validation_accuracy": accuracy,
     }))
 
@@ -69,7 +67,7 @@ def page(args):
             out += [f"An entangled step over two plain ones: {base / (2 * plain[0]['median_ms']):.2f}.", ""]
     for r in by.get("search", []):
         if "wall_s" in r:
-            out += ["## A search from end to end", "", f"{r['wall_s']} s in all, {r['training_s']} s of training in {r['steps']} steps; the GPU was busy {r['busy_percent']} % of the wall time; "
+            out += ["## A search from end to end", "", f"{r['wall_s']} s in all, {r['training_s']} s of training; the GPU was busy {r['busy_percent']} % of the wall time; "
                     f"steps waited for data {100 * r['waiting_share']:.1f} % of theirs; last validation accuracy {r['validation_accuracy']}." if r["waiting_share"] is not None else f"{r['wall_s']} s in all.", ""]
     if missing:
         out += ["## Left out", ""] + missing + [""]

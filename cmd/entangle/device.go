@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -98,7 +99,11 @@ func (e *env) openBackend(c *cli.Context) (engine.Backend, error) {
 		if d.kind == "cuda" {
 			return nil, err
 		}
-		e.logf("engine: the processor: %v", err)
+		if errors.Is(err, plugin.ErrNone) {
+			e.debugf("engine: the processor: %v", err)
+		} else {
+			e.logf("engine: the processor: %v", err)
+		}
 	}
 	if p != precisionDefault {
 		return nil, &deviceError{fmt.Errorf("--precision %s: no GPU can be used, and the processor computes in %s", p, precisionDefault)}
@@ -121,7 +126,11 @@ func (e *env) openGPU(c *cli.Context, d place, p lower.Precision) (*xla.Backend,
 		return be, nil
 	}
 	e.debugf("plugin: %s (%s)", found.Path, found.Origin)
-	be, err := xla.Open(c.Context, xla.Options{Plugin: found.Path, Libraries: found.Libraries(), CUDAData: found.CUDAData(), Device: d.number, Precision: p})
+	o := xla.Options{Plugin: found.Path, Libraries: found.Libraries(), CUDAData: found.CUDAData(), Device: d.number, Precision: p}
+	if err := e.memoryOptions(&o); err != nil {
+		return nil, err
+	}
+	be, err := xla.Open(c.Context, o)
 	switch {
 	case err != nil && c.Context.Err() == nil:
 		return nil, &deviceError{err}
@@ -132,6 +141,23 @@ func (e *env) openGPU(c *cli.Context, d place, p lower.Precision) (*xla.Backend,
 	}
 	e.gpus[key] = be
 	return be, nil
+}
+
+// memoryOptions reads the variables by which users of JAX say how much memory of a GPU a
+// process takes.
+func (e *env) memoryOptions(o *xla.Options) error {
+	if s := e.getenv("XLA_PYTHON_CLIENT_PREALLOCATE"); s == "false" || s == "0" {
+		o.Grow = true
+	}
+	s := e.getenv("XLA_PYTHON_CLIENT_MEM_FRACTION")
+	if s == "" {
+		return nil
+	}
+	var err error
+	if o.MemoryShare, err = strconv.ParseFloat(s, 64); err != nil || !(o.MemoryShare > 0 && o.MemoryShare <= 1) {
+		return usagef("XLA_PYTHON_CLIENT_MEM_FRACTION: want a share of the memory in (0, 1], got %q", s)
+	}
+	return nil
 }
 
 func (e *env) findPlugin(ctx context.Context, path string) (plugin.Found, error) {

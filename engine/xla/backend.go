@@ -24,6 +24,11 @@ type Options struct {
 	CUDAData string
 	// Device is the number of the GPU.
 	Device int
+	// MemoryShare is the most of the GPU's memory to use, as a share; 0 leaves it to the
+	// plugin, which takes three quarters at the start.
+	MemoryShare float64
+	// Grow takes memory when it is needed, not at the start.
+	Grow bool
 	// Precision is how products are computed; "" means lower.F32.
 	Precision lower.Precision
 	// Timeout is how long the plugin may take to start; 0 means a minute.

@@ -24,7 +24,7 @@ func openDevice(t testing.TB) *Backend {
 	if err != nil {
 		t.Skip(err)
 	}
-	be, err := Open(context.Background(), Options{Plugin: found.Path, Libraries: found.Libraries(), CUDAData: found.CUDAData(), Precision: lower.F32})
+	be, err := Open(context.Background(), Options{Plugin: found.Path, Libraries: found.Libraries(), CUDAData: found.CUDAData(), Grow: true, Precision: lower.F32})
 	if err != nil {
 		t.Skip(err)
 	}

@@ -83,7 +83,7 @@ func start(o Options) (*pjrtDevice, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := plugin.NewClient(clientOptions(o.Plugin, o.Device))
+	client, err := plugin.NewClient(clientOptions(o))
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +99,18 @@ func start(o Options) (*pjrtDevice, error) {
 }
 
 // clientOptions shows a CUDA plugin one GPU alone, so that memory of others is not taken.
-func clientOptions(plugin string, device int) pjrt.NamedValuesMap {
-	if !strings.Contains(strings.ToLower(filepath.Base(plugin)), "cuda") {
+func clientOptions(o Options) pjrt.NamedValuesMap {
+	if !strings.Contains(strings.ToLower(filepath.Base(o.Plugin)), "cuda") {
 		return nil
 	}
-	return pjrt.NamedValuesMap{"visible_devices": []int64{int64(device)}}
+	m := pjrt.NamedValuesMap{"visible_devices": []int64{int64(o.Device)}}
+	if o.MemoryShare > 0 {
+		m["memory_fraction"] = float32(o.MemoryShare)
+	}
+	if o.Grow {
+		m["preallocate"] = false
+	}
+	return m
 }
 
 // firstLine drops the stack that errors of the binding print.

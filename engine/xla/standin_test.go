@@ -61,11 +61,11 @@ func standin(t *testing.T, name string) string {
 // TestStandin runs the whole suite through PJRT's C interface and its Go binding: buffers,
 // donation, options and errors are the real ones, arithmetic is the interpreter's.
 func TestStandin(t *testing.T) {
-	be, err := Open(context.Background(), Options{Plugin: standin(t, "standin_cuda.so"), Device: 3, Precision: lower.F32})
+	be, err := Open(context.Background(), Options{Plugin: standin(t, "standin_cuda.so"), Device: 3, MemoryShare: 0.5, Grow: true, Precision: lower.F32})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := be.Describe(); !strings.HasPrefix(got, "xla: stand-in for GPU 3, PJRT 0.") || !strings.HasSuffix(got, ", products in f32") {
+	if got := be.Describe(); !strings.HasPrefix(got, "xla: stand-in for GPU 3, 0.50 of its memory, growing, PJRT 0.") || !strings.HasSuffix(got, ", products in f32") {
 		t.Errorf("description: got %q", got)
 	}
 	enginetest.Run(t, be)

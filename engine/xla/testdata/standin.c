@@ -28,6 +28,8 @@ static PJRT_Device device;
 static PJRT_Device *devices[] = {&device};
 static PJRT_DeviceDescription description;
 static int64_t visible = -1;
+static float share;
+static int grow;
 static FILE *to, *from;
 
 static PJRT_Error *fail(const char *text) {
@@ -91,8 +93,12 @@ static PJRT_Error *attributes(PJRT_Plugin_Attributes_Args *a) { a->attributes = 
 static PJRT_Error *client_create(PJRT_Client_Create_Args *a) {
   if (mode("hang")) for (;;) pause();
   if (mode("refuse")) return fail("no CUDA-capable device is detected\nand a second line");
-  for (size_t i = 0; i < a->num_options; i++)
-    if (!strncmp(a->create_options[i].name, "visible_devices", a->create_options[i].name_size)) visible = a->create_options[i].int64_array_value[0];
+  for (size_t i = 0; i < a->num_options; i++) {
+    const PJRT_NamedValue *o = &a->create_options[i];
+    if (!strncmp(o->name, "visible_devices", o->name_size)) visible = o->int64_array_value[0];
+    if (!strncmp(o->name, "memory_fraction", o->name_size)) share = o->float_value;
+    if (!strncmp(o->name, "preallocate", o->name_size)) grow = !o->bool_value;
+  }
   if (!to) {
     PJRT_Error *e = start();
     if (e) return e;
@@ -111,7 +117,7 @@ static PJRT_Error *describe(PJRT_Device_GetDescription_Args *a) { a->device_desc
 static PJRT_Error *description_process(PJRT_DeviceDescription_ProcessIndex_Args *a) { a->process_index = 0; return NULL; }
 static PJRT_Error *debug_string(PJRT_DeviceDescription_DebugString_Args *a) {
   static char text[64];
-  snprintf(text, sizeof text, "stand-in for GPU %d", (int)visible);
+  snprintf(text, sizeof text, "stand-in for GPU %d, %.2f of its memory, %s", (int)visible, share, grow ? "growing" : "at once");
   a->debug_string = text;
   a->debug_string_size = strlen(text);
   return NULL;
