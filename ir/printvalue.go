@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/entangle-nas/entangle/internal/half"
 )
 
 // elements returns the elements of a float, integer or bool tensor as text that
@@ -37,10 +39,10 @@ func elements(t *Tensor) []string {
 			out[i] = floatText(math.Float64frombits(bits), 64, bits)
 		case Float16:
 			bits := binary.LittleEndian.Uint16(b)
-			out[i] = floatText(Float16from(bits), 32, uint64(bits))
+			out[i] = floatText(float64(half.FromFloat16(bits)), 32, uint64(bits))
 		case BFloat16:
 			bits := binary.LittleEndian.Uint16(b)
-			out[i] = floatText(float64(math.Float32frombits(uint32(bits)<<16)), 32, uint64(bits))
+			out[i] = floatText(float64(half.FromBFloat16(bits)), 32, uint64(bits))
 		default:
 			out[i] = fmt.Sprintf("0x%x", b[0])
 		}
@@ -86,9 +88,9 @@ func element(raw []byte, dt DType, text string) ([]byte, error) {
 		case Float64:
 			v = math.Float64bits(f)
 		case Float16:
-			v = uint64(Float16bits(f))
+			v = uint64(half.Float16(f))
 		case BFloat16:
-			v = uint64(BFloat16bits(f))
+			v = uint64(half.BFloat16(f))
 		}
 	case dt == Uint8 || dt == Uint16 || dt == Uint32 || dt == Uint64 || dt == Bool:
 		v, err = strconv.ParseUint(text, 10, bits)

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/entangle-nas/entangle/internal/half"
 )
 
 // Prop is one string entry of metadata_props, kept in file order.
@@ -94,9 +96,9 @@ func NewFloats(name string, dt DType, dims []int, data []float64) (*Tensor, erro
 		case Float64:
 			binary.LittleEndian.PutUint64(t.Raw[8*i:], math.Float64bits(v))
 		case Float16:
-			binary.LittleEndian.PutUint16(t.Raw[2*i:], Float16bits(v))
+			binary.LittleEndian.PutUint16(t.Raw[2*i:], half.Float16(v))
 		case BFloat16:
-			binary.LittleEndian.PutUint16(t.Raw[2*i:], BFloat16bits(v))
+			binary.LittleEndian.PutUint16(t.Raw[2*i:], half.BFloat16(v))
 		}
 	}
 	return t, nil
@@ -163,11 +165,11 @@ func (t *Tensor) Float64s() ([]float64, error) {
 		}
 	case Float16:
 		for i := range out {
-			out[i] = Float16from(binary.LittleEndian.Uint16(t.Raw[2*i:]))
+			out[i] = float64(half.FromFloat16(binary.LittleEndian.Uint16(t.Raw[2*i:])))
 		}
 	case BFloat16:
 		for i := range out {
-			out[i] = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(t.Raw[2*i:])) << 16))
+			out[i] = float64(half.FromBFloat16(binary.LittleEndian.Uint16(t.Raw[2*i:])))
 		}
 	default:
 		ints, err := t.Int64s()

@@ -1,9 +1,10 @@
-package ir
+// Package half converts numbers of 16 bits.
+package half
 
 import "math"
 
-// Float16bits rounds v to IEEE 754 half precision, ties to even.
-func Float16bits(v float64) uint16 {
+// Float16 rounds v to IEEE 754 half precision, ties to even.
+func Float16(v float64) uint16 {
 	f := float32(v)
 	b := math.Float32bits(f)
 	sign := uint16(b>>16) & 0x8000
@@ -35,30 +36,26 @@ func Float16bits(v float64) uint16 {
 	return sign | uint16(half)
 }
 
-// Float16from widens a half-precision number.
-func Float16from(h uint16) float64 {
-	sign := 1.0
-	if h&0x8000 != 0 {
-		sign = -1
-	}
-	exp, man := int(h>>10&0x1f), float64(h&0x3ff)
+// FromFloat16 widens a half-precision number.
+func FromFloat16(h uint16) float32 {
+	sign, exp, man := uint32(h&0x8000)<<16, uint32(h>>10&0x1f), uint32(h&0x3ff)
 	switch exp {
 	case 0:
-		return sign * math.Ldexp(man, -24)
+		return math.Float32frombits(sign | math.Float32bits(float32(man)*(1.0/(1<<24))))
 	case 31:
-		if man != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
+		return math.Float32frombits(sign | 0x7f800000 | man<<13)
 	}
-	return sign * math.Ldexp(1024+man, exp-25)
+	return math.Float32frombits(sign | (exp+127-15)<<23 | man<<13)
 }
 
-// BFloat16bits rounds v to bfloat16, ties to even.
-func BFloat16bits(v float64) uint16 {
+// BFloat16 rounds v to bfloat16, ties to even.
+func BFloat16(v float64) uint16 {
 	b := math.Float32bits(float32(v))
 	if b&0x7fffffff > 0x7f800000 {
 		return uint16(b>>16) | 0x40
 	}
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
+
+// FromBFloat16 widens a bfloat16 number.
+func FromBFloat16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
