@@ -17,7 +17,9 @@ type kernel struct {
 	name  string
 	run   runFunc
 	flops float64
-	folds bool  // a Reduce that may run together with others
+	folds bool // a Reduce that may run together with others
+	// host, when set, runs the kernel and folds over its result.
+	host  func(x *executable, out view, in []view, folds *folding) error
 	reuse []int // operand positions whose storage the result may overwrite, best first
 	// pack, when set, lays operand packs out for the kernel, once, when that operand is
 	// constant; the run that it returns does not read the operand.
@@ -79,6 +81,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 		x.results = append(x.results, int(o.ID))
 	}
 	for i, n := range p.Nodes {
+		host, isLast := hosts[i]
 		x.types = append(x.types, n.Type)
 		c, constant := n.Prim.(prim.Const)
 		switch {
@@ -87,6 +90,8 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 			v := newView(n.Type)
 			v.copyFrom(c.Value)
 			x.consts = append(x.consts, v)
+		case isLast:
+			x.steps = append(x.steps, hostStep(p, host, hosted[host], kernels))
 		case groups[i] != nil:
 			x.steps = append(x.steps, joinFolds(p, groups[i], kernels))
 		default:
@@ -113,7 +118,7 @@ func rewrite(p *prim.Program) (*prim.Program, error) {
 	if p, err = engine.Simplify(derive(distribute(inline(fuse(absorb(p)))))); err != nil {
 		return nil, err
 	}
-	return delay(p), nil
+	return delay(centre(p)), nil
 }
 
 // packConstants lets kernels lay out their constant operands, and drops the constants
@@ -196,6 +201,7 @@ var choosers = []func(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool)
 	chooseConv,
 	chooseMap,
 	chooseReduce,
+	chooseSpread,
 	chooseLayout,
 	chooseGather,
 	choosePool,

@@ -21,31 +21,7 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		return k, true
 	case prim.ConvInputGrad:
 		parts := inputGradConvs(p, out.Shape, in[1].Shape, in[0].Shape)
-		joined := residuesOf(parts)
-		flops := 0.0
-		for i := range parts {
-			flops += parts[i].flops()
-		}
-		return kernel{name: "conv_input_grad", flops: flops, run: func(x *executable, out view, in []view) error {
-			if parts[0].channels == 1 && parts[0].groups > 1 {
-				depthwiseConv(x, parts, nil, out.f32(), in[0].f32(), in[1].f32())
-				return nil
-			}
-			if joined != nil {
-				c := *joined
-				c.run(x, out.f32(), in[0].f32(), in[1].f32())
-				return nil
-			}
-			for _, c := range parts {
-				if c.isTiled() {
-					c.runTiles(x, nil, out.f32(), in[0].f32(), c.packTiles(x, in[1].f32()))
-					continue
-				}
-				c.cut(len(x.team.workers), unitBytes)
-				c.run(x, nil, out.f32(), in[0].f32(), c.packWeights(x, in[1].f32()))
-			}
-			return nil
-		}}, true
+		return inputGradKernel(name, parts, then), true
 	case prim.ConvWeightGrad:
 		c := forwardConv(p.Conv, in[0].Shape, out.Shape, in[1].Shape)
 		return kernel{name: "conv_weight_grad", flops: c.flops(), run: func(x *executable, out view, in []view) error {
@@ -66,37 +42,78 @@ func chooseConv(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 	return kernel{}, false
 }
 
+// hosting completes a kernel by what runs it, with folds over its result or without.
+func (k kernel) hosting(host func(x *executable, out view, in []view, folds *folding) error) kernel {
+	k.host = host
+	k.run = func(x *executable, out view, in []view) error { return host(x, out, in, nil) }
+	return k
+}
+
+// inputGradKernel runs the parts of a gradient and the Map behind it.
+func inputGradKernel(name string, parts []windowConv, then *epilogue) kernel {
+	k := kernel{name: name}
+	for i := range parts {
+		k.flops += parts[i].flops()
+	}
+	joined := residuesOf(parts)
+	switch {
+	case parts[0].channels == 1 && parts[0].groups > 1:
+		return k.hosting(func(x *executable, out view, in []view, folds *folding) error {
+			depthwiseConv(x, parts, then.on(x, out, in[2:]), folds, out.f32(), in[0].f32(), in[1].f32())
+			return nil
+		})
+	case joined != nil:
+		return k.hosting(func(x *executable, out view, in []view, folds *folding) error {
+			c := *joined
+			c.run(x, then.on(x, out, in[2:]), folds, out.f32(), in[0].f32(), in[1].f32())
+			return nil
+		})
+	case len(parts) == 1 && parts[0].outCol == 1 && parts[0].outRow == parts[0].cols:
+		one := convKernel(parts[0], then)
+		one.name, one.pack = name, nil
+		return one
+	}
+	k.run = func(x *executable, out view, in []view) error {
+		for _, c := range parts {
+			c.cut(len(x.team.workers), unitBytes)
+			c.run(x, nil, nil, out.f32(), in[0].f32(), c.packWeights(x, in[1].f32()))
+		}
+		then.on(x, out, in[2:]).whole(x)
+		return nil
+	}
+	return k
+}
+
 // convKernel runs c and the Map behind it. Weights that are constant are packed once.
 func convKernel(c windowConv, then *epilogue) kernel {
 	k := kernel{flops: c.flops()}
 	if c.channels == 1 && c.groups > 1 {
-		k.run = func(x *executable, out view, in []view) error {
-			depthwiseConv(x, []windowConv{c}, then.on(x, out, in[2:]), out.f32(), in[0].f32(), in[1].f32())
+		return k.hosting(func(x *executable, out view, in []view, folds *folding) error {
+			depthwiseConv(x, []windowConv{c}, then.on(x, out, in[2:]), folds, out.f32(), in[0].f32(), in[1].f32())
 			return nil
-		}
-		return k
+		})
 	}
-	run := func(x *executable, out view, in []view, panel []float32) {
+	run := func(x *executable, out view, in []view, panel []float32, folds *folding) {
 		c := c
 		c.cut(len(x.team.workers), unitBytes)
-		c.run(x, then.on(x, out, in[2:]), out.f32(), in[0].f32(), panel)
+		c.run(x, then.on(x, out, in[2:]), folds, out.f32(), in[0].f32(), panel)
 	}
 	pack := c.packWeights
 	if c.isTiled() {
-		run = func(x *executable, out view, in []view, panel []float32) {
-			c.runTiles(x, then.on(x, out, in[2:]), out.f32(), in[0].f32(), panel)
+		run = func(x *executable, out view, in []view, panel []float32, folds *folding) {
+			c.runTiles(x, then.on(x, out, in[2:]), folds, out.f32(), in[0].f32(), panel)
 		}
 		pack = c.packTiles
 	}
-	k.run = func(x *executable, out view, in []view) error {
-		run(x, out, in, pack(x, in[1].f32()))
+	k = k.hosting(func(x *executable, out view, in []view, folds *folding) error {
+		run(x, out, in, pack(x, in[1].f32()), folds)
 		return nil
-	}
+	})
 	k.packs = 1
 	k.pack = func(x *executable, weights view) runFunc {
 		panel := keep(pack(x, weights.f32()))
 		return func(x *executable, out view, in []view) error {
-			run(x, out, in, panel)
+			run(x, out, in, panel, nil)
 			return nil
 		}
 	}

@@ -64,14 +64,15 @@ func (c *windowConv) offsets(n int) []int64 {
 	return append(out, 0)
 }
 
-// run computes the convolution with packed weights. With a finisher the positions of a
-// plane must be consecutive.
-func (c *windowConv) run(x *executable, then *finisher, out, src, panel []float32) {
+// run computes the convolution with packed weights. With a finisher or folds the positions
+// of a plane must be consecutive.
+func (c *windowConv) run(x *executable, then *finisher, folds *folding, out, src, panel []float32) {
 	all := c.groups * c.channels
 	plane := c.h * c.w
 	k := c.channels * len(c.taps)
 	blocks := (c.filters + 3) / 4
 	offs := c.offsets(c.unitRows)
+	folds.begin(c.bands * c.batches * c.sections)
 	x.team.run(c.bands*c.batches*c.sections, func(w *worker, piece int) {
 		section := piece % c.sections
 		unit := piece / c.sections
@@ -139,13 +140,15 @@ func (c *windowConv) run(x *executable, then *finisher, out, src, panel []float3
 				}
 			}
 		}
-		if then != nil {
-			end := then.start(w)
-			for i := range images {
-				for g := range c.groups {
-					for m := 4 * b0; m < min(4*b1, c.filters); m++ {
-						end.apply((((n0+i)*c.groups+g)*c.filters+m)*c.outPlane+y0*c.outRow, rows*c.outRow)
-					}
+		if then == nil && folds == nil {
+			return
+		}
+		end, sums := then.start(w), folds.start(w)
+		for i := range images {
+			for g := range c.groups {
+				for m := 4 * b0; m < min(4*b1, c.filters); m++ {
+					end.apply((((n0+i)*c.groups+g)*c.filters+m)*c.outPlane+y0*c.outRow, rows*c.outRow)
+					sums.part(piece, n0+i, g*c.filters+m, y0*c.outRow, rows*c.outRow)
 				}
 			}
 		}

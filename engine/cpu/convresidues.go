@@ -26,7 +26,7 @@ func residuesOf(parts []windowConv) *residues {
 }
 
 // run computes all parts.
-func (c *residues) run(x *executable, out, src, weights []float32) {
+func (c *residues) run(x *executable, then *finisher, folds *folding, out, src, weights []float32) {
 	c.cut(len(x.team.workers), unitBytes)
 	blocks := (c.filters + 3) / 4
 	size := 0
@@ -52,7 +52,9 @@ func (c *residues) run(x *executable, out, src, weights []float32) {
 	ch := c.channel(c.unitRows)
 	line := 8 * c.vectors
 	tileSize := c.unitRows * line
+	folds.begin(c.bands * c.batches)
 	x.team.run(c.bands*c.batches, func(w *worker, unit int) {
+		end, sums := then.start(w), folds.start(w)
 		y0 := unit % c.bands * c.unitRows
 		n0 := unit / c.bands * c.unitImages
 		images := min(c.unitImages, c.images-n0)
@@ -93,6 +95,16 @@ func (c *residues) run(x *executable, out, src, weights []float32) {
 						at := ((i*c.groups+g)*c.filters+m)*c.outPlane + even.outBase + y0*c.outRow
 						x.k.merge(out[at:], c.outRow, n, tile[m*tileSize:], line, even.cols, tile[(4*blocks+m)*tileSize:], line, odd.cols)
 					}
+				}
+				if end == nil && sums == nil {
+					continue
+				}
+				// Rows of all parts of these positions; those of the last parts may be one less.
+				width := c.parts[0].cols + c.parts[1].cols
+				from, to := y0*down*width, min((y0+rows)*down*width, c.outPlane)
+				for m := range c.filters {
+					end.apply(((i*c.groups+g)*c.filters+m)*c.outPlane+from, to-from)
+					sums.part(unit, i, g*c.filters+m, from, to-from)
 				}
 			}
 		}

@@ -145,12 +145,13 @@ func (t *tiling) copied(w *worker, src []float32, n, stride, plane int) []float3
 }
 
 // runTiles is run by tiles, with weights from packTiles.
-func (c *windowConv) runTiles(x *executable, then *finisher, out, src, panel []float32) {
+func (c *windowConv) runTiles(x *executable, then *finisher, folds *folding, out, src, panel []float32) {
 	t := c.tiled(len(x.team.workers), c.channels, tileBytes)
 	blocks := (c.filters + 3) / 4
 	points := tilePanel(blocks * 4 * c.channels)
 	in, held := t.distance(c.channels), t.distance(tileFilters)
 	line := (tileSide*t.across + 7) &^ 7
+	folds.begin(t.bands * t.batches)
 	x.team.run(t.bands*t.batches, func(w *worker, piece int) {
 		u := t.unit(piece)
 		elements := w.scratch(scratchPanelB, tilePoints*in)
@@ -159,27 +160,30 @@ func (c *windowConv) runTiles(x *executable, then *finisher, out, src, panel []f
 			t.gather(x.k, w, winogradInputs, elements[i*t.stride:], in, u, src, c.channels, i, c.h, c.w, -c.minY, -c.minX)
 		}
 		tile := w.scratch(scratchTile, 8*(tileSide*u.rows*line))
-		rows := min(tileSide*u.rows, c.rows-tileSide*u.row)
-		end := then.start(w)
+		at, rows := tileSide*u.row*c.cols, min(tileSide*u.rows, c.rows-tileSide*u.row)
+		end, sums := then.start(w), folds.start(w)
 		for b := 0; b < blocks; b += tileFilters / 4 {
 			n := min(tileFilters/4, blocks-b)
 			for p := range tilePoints {
 				x.k.panelProducts(c.channels, u.vectors, n, &panel[p*points+4*b*c.channels], &elements[p*in], 4*t.stride, &products[p*held], 4*t.stride)
 			}
 			for m := 4 * b; m < min(4*(b+n), c.filters); m++ {
+				for i := u.image; i < u.end && m+1 < c.filters; i++ {
+					end.fetch((i*c.filters+m+1)*c.outPlane+at, rows*c.cols)
+					sums.fetch(i, m+1, at, rows*c.cols)
+				}
 				for s := range u.sets {
 					for r := range u.rows {
 						x.k.winograd[winogradOutputs](t.across, &tile[8*tileSide*r*line], 32*line, 32, 32*tileSide, &products[(m-4*b)*t.stride+8*(s*u.rows+r)*t.across], 24*held, 4*held, 32)
 					}
 					t.scatter(x.k, w, out, tile, line, u.image+s*tileLanes, m, tileSide*u.row, rows)
 				}
-			}
-			if end == nil {
-				continue
-			}
-			for i := u.image; i < u.end; i++ {
-				for m := 4 * b; m < min(4*(b+n), c.filters); m++ {
-					end.apply((i*c.filters+m)*c.outPlane+tileSide*u.row*c.cols, rows*c.cols)
+				if end == nil && sums == nil {
+					continue
+				}
+				for i := u.image; i < u.end; i++ {
+					end.apply((i*c.filters+m)*c.outPlane+at, rows*c.cols)
+					sums.part(piece, i, m, at, rows*c.cols)
 				}
 			}
 		}

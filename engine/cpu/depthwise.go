@@ -6,7 +6,7 @@ const planeGrain = 1 << 16
 // depthwiseConv computes convolutions in which every group has one channel, and which
 // together cover the planes of one output: they differ in where their positions
 // lie, those of a row of residues standing next to each other.
-func depthwiseConv(x *executable, parts []windowConv, then *finisher, out, src, weights []float32) {
+func depthwiseConv(x *executable, parts []windowConv, then *finisher, folds *folding, out, src, weights []float32) {
 	panels := make([][]float32, len(parts))
 	offs := make([][]int64, len(parts))
 	size, tile, work := 0, 0, 0
@@ -30,11 +30,12 @@ func depthwiseConv(x *executable, parts []windowConv, then *finisher, out, src, 
 	c := &parts[0]
 	planes := c.images * c.groups
 	pieces := x.team.pieces(planes*c.filters*work, planeGrain, planes)
+	folds.begin(pieces)
 	x.team.run(pieces, func(w *worker, piece int) {
 		img := w.scratch(scratchImage, size+8)
 		tiles := w.scratch(scratchTile, c.outCol*tile+8)
 		lo, hi := split(planes, 1, pieces, piece)
-		end := then.start(w)
+		end, sums := then.start(w), folds.start(w)
 		for p := lo; p < hi; p++ {
 			for i := range parts {
 				c := &parts[i]
@@ -68,6 +69,10 @@ func depthwiseConv(x *executable, parts []windowConv, then *finisher, out, src, 
 				}
 			}
 			end.apply(p*c.filters*c.outPlane, c.filters*c.outPlane)
+			for m := range c.filters {
+				at := p*c.filters + m
+				sums.part(piece, at/(c.groups*c.filters), at%(c.groups*c.filters), 0, c.outPlane)
+			}
 		}
 	})
 }

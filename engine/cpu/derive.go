@@ -19,6 +19,10 @@ func derive(p *prim.Program) *prim.Program {
 		}
 	}
 	for i, n := range q.Nodes {
+		if f, ok := n.Prim.(fused); ok && live[i] {
+			q.Nodes[i] = deriveBehind(p, prim.ID(i), n, f)
+			continue
+		}
 		e, shape, ok := expressionOf(n.Prim)
 		if !ok || !live[i] {
 			continue
@@ -48,6 +52,30 @@ func derive(p *prim.Program) *prim.Program {
 		q.Nodes[i] = n
 	}
 	return q
+}
+
+// deriveBehind does so for the Map behind a product, which reads what the folds over
+// its result read.
+func deriveBehind(p *prim.Program, id prim.ID, n prim.Node, f fused) prim.Node {
+	reads := n.In[2:]
+	for _, o := range p.Nodes {
+		if _, ok := o.Prim.(prim.Reduce); ok && slices.Contains(o.In, id) {
+			reads = append(slices.Clone(reads), o.In...)
+		}
+	}
+	e := f.then.Expr
+	replaced := func(in prim.ID) bool { return in != id && isDerived(p, e, in, f.then.Shape, reads) }
+	if !slices.ContainsFunc(n.In[2:], replaced) {
+		return n
+	}
+	// Operand 0 of the Map is the result itself.
+	e, in := substitute(p, e, append([]prim.ID{id}, n.In[2:]...), replaced)
+	if in[0] != id {
+		panic("BUG: cpu: a Map behind a product does not read it first")
+	}
+	f.then.Expr = unclamped(e, len(in))
+	n.Prim, n.In = f, append(slices.Clone(n.In[:2]), in[1:]...)
+	return n
 }
 
 // isDerived reports whether operand in of expression e is computed from what is read

@@ -138,7 +138,7 @@ func fuse(p *prim.Program) *prim.Program {
 // isProduct reports whether a Map can be evaluated on the parts of p's result.
 func isProduct(p prim.Prim) bool {
 	switch p.(type) {
-	case prim.Conv, prim.MatMul, viewed:
+	case prim.Conv, prim.ConvInputGrad, prim.MatMul, viewed:
 		return true
 	}
 	return false
@@ -215,6 +215,7 @@ func epilogueOf(p prim.Prim, in []prim.Type, out prim.Type) (prim.Prim, []prim.T
 // finisher evaluates an epilogue in place on parts of one result. A nil one does nothing.
 type finisher struct {
 	g    *epilogue
+	k    *kernels
 	src  []source
 	out  []float32
 	tile int
@@ -228,7 +229,7 @@ func (g *epilogue) on(x *executable, out view, others []view) *finisher {
 	if g.of != x.k {
 		g.vm, g.of = x.k.compileMap(g.expr), x.k
 	}
-	f := &finisher{g: g, out: out.f32(), tile: g.vm.tileFor(g.args)}
+	f := &finisher{g: g, k: x.k, out: out.f32(), tile: g.vm.tileFor(g.args)}
 	f.src = append(f.src, sourceOf(out))
 	for _, v := range others {
 		f.src = append(f.src, sourceOf(v))
@@ -244,6 +245,18 @@ type finish struct {
 	off, held []int // held: offset of the element that buf repeats, -1 for none
 }
 
+// whole evaluates the Map on the whole result.
+func (f *finisher) whole(x *executable) {
+	if f == nil {
+		return
+	}
+	pieces := x.team.pieces(len(f.out), mapGrain, len(f.out))
+	x.team.run(pieces, func(w *worker, piece int) {
+		lo, hi := split(len(f.out), 1, pieces, piece)
+		f.start(w).apply(lo, hi-lo)
+	})
+}
+
 // start prepares worker w; nil for a nil finisher.
 func (f *finisher) start(w *worker) *finish {
 	if f == nil {
@@ -255,6 +268,18 @@ func (f *finisher) start(w *worker) *finish {
 		t.held[i] = -1
 	}
 	return t
+}
+
+// fetch asks for the operands of elements [at, at+n) ahead of their use.
+func (t *finish) fetch(at, n int) {
+	if t == nil {
+		return
+	}
+	for i := range t.src[1:] {
+		if f := t.src[i+1].f; len(f) == len(t.out) {
+			t.k.fetch(4*n, &f[at])
+		}
+	}
 }
 
 // apply evaluates the Map on elements [at, at+n) of the result.

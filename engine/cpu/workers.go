@@ -20,6 +20,9 @@ const (
 	scratchSlot
 	scratchArgs
 	scratchCopy
+	scratchFoldSlot
+	scratchFoldArgs
+	scratchFoldTile
 	scratchSlots
 )
 
