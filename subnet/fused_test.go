@@ -153,9 +153,9 @@ func (c fused) model() (*ir.Model, map[string]*ir.Tensor) {
 	return m, feeds
 }
 
-// TestFusedOnORT: the operators of ONNX Runtime, and those of newer opsets, compute
-// what ONNX Runtime computes.
-func TestFusedOnORT(t *testing.T) {
+// onnxRuntime opens ONNX Runtime, or skips the test where it is absent.
+func onnxRuntime(t *testing.T) runtimes.Runtime {
+	t.Helper()
 	lib := os.Getenv("ONNXRUNTIME_LIB")
 	if lib == "" {
 		lib, _ = filepath.Abs("../.cache/onnxruntime/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1")
@@ -171,6 +171,13 @@ func TestFusedOnORT(t *testing.T) {
 		}
 		t.Fatal(err)
 	}
+	return rt
+}
+
+// TestFusedOnORT: the operators of ONNX Runtime, and those of newer opsets, compute
+// what ONNX Runtime computes.
+func TestFusedOnORT(t *testing.T) {
+	rt := onnxRuntime(t)
 	for _, c := range fusedCases() {
 		t.Run(c.op+" "+c.name, func(t *testing.T) {
 			m, feeds := c.model()

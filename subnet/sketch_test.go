@@ -27,6 +27,7 @@ type style struct {
 	bias     bool   // relative position bias from a table, added to the scores
 	cache    bool   // keys and values of three tokens before come in and go out with the new ones
 	fused    string // mha, packed, packed-kv, grouped, grouped-packed, whole (ONNX Runtime's), standard: the attention is one node
+	wide     int    // width of the heads of a grouped node; 0: deep
 	odd      string // heads that cannot be followed: stacked (one projection each), strided
 	mlp      string // erf, tanh, gated, gated-fused
 	tied     bool   // the head is the transposed embedding
@@ -421,17 +422,24 @@ func (k *sketch) fusedAttention(x string) string {
 		q = k.op("RotaryEmbedding", []string{q, cos, sin}, ir.IntAttr("num_heads", heads))
 		y = k.op("Attention", []string{q, key, v}, ir.IntAttr("q_num_heads", heads), ir.IntAttr("kv_num_heads", k.kv), ir.IntAttr("is_causal", 1))
 	}
-	return k.linear(y, heads*deep, width)
+	return k.linear(y, heads*k.headWidth(), width)
 }
 
-// groupedNode is ONNX Runtime's attention of decoders, turned by position.
+func (k *sketch) headWidth() int {
+	if k.wide > 0 {
+		return k.wide
+	}
+	return deep
+}
+
+// groupedNode is ONNX Runtime's attention of decoders.
 func (k *sketch) groupedNode(x string) string {
 	n := &ir.Node{Name: k.name("GroupQueryAttention"), OpType: "GroupQueryAttention", Domain: microsoft, Outputs: []string{k.name("v")},
-		Attrs: []ir.Attr{ir.IntAttr("num_heads", heads), ir.IntAttr("kv_num_heads", k.kv), ir.IntAttr("do_rotary", 1)}}
+		Attrs: []ir.Attr{ir.IntAttr("num_heads", heads), ir.IntAttr("kv_num_heads", k.kv)}}
 	if k.fused == "grouped" {
-		n.Inputs = []string{k.linear(x, width, heads*deep), k.linear(x, width, k.kv*deep), k.linear(x, width, k.kv*deep), "", ""}
+		n.Inputs = []string{k.linear(x, width, heads*k.headWidth()), k.linear(x, width, k.kv*k.headWidth()), k.linear(x, width, k.kv*k.headWidth()), "", ""}
 	} else {
-		n.Inputs = []string{k.linear(x, width, (heads+2*k.kv)*deep), "", "", "", ""}
+		n.Inputs = []string{k.linear(x, width, (heads+2*k.kv)*k.headWidth()), "", "", "", ""}
 	}
 	all := length
 	if k.cache {
@@ -440,7 +448,7 @@ func (k *sketch) groupedNode(x string) string {
 	for i := range 2 {
 		if present := k.name("present"); k.cache {
 			n.Inputs[3+i] = k.name("past")
-			t := ir.TensorType(ir.Float32, -1, k.kv, 3, deep)
+			t := ir.TensorType(ir.Float32, -1, k.kv, 3, k.headWidth())
 			t.Shape[0].Param = "batch"
 			k.g.Inputs = append(k.g.Inputs, ir.Value{Name: n.Inputs[3+i], Type: t})
 			n.Outputs = append(n.Outputs, present)
@@ -454,7 +462,11 @@ func (k *sketch) groupedNode(x string) string {
 		}
 		return k.init(t)
 	}
-	n.Inputs = append(n.Inputs, k.op("Expand", []string{number(all-1, 1), k.size(x, 0)}), number(all), k.weight(all, deep/2), k.weight(all, deep/2))
+	n.Inputs = append(n.Inputs, k.op("Expand", []string{number(all-1, 1), k.size(x, 0)}), number(all))
+	if k.rotary == "half" {
+		n.Attrs = append(n.Attrs, ir.IntAttr("do_rotary", 1))
+		n.Inputs = append(n.Inputs, k.weight(all, k.headWidth()/2), k.weight(all, k.headWidth()/2))
+	}
 	k.g.Nodes = append(k.g.Nodes, n)
 	return n.Outputs[0]
 }
