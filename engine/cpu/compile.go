@@ -68,6 +68,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 			runsAt[i] = last
 		}
 	}
+	hosts, hosted := hostFolds(p, live, kernels, groups, runsAt)
 	pl := planStorage(p, live, runsAt, func(i int) []int { return reusable(p, kernels[i], i) })
 	x.plan = pl
 	x.donate = make([]bool, len(p.Inputs))
