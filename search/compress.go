@@ -26,6 +26,7 @@ type Job struct {
 	Splits    Splits
 	Order     string // of Importance
 	Super     space.Superposition
+	Separate  bool // every choice has weights of its own, see Network.Separate
 	Search    Config
 	Target    Target
 	Evolution Evolution
@@ -373,15 +374,30 @@ func (p *Plan) hooks(stage string) Hooks {
 	return h
 }
 
+// entangled returns the network that a search trains.
+func (p *Plan) entangled(super *space.Supernet) (*Network, error) {
+	n, err := NewNetworkOn(p.Model, p.Job.Batch, p.Set, super)
+	if err != nil {
+		return nil, err
+	}
+	n.Memory, n.DataLimit = p.Job.Memory, p.Job.DataLimit
+	if !p.Job.Separate {
+		return n, nil
+	}
+	if p.Job.Super != space.Every {
+		return nil, fmt.Errorf("search: separate weights: want superposition %q, got %q", space.Every, p.Job.Super)
+	}
+	return n, n.Separate()
+}
+
 // decide runs the search and picks a choice within the budget.
 func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet) ([]int, map[string]*ir.Tensor, error) {
 	cfg := p.Job.Search
 	cfg.Budget = &p.Budget
-	net, err := NewNetworkOn(p.Model, p.Job.Batch, p.Set, super)
+	net, err := p.entangled(super)
 	if err != nil {
 		return nil, nil, err
 	}
-	net.Memory, net.DataLimit = p.Job.Memory, p.Job.DataLimit
 	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, p.Job.Seed, p.hooks("search"))
 	if err != nil {
 		return nil, nil, err
@@ -397,7 +413,7 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 			return nil, nil, err
 		}
 	}
-	return p.inherit(choice, d.Weights)
+	return p.inherit(choice, net.chosen(choice, d.Weights))
 }
 
 // inherit returns the weights that a subnet starts from: those given, or nil for the original's.

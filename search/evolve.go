@@ -44,11 +44,10 @@ func (p *Plan) evolve(ctx context.Context, be engine.Backend, plain *Network, su
 	j := p.Job
 	cfg := j.Search
 	cfg.Relaxation, cfg.Hard, cfg.AlphaFrom, cfg.Budget = "spos", 0, cfg.Weights.Epochs+1, nil
-	net, err := NewNetworkOn(p.Model, j.Batch, p.Set, super)
+	net, err := p.entangled(super)
 	if err != nil {
 		return nil, nil, err
 	}
-	net.Memory, net.DataLimit = j.Memory, j.DataLimit
 	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, j.Seed, p.hooks("supernet"))
 	if err != nil {
 		return nil, nil, err
@@ -72,7 +71,10 @@ func (p *Plan) evolve(ctx context.Context, be engine.Backend, plain *Network, su
 	if errors.As(err, &stopped) {
 		stopped.Checkpoint = p.hooks("supernet").Checkpoint
 	}
-	return choice, d.Weights, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return choice, net.chosen(choice, d.Weights), nil
 }
 
 // stepPasses is about how many forward passes a step costs.

@@ -21,6 +21,11 @@ import (
 // built returns a network of that name, and entangled as well.
 func built(t *testing.T, name string, batch int) (plain, super *Network) {
 	t.Helper()
+	return builtWith(t, name, batch, space.Reader, space.Options{Divisor: 2})
+}
+
+func builtWith(t *testing.T, name string, batch int, sp space.Superposition, o space.Options) (plain, super *Network) {
+	t.Helper()
 	e, ok := models.Lookup(name)
 	if !ok {
 		t.Fatalf("no model %q", name)
@@ -44,11 +49,11 @@ func built(t *testing.T, name string, batch int) (plain, super *Network) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sp, err := space.New(an, space.Options{Divisor: 2})
+	dims, err := space.New(an, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := space.Entangle(an, sp, space.Reader)
+	net, err := space.Entangle(an, dims, sp)
 	if err != nil {
 		t.Fatal(err)
 	}

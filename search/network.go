@@ -36,6 +36,7 @@ type Network struct {
 	// that would have been uploaded. 0 uploads every batch.
 	DataLimit int
 	roles     map[string]ops.Training
+	separate  *separation // nil: choices share one weight
 }
 
 // Binding returns the sizes that make a model static: batch for the leading
@@ -229,7 +230,16 @@ func (n *Network) lower(training bool) (*graph, error) {
 		return b.Const(c)
 	}
 	if n.Super != nil {
-		h = n.Super.Hooks(h, g.coefficients(n.Super.Space))
+		coefs := g.coefficients(n.Super.Space)
+		h = n.Super.Hooks(h, coefs)
+		if entangled := h.Init; n.separate != nil {
+			h.Init = func(b *prim.Builder, t *ir.Tensor) prim.ID {
+				if len(n.separate.copies[t.Name]) < 2 {
+					return entangled(b, t)
+				}
+				return n.mix(b, t.Name, coefs, func(copy string) prim.ID { return ids[copy] })
+			}
+		}
 	}
 	var err error
 	g.values, err = ops.Lower(b, n.Model, n.Facts, h)

@@ -174,6 +174,7 @@ func searchFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "alpha-from", Usage: "epochs of weight steps before the first architecture step"},
 		&cli.StringFlag{Name: "order", Usage: "importance that ranks a width's units: " + strings.Join(search.Importance, ", "), Value: search.Importance[0], Action: oneOf("order", search.Importance...)},
 		&cli.StringFlag{Name: "superposition", Usage: "weights that carry a width's coefficients: every (as in TangleNAS) or reader (once per unit)", Value: string(space.Reader)},
+		&cli.BoolFlag{Name: "separate-weights", Usage: "give every choice weights of its own, as in weight sharing without entanglement; wants --superposition every"},
 		&cli.Float64Flag{Name: "hard", Usage: "share of weight steps on one drawn subnet, rising from 0 to it over the search", Value: d.Hard},
 		&cli.BoolFlag{Name: "sandwich", Usage: "of four weight steps, one on the largest and one on the smallest subnet"},
 		&cli.BoolFlag{Name: "unrolled", Usage: "take the gradient of the architecture through one weight step (DARTS, second order): five forward and backward passes per step instead of two"},

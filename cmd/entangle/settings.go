@@ -180,6 +180,9 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	if j.Super != space.Every && j.Super != space.Reader {
 		return j, usagef("--superposition: want %s or %s, got %q", space.Every, space.Reader, j.Super)
 	}
+	if j.Separate = c.Bool("separate-weights"); j.Separate && j.Super != space.Every {
+		return j, usagef("--separate-weights: want --superposition %s, got %q", space.Every, j.Super)
+	}
 	if !(s.AlphaStart >= 0 && s.AlphaStart < 1) {
 		return j, usagef("--alpha-start: want a share in [0, 1), got %g", s.AlphaStart)
 	}
