@@ -186,7 +186,7 @@ func (r *rewriter) producer(id prim.ID, compute prim.DType, shape []int) (prim.E
 
 // exactLiteral reports whether the consumer reads the literal unchanged.
 func exactLiteral(v float64, m prim.Map, compute prim.DType) bool {
-	if m.Out == prim.Bool {
+	if m.Out == prim.Bool || m.Out.Half() {
 		return v == 0 || v == 1
 	}
 	whole := v == float64(prim.ToInt(v))

@@ -285,7 +285,7 @@ func (r *rewriter) trivial(p prim.Prim, in []prim.ID, t prim.Type) prim.ID {
 	switch p := p.(type) {
 	case prim.Map:
 		e := p.Expr
-		same = len(e) == 1 && e[0].Code == prim.Arg && (p.Compute == t.DType || t.DType == prim.Bool || p.Compute == prim.F64 && t.DType == prim.F32)
+		same = len(e) == 1 && e[0].Code == prim.Arg && (p.Compute == t.DType || t.DType == prim.Bool || t.DType.Half() && p.Compute.Float() || p.Compute == prim.F64 && t.DType == prim.F32)
 	case prim.Reduce:
 		e := p.Expr
 		same = len(e) == 1 && e[0].Code == prim.Arg

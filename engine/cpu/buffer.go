@@ -48,6 +48,7 @@ func (v view) f32() []float32 { return cast[float32](v.mem) }
 func (v view) f64() []float64 { return cast[float64](v.mem) }
 func (v view) i64() []int64   { return cast[int64](v.mem) }
 func (v view) bools() []bool  { return cast[bool](v.mem) }
+func (v view) u16() []uint16  { return cast[uint16](v.mem) }
 
 // tensor returns a host tensor that shares v's storage.
 func (v view) tensor() *prim.Tensor {
@@ -61,6 +62,8 @@ func (v view) tensor() *prim.Tensor {
 		t.I64 = v.i64()
 	case prim.Bool:
 		t.B = v.bools()
+	case prim.F16, prim.BF16:
+		t.U16 = v.u16()
 	}
 	return t
 }
@@ -75,6 +78,8 @@ func (v view) copyFrom(t *prim.Tensor) {
 		copy(v.i64(), t.I64)
 	case prim.Bool:
 		copy(v.bools(), t.B)
+	case prim.F16, prim.BF16:
+		copy(v.u16(), t.U16)
 	}
 }
 
@@ -105,6 +110,7 @@ func (v view) copyTo(t *prim.Tensor) {
 	copy(t.F64, s.F64)
 	copy(t.I64, s.I64)
 	copy(t.B, s.B)
+	copy(t.U16, s.U16)
 }
 
 // Write replaces the contents.

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/entangle-nas/entangle/engine/prim"
+import (
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/internal/half"
+)
 
 // axis is one axis of a domain after neighbours that all operands walk alike
 // have been merged.
@@ -85,6 +88,7 @@ func count(axes []axis) int {
 type source struct {
 	v    view
 	f    []float32 // of F32 operands
+	k    *kernels  // for F16 and BF16 operands
 	full bool      // all axes have their row-major stride
 }
 
@@ -126,6 +130,8 @@ func (s *source) load(dst []float32, off, step, n int) {
 		for i, x := range s.v.bools()[off : off+n] {
 			dst[i] = truth(x)
 		}
+	case prim.F16, prim.BF16:
+		s.k.widen(dst, s.v.u16()[off:off+n], s.v.typ.DType)
 	}
 }
 
@@ -137,6 +143,10 @@ func (s *source) element(off int) float32 {
 		return float32(s.v.f64()[off])
 	case prim.I64:
 		return float32(s.v.i64()[off])
+	case prim.F16:
+		return half.FromFloat16(s.v.u16()[off])
+	case prim.BF16:
+		return half.FromBFloat16(s.v.u16()[off])
 	}
 	return truth(s.v.bools()[off])
 }

@@ -35,6 +35,8 @@ type kernels struct {
 	toLanes             func(rows int, dst *float32, drow int, src *float32, srow, splane, cols, lead, tail, ahead int)
 	fromLanes           func(rows int, dst *float32, drow, dplane int, src *float32, srow, blocks int)
 	winograd            [winogradTransforms]tileTransform
+	fromF16, fromBF16   func(n int, dst *float32, src *uint16) // whole vectors of 8
+	toF16, toBF16       func(n int, dst *uint16, src *float32) // whole vectors of 8
 	copy                op1
 	fma, fms, fnma, sel op3
 	gate                op3 // c where a < b, else 0

@@ -4606,6 +4606,115 @@ done:
 	VZEROUPPER
 	RET
 
+// func fromF16(n int, dst *float32, src *uint16)
+// Requires: AVX, F16C
+TEXT ·fromF16(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ src+16(FP), DX
+
+loop:
+	VCVTPH2PS (DX), Y0
+	VMOVUPS   Y0, (CX)
+	ADDQ      $0x10, DX
+	ADDQ      $0x20, CX
+	SUBQ      $0x08, AX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func toF16(n int, dst *uint16, src *float32)
+// Requires: AVX, F16C
+TEXT ·toF16(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ src+16(FP), DX
+
+loop:
+	VMOVUPS   (DX), Y0
+	VCVTPS2PH $0x00, Y0, (CX)
+	ADDQ      $0x20, DX
+	ADDQ      $0x10, CX
+	SUBQ      $0x08, AX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func fromBF16(n int, dst *float32, src *uint16)
+// Requires: AVX, AVX2
+TEXT ·fromBF16(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ src+16(FP), DX
+
+loop:
+	VPMOVZXWD (DX), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (CX)
+	ADDQ      $0x10, DX
+	ADDQ      $0x20, CX
+	SUBQ      $0x08, AX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func toBF16(n int, dst *uint16, src *float32)
+// Requires: AVX, AVX2
+TEXT ·toBF16(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ src+16(FP), DX
+
+loop:
+	VMOVUPS      (DX), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        k00000001<>+0(SB), Y1, Y2
+	VPADDD       k00007fff<>+0(SB), Y0, Y3
+	VPADDD       Y2, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VPOR         k00000040<>+0(SB), Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y0
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, (CX)
+	ADDQ         $0x20, DX
+	ADDQ         $0x10, CX
+	SUBQ         $0x08, AX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA k00000001<>+0(SB)/4, $0x00000001
+DATA k00000001<>+4(SB)/4, $0x00000001
+DATA k00000001<>+8(SB)/4, $0x00000001
+DATA k00000001<>+12(SB)/4, $0x00000001
+DATA k00000001<>+16(SB)/4, $0x00000001
+DATA k00000001<>+20(SB)/4, $0x00000001
+DATA k00000001<>+24(SB)/4, $0x00000001
+DATA k00000001<>+28(SB)/4, $0x00000001
+GLOBL k00000001<>(SB), RODATA|NOPTR, $32
+
+DATA k00007fff<>+0(SB)/4, $0x00007fff
+DATA k00007fff<>+4(SB)/4, $0x00007fff
+DATA k00007fff<>+8(SB)/4, $0x00007fff
+DATA k00007fff<>+12(SB)/4, $0x00007fff
+DATA k00007fff<>+16(SB)/4, $0x00007fff
+DATA k00007fff<>+20(SB)/4, $0x00007fff
+DATA k00007fff<>+24(SB)/4, $0x00007fff
+DATA k00007fff<>+28(SB)/4, $0x00007fff
+GLOBL k00007fff<>(SB), RODATA|NOPTR, $32
+
+DATA k00000040<>+0(SB)/4, $0x00000040
+DATA k00000040<>+4(SB)/4, $0x00000040
+DATA k00000040<>+8(SB)/4, $0x00000040
+DATA k00000040<>+12(SB)/4, $0x00000040
+DATA k00000040<>+16(SB)/4, $0x00000040
+DATA k00000040<>+20(SB)/4, $0x00000040
+DATA k00000040<>+24(SB)/4, $0x00000040
+DATA k00000040<>+28(SB)/4, $0x00000040
+GLOBL k00000040<>(SB), RODATA|NOPTR, $32
+
 // func depthwise(k int, offs *int64, w *float32, x *float32, o *float32, rows int, xstride int, ostride int, cols int)
 // Requires: AVX, FMA3
 TEXT ·depthwise(SB), NOSPLIT, $0-72

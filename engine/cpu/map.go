@@ -23,9 +23,9 @@ func chooseMap(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 		return kernel{}, false
 	}
 	k := kernel{name: "map " + label(m.Expr), flops: float64(len(m.Expr) * out.Len())}
-	if out.DType == prim.F32 && m.Compute == prim.F32 {
+	if m.Compute == prim.F32 && (out.DType == prim.F32 || out.DType.Half()) {
 		for i, t := range in {
-			if t.DType == prim.F32 && slices.Equal(t.Shape, out.Shape) {
+			if t.DType == out.DType && slices.Equal(t.Shape, out.Shape) {
 				k.reuse = append(k.reuse, i)
 			}
 		}
@@ -67,6 +67,7 @@ func (g *mapping) run(x *executable, out view, in []view) {
 	src := make([]source, len(in))
 	for i, v := range in {
 		src[i] = sourceOf(v)
+		src[i].k = x.k
 		src[i].full = v.typ.DType == prim.F32 && v.typ.Len() == out.typ.Len()
 	}
 	g = g.widened(x, src)
@@ -184,7 +185,7 @@ func (g *mapping) tiles(x *executable, w *worker, out view, src []source, tile, 
 			continue
 		}
 		m.run(n, m.own())
-		store(out, start, slice(m.own(), n))
+		x.k.store(out, start, slice(m.own(), n))
 	}
 }
 
@@ -235,7 +236,7 @@ func fixed(axes []axis, i int) bool {
 }
 
 // store converts values to out's dtype from element at on.
-func store(out view, at int, values []float32) {
+func (k *kernels) store(out view, at int, values []float32) {
 	switch out.typ.DType {
 	case prim.F32:
 		copy(out.f32()[at:], values)
@@ -254,5 +255,7 @@ func store(out view, at int, values []float32) {
 		for i, v := range values {
 			d[i] = v != 0
 		}
+	case prim.F16, prim.BF16:
+		k.narrow(out.u16()[at:], values, out.typ.DType)
 	}
 }

@@ -30,6 +30,7 @@ func nativeKernels() *kernels {
 	k.depthwiseGrad[1], k.depthwiseGrad[3], k.depthwiseGrad[5], k.depthwiseGrad[9] = depthwiseGrad1, depthwiseGrad3, depthwiseGrad5, depthwiseGrad9
 	k.transpose8, k.toLanes, k.fromLanes = transpose8, toLanes, fromLanes
 	k.copyRows[1], k.copyRows[2] = copyRows1, copyRows2
+	k.fromF16, k.toF16, k.fromBF16, k.toBF16 = fromF16, toF16, fromBF16, toBF16
 	k.panelProducts, k.fetch = panelProducts, fetch
 	k.winograd = [winogradTransforms]tileTransform{winogradInput, winogradOutput, winogradGrad, winogradWeights, winogradWeightsGrad}
 	k.copy, k.fma, k.fms, k.fnma, k.sel, k.gate = vCopy, vFma, vFms, vFnma, vSelect, vGate

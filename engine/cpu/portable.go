@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/internal/half"
 )
 
 func slice(p *float32, n int) []float32 { return unsafe.Slice(p, n) }
@@ -103,6 +104,8 @@ func portableKernels() *kernels {
 			portableDepthwiseGrad(taps, v, offs, g, x, at, out)
 		}
 	}
+	k.fromF16, k.fromBF16 = portableWiden(half.FromFloat16), portableWiden(half.FromBFloat16)
+	k.toF16, k.toBF16 = portableNarrow(half.Float16), portableNarrow(half.BFloat16)
 	for nv := 1; nv <= 2; nv++ {
 		k.copyRows[nv] = func(rows int, dst *float32, dstride int, src *float32, sstride int) {
 			for r := range rows {

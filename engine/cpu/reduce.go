@@ -106,6 +106,7 @@ func (g *reduction) run(x *executable, out [][]float32, in []view) {
 	src := make([]source, len(in))
 	for i, v := range in {
 		src[i] = sourceOf(v)
+		src[i].k = x.k
 	}
 	switch {
 	case g.short:

@@ -266,6 +266,30 @@ func copyRows1(rows int, dst *float32, dstride int, src *float32, sstride int)
 //go:noescape
 func copyRows2(rows int, dst *float32, dstride int, src *float32, sstride int)
 
+// fromF16 widens n half-precision numbers.
+// n is a multiple of 8, above 0.
+//
+//go:noescape
+func fromF16(n int, dst *float32, src *uint16)
+
+// toF16 rounds n numbers to half precision, ties to even.
+// n is a multiple of 8, above 0.
+//
+//go:noescape
+func toF16(n int, dst *uint16, src *float32)
+
+// fromBF16 widens n bfloat16 numbers.
+// n is a multiple of 8, above 0.
+//
+//go:noescape
+func fromBF16(n int, dst *float32, src *uint16)
+
+// toBF16 rounds n numbers to bfloat16, ties to even.
+// n is a multiple of 8, above 0.
+//
+//go:noescape
+func toBF16(n int, dst *uint16, src *float32)
+
 // depthwise sets o[y·ostride+c] = Σ_k w[k]·x[offs[k]+y·xstride+c] for y < rows, c < cols; offs and strides are in bytes.
 // Rows of x are read in whole vectors of 8.
 //

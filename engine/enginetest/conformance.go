@@ -22,6 +22,7 @@ func Run(t *testing.T, b engine.Backend) {
 	t.Run("primitives", func(t *testing.T) { runCases(t, b) })
 	t.Run("codes", func(t *testing.T) { runCodes(t, b) })
 	t.Run("casts", func(t *testing.T) { runCasts(t, b) })
+	t.Run("halves", func(t *testing.T) { runHalves(t, b) })
 	t.Run("programs", func(t *testing.T) { runPrograms(t, b) })
 	t.Run("random", func(t *testing.T) { runRandom(t, b) })
 	t.Run("buffers", func(t *testing.T) { runBuffers(t, b) })

@@ -114,11 +114,31 @@ func (b *Builder) Add(p Prim, in ...ID) ID {
 func infer(p Prim, in []Type) (Type, error) {
 	t, err := p.Infer(in)
 	if err == nil {
-		if err = t.Check(); err != nil {
+		if err = t.Check(); err == nil {
+			err = checkHalves(p, in, t)
+		}
+		if err != nil {
 			err = fmt.Errorf("%s: %w", p.Name(), err)
 		}
 	}
 	return t, err
+}
+
+// checkHalves reports 16-bit values where p does not take them.
+func checkHalves(p Prim, in []Type, out Type) error {
+	switch p.(type) {
+	case Map, Reduce, Const, Reshape, StopGrad, Barrier:
+		return nil
+	}
+	for i, t := range in {
+		if t.DType.Half() {
+			return fmt.Errorf("operand %d: want a value cast to f32, got %s", i, t)
+		}
+	}
+	if out.DType.Half() {
+		return fmt.Errorf("result: want f32 and a cast, got %s", out)
+	}
+	return nil
 }
 
 func (b *Builder) append(n Node) ID {
@@ -208,7 +228,8 @@ func (b *Builder) MapAs(c, out DType, e *X, in ...ID) ID {
 	return b.Add(Map{Expr: E(e), Compute: c, Out: out, Shape: shape}, b.align(shape, in)...)
 }
 
-// Map is MapAs in the dtype of the first operand (I64 for Bool), result likewise.
+// Map is MapAs in the dtype of the first operand (I64 for Bool, F32 for F16 and BF16),
+// with a result of the first operand's dtype.
 func (b *Builder) Map(e *X, in ...ID) ID {
 	if b.err != nil {
 		return Invalid
@@ -220,7 +241,15 @@ func (b *Builder) Map(e *X, in ...ID) ID {
 	if d == Bool {
 		return b.MapAs(I64, Bool, e, in...)
 	}
-	return b.MapAs(d, d, e, in...)
+	return b.MapAs(wideOf(d), d, e, in...)
+}
+
+// wideOf is F32 for F16 and BF16, otherwise d.
+func wideOf(d DType) DType {
+	if d.Half() {
+		return F32
+	}
+	return d
 }
 
 // Cast converts x to d; it returns x itself when nothing changes.
@@ -229,10 +258,10 @@ func (b *Builder) Cast(x ID, d DType) ID {
 	if from == d {
 		return x
 	}
-	c := from
+	c := wideOf(from)
 	switch {
 	case from == Bool && d != Bool:
-		c = d
+		c = wideOf(d)
 	case from == Bool:
 		c = I64
 	}
@@ -245,7 +274,7 @@ func (b *Builder) Broadcast(x ID, shape ...int) ID {
 		return x
 	}
 	t := b.Type(x)
-	c := t.DType
+	c := wideOf(t.DType)
 	if c == Bool {
 		c = I64
 	}
@@ -253,7 +282,7 @@ func (b *Builder) Broadcast(x ID, shape ...int) ID {
 }
 
 // Reduce folds e over axes of the NumPy broadcast of the operands, keeping the
-// axes with size 1. Compute type: the first operand's (I64 for Bool).
+// axes with size 1. Compute type: the first operand's (I64 for Bool, F32 for F16 and BF16).
 func (b *Builder) Reduce(op ReduceOp, axes []int, e *X, in ...ID) ID {
 	if b.err != nil {
 		return Invalid
@@ -265,7 +294,7 @@ func (b *Builder) Reduce(op ReduceOp, axes []int, e *X, in ...ID) ID {
 	if err != nil {
 		return b.Fail(fmt.Errorf("prim: reduce: %w", err))
 	}
-	c := b.Type(in[0]).DType
+	c := wideOf(b.Type(in[0]).DType)
 	if c == Bool {
 		c = I64
 	}

@@ -110,7 +110,7 @@ func (b *Builder) Gather(x, index ID, axis int) ID { return b.Add(Gather{Axis: a
 
 // Full returns a tensor of equal elements.
 func (b *Builder) Full(t Type, v float64) ID {
-	c := t.DType
+	c := wideOf(t.DType)
 	if c == Bool {
 		c = I64
 	}

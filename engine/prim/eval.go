@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// Storage returns the type that kernels use for t: F32 is held as F64.
+// Storage returns the type that kernels use for t: floats are held as F64.
 func Storage(t Type) Type {
-	if t.DType == F32 {
+	if t.DType.Float() {
 		t.DType = F64
 	}
 	return t

@@ -31,8 +31,8 @@ func checkDomain(name string, e Expr, compute DType, in []Type, shape []int) err
 	if err := e.Check(len(in)); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if compute == Bool {
-		return fmt.Errorf("%s: compute type: want f32, f64 or i64, got bool", name)
+	if compute >= Bool {
+		return fmt.Errorf("%s: compute type: want f32, f64 or i64, got %s", name, compute)
 	}
 	for i, t := range in {
 		if len(t.Shape) != len(shape) {
@@ -54,6 +54,9 @@ func (m Map) Eval(in []*Tensor, out Type) (*Tensor, error) {
 		evalMap(intArith, m.Expr, in, m.Shape, r)
 	} else {
 		evalMap(floatArith, m.Expr, in, m.Shape, r)
+	}
+	if m.Out.Half() {
+		r = r.Cast(m.Out).Cast(F64)
 	}
 	return r, nil
 }

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/entangle-nas/entangle/internal/half"
 )
 
 // DType is the element type of a program value. Every ONNX integer type
-// computes as I64; float16 and bfloat16 compute as F32.
+// computes as I64; float16 and bfloat16 compute as F32. F16 and BF16 only store: maps
+// and reductions read them, maps write them, rounding to the nearest, ties to even.
 type DType uint8
 
 // Element types.
@@ -17,16 +20,21 @@ const (
 	F64
 	I64
 	Bool
+	F16
+	BF16
 )
 
-// String returns "f32", "f64", "i64" or "bool".
-func (d DType) String() string { return [...]string{"f32", "f64", "i64", "bool"}[d] }
+// String returns "f32", "f64", "i64", "bool", "f16" or "bf16".
+func (d DType) String() string { return [...]string{"f32", "f64", "i64", "bool", "f16", "bf16"}[d] }
 
-// Float reports whether d is F32 or F64.
-func (d DType) Float() bool { return d <= F64 }
+// Float reports whether d is F32, F64, F16 or BF16.
+func (d DType) Float() bool { return d != I64 && d != Bool }
+
+// Half reports whether d is F16 or BF16.
+func (d DType) Half() bool { return d == F16 || d == BF16 }
 
 // Size returns the bytes of one element.
-func (d DType) Size() int { return [...]int{4, 8, 8, 1}[d] }
+func (d DType) Size() int { return [...]int{4, 8, 8, 1, 2, 2}[d] }
 
 // Type is the type of a program value: sizes are always known. Rank 0 is a scalar.
 type Type struct {
@@ -74,6 +82,7 @@ type Tensor struct {
 	F64 []float64
 	I64 []int64
 	B   []bool
+	U16 []uint16 // the bits of F16 and BF16
 }
 
 // NewTensor returns zeros of type t.
@@ -88,6 +97,8 @@ func NewTensor(t Type) *Tensor {
 		x.I64 = make([]int64, n)
 	case Bool:
 		x.B = make([]bool, n)
+	case F16, BF16:
+		x.U16 = make([]uint16, n)
 	}
 	return x
 }
@@ -125,6 +136,8 @@ func (t *Tensor) Span(lo, hi int) *Tensor {
 		r.I64 = t.I64[lo:hi]
 	case Bool:
 		r.B = t.B[lo:hi]
+	case F16, BF16:
+		r.U16 = t.U16[lo:hi]
 	}
 	return r
 }
@@ -134,13 +147,13 @@ func (t *Tensor) Check() error {
 	if t == nil {
 		return errors.New("prim: tensor: want a tensor, got nothing")
 	}
-	if t.DType > Bool {
-		return fmt.Errorf("prim: tensor: dtype: want f32, f64, i64 or bool, got %d", uint8(t.DType))
+	if t.DType > BF16 {
+		return fmt.Errorf("prim: tensor: dtype: want f32, f64, i64, bool, f16 or bf16, got %d", uint8(t.DType))
 	}
 	if err := t.Type.Check(); err != nil {
 		return fmt.Errorf("prim: tensor: %w", err)
 	}
-	if n := [...]int{len(t.F32), len(t.F64), len(t.I64), len(t.B)}[t.DType]; n != t.Len() {
+	if n := [...]int{len(t.F32), len(t.F64), len(t.I64), len(t.B), len(t.U16), len(t.U16)}[t.DType]; n != t.Len() {
 		return fmt.Errorf("prim: tensor %s: want %d elements, got %d", t.Type, t.Len(), n)
 	}
 	return nil
@@ -163,12 +176,15 @@ func (t *Tensor) Cast(d DType) *Tensor {
 		case I64:
 			out.I64[i] = t.Int(i)
 		case Bool:
-			switch t.DType {
-			case F32, F64:
+			if t.DType.Float() {
 				out.B[i] = t.Float(i) != 0
-			default:
+			} else {
 				out.B[i] = t.Int(i) != 0
 			}
+		case F16:
+			out.U16[i] = half.Float16(t.Float(i))
+		case BF16:
+			out.U16[i] = half.BFloat16(t.Float(i))
 		}
 	}
 	return out
@@ -183,6 +199,10 @@ func (t *Tensor) Float(i int) float64 {
 		return t.F64[i]
 	case I64:
 		return float64(t.I64[i])
+	case F16:
+		return float64(half.FromFloat16(t.U16[i]))
+	case BF16:
+		return float64(half.FromBFloat16(t.U16[i]))
 	}
 	if t.B[i] {
 		return 1

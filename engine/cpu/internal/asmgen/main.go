@@ -19,6 +19,7 @@ func main() {
 	transpose()
 	copyRows(1)
 	copyRows(2)
+	halves()
 	depthwise()
 	interleave()
 	deinterleave()
