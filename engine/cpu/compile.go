@@ -216,16 +216,12 @@ func fallback(p prim.Prim) kernel {
 		args := make([]*prim.Tensor, len(in))
 		for i, v := range in {
 			t := v.tensor()
-			if t.DType == prim.F32 {
-				t = t.Cast(prim.F64)
+			if d := prim.Storage(t.Type).DType; t.DType != d {
+				t = t.Cast(d)
 			}
 			args[i] = t
 		}
-		want := out.typ
-		if want.DType == prim.F32 {
-			want.DType = prim.F64
-		}
-		res, err := p.Eval(args, want)
+		res, err := p.Eval(args, prim.Storage(out.typ))
 		if err != nil {
 			return err
 		}
