@@ -57,7 +57,7 @@ var Methods = []string{"search", "uniform", "random", "evolution"}
 // DefaultJob returns the settings of a short search from pretrained weights to half
 // of the MACs.
 func DefaultJob() Job {
-	j := Job{Batch: 128, Splits: Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Order: "taylor", Super: space.Reader, Search: DefaultConfig(),
+	j := Job{Batch: 128, Splits: Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Order: "taylor", Super: space.Reader, Search: DefaultConfig(), Refine: 64,
 		Target: Target{Metric: space.MACs, Share: 0.5}, Calibrate: 100, Tune: DefaultWeights()}
 	for _, w := range []*Weights{&j.Search.Weights, &j.Tune} {
 		w.Objective = Objective{Labels: 0.5, Distill: 0.5, Temperature: 4}
