@@ -21,6 +21,7 @@ func runHalves(t *testing.T, b engine.Backend) {
 			}
 		}
 		t.Run(d.String()+"/conversions", func(t *testing.T) { halfConversions(t, b, d) })
+		t.Run(d.String()+"/casts", func(t *testing.T) { halfCasts(t, b, d) })
 		for _, shape := range [][]int{{1, 3}, {5, 7}, {4, 33}, {2, 640}} {
 			t.Run(fmt.Sprintf("%s/program/%v", d, shape), func(t *testing.T) { halfProgram(t, b, d, shape) })
 		}
@@ -66,6 +67,34 @@ func halfConversions(t *testing.T, b engine.Backend, d prim.DType) {
 	}
 	if err := Check(got["narrow"], values.Cast(d), Tolerance{}); err != nil {
 		t.Errorf("rounded: %v", err)
+	}
+}
+
+// halfCasts converts numbers that 16 bits hold exactly from every dtype and to every dtype.
+func halfCasts(t *testing.T, b engine.Backend, d prim.DType) {
+	x := integers(rng.New(1, "enginetest/halves/casts"), -40, 40, 7, 33).Cast(prim.F64)
+	for i := range x.F64 {
+		x.F64[i] /= 8
+	}
+	for _, other := range []prim.DType{prim.F32, prim.F64, prim.I64, prim.Bool, prim.F16, prim.BF16} {
+		bld := prim.NewBuilder()
+		bld.Output("stored", bld.Cast(bld.Input("x", prim.Type{DType: other, Shape: x.Shape}), d))
+		bld.Output("read", bld.Cast(bld.Input("y", prim.Type{DType: d, Shape: x.Shape}), other))
+		p, err := bld.Program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := map[string]*prim.Tensor{"x": x.Cast(other), "y": x.Cast(d)}
+		got, err := engine.RunHost(b, p, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(got["stored"], in["x"].Cast(d), Tolerance{}); err != nil {
+			t.Errorf("%s as %s: %v", other, d, err)
+		}
+		if err := Check(got["read"], in["y"].Cast(other), Tolerance{}); err != nil {
+			t.Errorf("%s as %s: %v", d, other, err)
+		}
 	}
 }
 
