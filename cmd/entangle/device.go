@@ -22,7 +22,7 @@ import (
 // deviceFlags say where the engine runs and how it multiplies there.
 func deviceFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "device", Usage: "where the engine runs: cpu, cuda, cuda:N, or auto: a GPU if this program can use one, else the processor", Value: "auto"},
+		&cli.StringFlag{Name: "device", Usage: "where the engine runs: cpu, cuda, cuda:N, cuda:N,N,… whose GPUs share each batch, or auto: a GPU if this program can use one, else the processor", Value: "auto"},
 		&cli.StringFlag{Name: "precision", Usage: "products on a GPU, from exact to fast: " + precisionNames(), Value: string(precisionDefault)},
 		&cli.StringFlag{Name: "pjrt-plugin", Usage: "PJRT plugin for CUDA", DefaultText: "found; see docs/gpu.md", TakesFile: true},
 	}
@@ -40,23 +40,28 @@ func precisionNames() string {
 
 // place is a parsed --device.
 type place struct {
-	kind   string // "cpu", "cuda" or "auto"
-	number int    // of the GPU
+	kind    string // "cpu", "cuda" or "auto"
+	numbers []int  // of the GPUs; none means the first
 }
 
 func parseDevice(s string) (place, error) {
-	kind, number, given := strings.Cut(s, ":")
-	n := 0
-	if given {
-		var err error
-		if n, err = strconv.Atoi(number); err != nil || n < 0 || kind != "cuda" {
-			return place{}, usagef("--device: want cpu, cuda, cuda:N or auto, got %q", s)
+	bad := usagef("--device: want cpu, cuda, cuda:N, cuda:N,N,… or auto, got %q", s)
+	kind, list, given := strings.Cut(s, ":")
+	if !slices.Contains([]string{"cpu", "cuda", "auto"}, kind) || (given && kind != "cuda") {
+		return place{}, bad
+	}
+	d := place{kind: kind}
+	for _, number := range strings.Split(list, ",") {
+		if !given {
+			break
 		}
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 || slices.Contains(d.numbers, n) {
+			return place{}, bad
+		}
+		d.numbers = append(d.numbers, n)
 	}
-	if !slices.Contains([]string{"cpu", "cuda", "auto"}, kind) {
-		return place{}, usagef("--device: want cpu, cuda, cuda:N or auto, got %q", s)
-	}
-	return place{kind, n}, nil
+	return d, nil
 }
 
 // deviceError is a device that was asked for and cannot be used.
@@ -121,12 +126,16 @@ func (e *env) openGPU(c *cli.Context, d place, p lower.Precision) (*xla.Backend,
 	if err != nil {
 		return nil, &deviceError{err}
 	}
-	key := fmt.Sprint(found.Path, d.number, p)
+	key := fmt.Sprint(found.Path, d.numbers, p)
 	if be := e.gpus[key]; be != nil {
 		return be, nil
 	}
 	e.debugf("plugin: %s (%s)", found.Path, found.Origin)
-	o := xla.Options{Plugin: found.Path, Libraries: found.Libraries(), CUDAData: found.CUDAData(), Device: d.number, Precision: p}
+	modules, err := cacheFolder("xla")
+	if err != nil {
+		modules = ""
+	}
+	o := xla.Options{Cache: modules, Plugin: found.Path, Libraries: found.Libraries(), CUDAData: found.CUDAData(), Devices: d.numbers, Precision: p}
 	if err := e.memoryOptions(&o); err != nil {
 		return nil, err
 	}
@@ -161,15 +170,16 @@ func (e *env) memoryOptions(o *xla.Options) error {
 }
 
 func (e *env) findPlugin(ctx context.Context, path string) (plugin.Found, error) {
-	cache, err := cudaCache()
+	cache, err := cacheFolder("cuda")
 	if err != nil {
 		cache = ""
 	}
 	return plugin.Find(ctx, plugin.Search{Path: path, Getenv: e.getenv, Cache: cache})
 }
 
-// cudaCache is the folder that doctor --install-cuda fills.
-func cudaCache() (string, error) {
+// cacheFolder is a folder of the user's cache: "cuda" holds what doctor --install-cuda
+// installs, "xla" compiled modules.
+func cacheFolder(name string) (string, error) {
 	dir, err := os.UserCacheDir()
-	return filepath.Join(dir, "entangle", "cuda"), err
+	return filepath.Join(dir, "entangle", name), err
 }

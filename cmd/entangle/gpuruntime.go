@@ -26,7 +26,7 @@ func (r *gpuRuntime) start() error {
 	if r.native != nil {
 		return nil
 	}
-	d, p, err := place{"cuda", 0}, precisionDefault, error(nil)
+	d, p, err := place{kind: "cuda"}, precisionDefault, error(nil)
 	if r.c.String("device") != "" {
 		if d, p, err = device(r.c); err != nil {
 			return err

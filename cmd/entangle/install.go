@@ -28,7 +28,7 @@ func (e *env) installCUDA(c *cli.Context) error {
 	if index == "" {
 		return usagef("--install-cuda: want --index URL or $PIP_INDEX_URL, got neither: name the index that pip uses here (pip config get global.index-url)")
 	}
-	dir, err := cudaCache()
+	dir, err := cacheFolder("cuda")
 	if err != nil {
 		return err
 	}

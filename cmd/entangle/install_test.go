@@ -59,7 +59,7 @@ func TestInstallCUDA(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)
 	t.Setenv("HOME", cache)
-	installed, err := cudaCache()
+	installed, err := cacheFolder("cuda")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ type Options struct {
 	Libraries []string
 	// CUDAData is the folder of the CUDA toolkit that holds nvvm/libdevice; may be "".
 	CUDAData string
-	// Device is the number of the GPU.
-	Device int
+	// Devices are the numbers of the GPUs; none means the first.
+	Devices []int
 	// MemoryShare is the most of the GPU's memory to use, as a share; 0 leaves it to the
 	// plugin, which takes three quarters at the start.
 	MemoryShare float64
@@ -31,6 +31,8 @@ type Options struct {
 	Grow bool
 	// Precision is how products are computed; "" means lower.F32.
 	Precision lower.Precision
+	// Cache is a folder that keeps compiled modules between processes; "" keeps none.
+	Cache string
 	// Timeout is how long the plugin may take to start; 0 means a minute.
 	Timeout time.Duration
 }
@@ -58,15 +60,14 @@ type loaded interface {
 	temporary() int
 }
 
-// Backend compiles programs for one device. It is safe for concurrent use.
+// Backend compiles programs for one device, or for several that share the batch. It is
+// safe for concurrent use.
 type Backend struct {
 	dev device
 	opt lower.Options
 }
 
-func newBackend(d device, p lower.Precision) *Backend {
-	return &Backend{d, lower.Options{Precision: p}}
-}
+func newBackend(d device, o lower.Options) *Backend { return &Backend{d, o} }
 
 // Name returns "xla".
 func (*Backend) Name() string { return "xla" }

@@ -8,10 +8,11 @@ import (
 	"github.com/entangle-nas/entangle/engine/enginetest"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/xla/internal/hloeval"
+	"github.com/entangle-nas/entangle/engine/xla/lower"
 )
 
 // TestLowering judges what the lowering writes on an interpreter of StableHLO.
-func TestLowering(t *testing.T) { enginetest.Run(t, newBackend(interpreter{}, "")) }
+func TestLowering(t *testing.T) { enginetest.Run(t, newBackend(interpreter{}, lower.Options{})) }
 
 // interpreter is a device that evaluates modules on the host.
 type interpreter struct{}
@@ -79,13 +80,15 @@ func (a *hostArray) read(t *prim.Tensor) error {
 			t.I64[i] = a.t.I[i]
 		case prim.Bool:
 			t.B[i] = a.t.I[i] != 0
+		default:
+			t.U16[i] = prim.F64Tensor([]float64{a.t.F[i]}, 1).Cast(t.DType).U16[0]
 		}
 	}
 	return nil
 }
 
 func hostType(t prim.Type) hloeval.Type {
-	return hloeval.Type{Elem: [...]string{"f32", "f64", "i64", "i1"}[t.DType], Shape: t.Shape}
+	return hloeval.Type{Elem: [...]string{"f32", "f64", "i64", "i1", "f16", "bf16"}[t.DType], Shape: t.Shape}
 }
 
 func fromHost(t *prim.Tensor) *hloeval.Tensor {

@@ -13,23 +13,28 @@ import (
 
 	"github.com/gomlx/go-xla/pkg/pjrt"
 	"k8s.io/klog/v2"
+
+	"github.com/entangle-nas/entangle/engine/xla/lower"
 )
 
 // Built reports whether this program can open a device.
 const Built = true
 
-// Open loads the plugin and starts a client on one device. It gives up after
+// Open loads the plugin and starts a client on the devices. It gives up after
 // Options.Timeout or when ctx ends; what hangs then hangs until the process ends.
 //
-// It sets environment variables that the plugin and its Go binding read, unless they
-// are set: GOPJRT_CUDA_CHECKS, without which the binding names a folder of the
-// toolkit that is not there; XLA_FLAGS, the toolkit's folder; TF_CPP_MIN_LOG_LEVEL.
+// It sets environment variables that the plugin reads, unless they are set: XLA_FLAGS,
+// the toolkit's folder, and TF_CPP_MIN_LOG_LEVEL. The binding would name a folder of the
+// toolkit that is not there; it does so only for plugins that it loads itself.
 func Open(ctx context.Context, o Options) (*Backend, error) {
 	if !filepath.IsAbs(o.Plugin) {
 		return nil, fmt.Errorf("xla: plugin: want an absolute path, got %q", o.Plugin)
 	}
 	if _, err := os.Stat(o.Plugin); err != nil {
 		return nil, fmt.Errorf("xla: plugin: %w", err)
+	}
+	if len(o.Devices) == 0 {
+		o.Devices = []int{0}
 	}
 	timeout := o.Timeout
 	if timeout <= 0 {
@@ -53,25 +58,22 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 	select {
 	case r := <-done:
 		if r.err != nil {
-			return nil, fmt.Errorf("xla: device %d: %s: %s", o.Device, o.Plugin, firstLine(r.err))
+			return nil, fmt.Errorf("xla: device %s: %s: %s", numbers(o.Devices), o.Plugin, firstLine(r.err))
 		}
-		return newBackend(r.d, o.Precision), nil
+		return newBackend(r.d, lower.Options{Precision: o.Precision, Devices: r.d.devices}), nil
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return nil, fmt.Errorf("xla: device %d: %s: no answer within %v", o.Device, o.Plugin, timeout)
+			return nil, fmt.Errorf("xla: device %s: %s: no answer within %v", numbers(o.Devices), o.Plugin, timeout)
 		}
 		return nil, context.Cause(ctx)
 	}
 }
 
-// environment prepares what plugin and binding read from the environment.
+// environment prepares what the plugin reads from the environment.
 func environment(cudaData string) error {
-	set := map[string]string{"GOPJRT_CUDA_CHECKS": "no", "TF_CPP_MIN_LOG_LEVEL": "2"}
-	for name, v := range set {
-		if os.Getenv(name) == "" {
-			if err := os.Setenv(name, v); err != nil {
-				return err
-			}
+	if os.Getenv("TF_CPP_MIN_LOG_LEVEL") == "" {
+		if err := os.Setenv("TF_CPP_MIN_LOG_LEVEL", "2"); err != nil {
+			return err
 		}
 	}
 	return os.Setenv("XLA_FLAGS", xlaFlags(os.Getenv("XLA_FLAGS"), cudaData))
@@ -79,7 +81,7 @@ func environment(cudaData string) error {
 
 func start(o Options) (*pjrtDevice, error) {
 	preload(o.Libraries)
-	plugin, err := pjrt.GetPlugin(o.Plugin)
+	plugin, err := loadPlugin(o.Plugin)
 	if err != nil {
 		return nil, err
 	}
@@ -87,23 +89,46 @@ func start(o Options) (*pjrtDevice, error) {
 	if err != nil {
 		return nil, err
 	}
-	if client.NumDevices() == 0 {
+	n := 1
+	if isCUDA(o.Plugin) {
+		n = len(o.Devices)
+	}
+	switch {
+	case client.NumDevices() == 0:
 		return nil, errors.New("the plugin sees no device")
+	case client.NumDevices() < n:
+		return nil, fmt.Errorf("want %d devices, the plugin sees %d", n, client.NumDevices())
 	}
 	name := client.Platform()
 	if d, err := client.AddressableDevices()[0].GetDescription(); err == nil {
 		name = d.DebugString()
 	}
 	major, minor := plugin.Version()
-	return &pjrtDevice{client: client, text: fmt.Sprintf("%s, PJRT %d.%d of %s", name, major, minor, o.Plugin)}, nil
+	text := fmt.Sprintf("%s, PJRT %d.%d of %s", name, major, minor, o.Plugin)
+	if n > 1 {
+		text = fmt.Sprintf("%d devices, the first %s", n, text)
+	}
+	return &pjrtDevice{client: client, devices: n, text: text, cache: cache{o.Cache, cacheLimit}, plugin: circumstances(o.Plugin)}, nil
 }
 
-// clientOptions shows a CUDA plugin one GPU alone, so that memory of others is not taken.
+func isCUDA(plugin string) bool {
+	return strings.Contains(strings.ToLower(filepath.Base(plugin)), "cuda")
+}
+
+func numbers(devices []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(devices), " ", ","), "[]")
+}
+
+// clientOptions shows a CUDA plugin its GPUs alone, so that memory of others is not taken.
 func clientOptions(o Options) pjrt.NamedValuesMap {
-	if !strings.Contains(strings.ToLower(filepath.Base(o.Plugin)), "cuda") {
+	if !isCUDA(o.Plugin) {
 		return nil
 	}
-	m := pjrt.NamedValuesMap{"visible_devices": []int64{int64(o.Device)}}
+	var visible []int64
+	for _, d := range o.Devices {
+		visible = append(visible, int64(d))
+	}
+	m := pjrt.NamedValuesMap{"visible_devices": visible}
 	if o.MemoryShare > 0 {
 		m["memory_fraction"] = float32(o.MemoryShare)
 	}

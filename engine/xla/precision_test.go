@@ -47,7 +47,7 @@ func TestPrecision(t *testing.T) {
 		{lower.F32, "large", 0, 1e-6}, {lower.TF32, "large", 0, 1e-6}, {lower.BF16, "large", 1e-3, 5e-3},
 		{lower.BF16, "conv", 1e-3, 5e-3}, {lower.BF16, "small", 0, 1e-6},
 	} {
-		got, err := engine.RunHost(newBackend(interpreter{}, c.precision), p, in)
+		got, err := engine.RunHost(newBackend(interpreter{}, lower.Options{Precision: c.precision}), p, in)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func TestWorkloadSteps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			be := newBackend(interpreter{}, lower.F32)
+			be := newBackend(interpreter{}, lower.Options{})
 			for _, ph := range s.Phases {
 				in := map[string]*prim.Tensor{}
 				for _, x := range ph.Program.Inputs {
@@ -68,7 +68,7 @@ func TestSearch(t *testing.T) {
 	}
 	for _, name := range []string{"fashion-tiny", "vit-tiny"} {
 		t.Run(name, func(t *testing.T) {
-			want, got := decide(t, name, ref.New()), decide(t, name, newBackend(interpreter{}, lower.F32))
+			want, got := decide(t, name, ref.New()), decide(t, name, newBackend(interpreter{}, lower.Options{}))
 			for i, m := range want.Mean {
 				for k, v := range m {
 					if math.Abs(v-got.Mean[i][k]) > 1e-4 {

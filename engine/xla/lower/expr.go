@@ -196,13 +196,13 @@ func (l *lowerer) applyInt(code prim.Code, args []hlo.Value, powBits int) hlo.Va
 	case prim.Pow:
 		return l.powInt(x, args[1], powBits)
 	case prim.Recip:
-		return l.divide("divide", l.full(t, 1), x)
+		return l.quotient("divide", l.full(t, 1), x)
 	case prim.Div:
-		return l.divide("divide", x, args[1])
+		return l.quotient("divide", x, args[1])
 	case prim.FMod:
-		return l.divide("remainder", x, args[1])
+		return l.quotient("remainder", x, args[1])
 	case prim.Mod:
-		r, y := l.divide("remainder", x, args[1]), args[1]
+		r, y := l.quotient("remainder", x, args[1]), args[1]
 		zero := l.full(t, 0)
 		other := l.Compare("NE", l.Compare("LT", r, zero), l.Compare("LT", y, zero))
 		wrong := l.Binary("and", l.Binary("and", other, l.Compare("NE", r, zero)), l.Compare("NE", y, zero))
@@ -215,9 +215,9 @@ func (l *lowerer) applyInt(code prim.Code, args []hlo.Value, powBits int) hlo.Va
 	return l.cast(l.applyFloat(code, wide), hlo.I64)
 }
 
-// divide writes an integer division or remainder that is defined for every operand:
+// quotient writes an integer division or remainder that is defined for every operand:
 // divisors 0 and -1 are taken out.
-func (l *lowerer) divide(name string, x, y hlo.Value) hlo.Value {
+func (l *lowerer) quotient(name string, x, y hlo.Value) hlo.Value {
 	t := x.Type
 	zero, minus := l.full(t, 0), l.full(t, -1)
 	byZero, byMinus := l.Compare("EQ", y, zero), l.Compare("EQ", y, minus)

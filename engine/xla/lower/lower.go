@@ -25,6 +25,9 @@ var Precisions = []Precision{F32, TF32, BF16}
 // Options configure Lower; the zero value means float32 throughout.
 type Options struct {
 	Precision Precision
+	// Devices partitions the program over so many devices, if more than one: the axis of
+	// the batch is divided where it comes in, and XLA divides what follows from it.
+	Devices int
 }
 
 // Module is a lowered program.
@@ -57,12 +60,14 @@ func Lower(p *prim.Program, opt Options) (*Module, error) {
 		return nil, fmt.Errorf("xla: lower: %w", err)
 	}
 	l := &lowerer{Func: hlo.NewFunc(), opt: opt, scalars: map[scalar]hlo.Value{}, values: make([]hlo.Value, len(p.Nodes))}
+	to := aliases(p)
 	for i, in := range p.Inputs {
 		l.values[in.ID] = l.Arg(typeOf(p.Nodes[in.ID].Type))
-		if out := aliases(p)[i]; out >= 0 {
-			l.Alias(i, out)
+		if to[i] >= 0 {
+			l.Alias(i, to[i])
 		}
 	}
+	l.divide(p)
 	live := liveNodes(p)
 	for i, n := range p.Nodes {
 		if n.Prim == nil || !live[i] {
@@ -90,7 +95,11 @@ func Lower(p *prim.Program, opt Options) (*Module, error) {
 		m.Fault = len(results)
 		results = append(results, l.fault)
 	}
-	m.Text = hlo.Module{Name: "entangle", Func: l.Func}.Text(results)
+	text := hlo.Module{Name: "entangle", Func: l.Func}
+	if opt.Devices > 1 {
+		text.Mesh = hlo.Mesh{Axis: meshAxis, Devices: opt.Devices}
+	}
+	m.Text = text.Text(results)
 	return m, nil
 }
 
@@ -207,7 +216,9 @@ func once(axes []int) []int {
 	return out
 }
 
-func elemOf(d prim.DType) hlo.Elem { return [...]hlo.Elem{hlo.F32, hlo.F64, hlo.I64, hlo.I1}[d] }
+func elemOf(d prim.DType) hlo.Elem {
+	return [...]hlo.Elem{hlo.F32, hlo.F64, hlo.I64, hlo.I1, hlo.F16, hlo.BF16}[d]
+}
 
 func typeOf(t prim.Type) hlo.Type { return hlo.Type{Elem: elemOf(t.DType), Shape: t.Shape} }
 
@@ -224,8 +235,10 @@ func (l *lowerer) constant(t *prim.Tensor) hlo.Value {
 		return l.Floats(typ, t.F64)
 	case prim.I64:
 		return l.Ints(typ, t.I64)
+	case prim.Bool:
+		return l.Bools(typ, t.B)
 	}
-	return l.Bools(typ, t.B)
+	return l.Halves(typ, t.U16)
 }
 
 // literal returns the scalar v in element type e, written once.

@@ -53,6 +53,19 @@ var programs = []struct {
 		b.Output("other", g)
 		b.Output("w", b.Minus(w, g))
 	}},
+	{"mesh", lower.Options{Devices: 2}, func(b *prim.Builder) {
+		w, x, labels := b.Input("w", f32(3, 5)), b.Input("x", f32(8, 3)), b.Input("labels", f32(8, 5))
+		b.Donate("w")
+		loss := b.Sum(b.Times(b.MatMul(x, w, false, false), labels), 0, 1)
+		b.Output("loss", loss)
+		b.Output("w", b.Map(prim.Op(prim.Sub, prim.A(0), prim.A(1)), w, b.MatMul(x, labels, true, false)))
+	}},
+	{"mesh-forward", lower.Options{Devices: 2}, func(b *prim.Builder) {
+		b.Output("y", b.MatMul(b.Input("x", f32(8, 4)), b.Input("w", f32(4, 4)), false, false))
+	}},
+	{"mesh-odd", lower.Options{Devices: 2}, func(b *prim.Builder) {
+		b.Output("y", b.MatMul(b.Input("x", f32(7, 4)), b.Input("w", f32(4, 4)), false, false))
+	}},
 	{"barrier", lower.Options{}, func(b *prim.Builder) {
 		x, g := b.Input("x", f32(4)), b.Input("g", f32(2))
 		b.Output("y", b.Unary(prim.Exp, b.Add(prim.Barrier{}, x, g)))

@@ -33,11 +33,14 @@ func (f *Func) Alias(i, out int) {
 	f.args[i].attrs = append(f.args[i].attrs, attr{"tf.aliasing_output", fmt.Sprintf("%d : i32", out)})
 }
 
-// Shard says how argument i is spread over the mesh of the module: one entry per
+// Spread constrains how a value is spread over the mesh of the module: one entry per
 // axis, the name of a mesh axis or "" for none.
-func (f *Func) Shard(i int, axes []string) {
-	f.args[i].attrs = append(f.args[i].attrs, attr{"sdy.sharding", sharding(axes)})
+func (f *Func) Spread(x Value, axes []string) Value {
+	return f.op("sdy.sharding_constraint", []Value{x}, []attr{{"sharding", sharding(axes)}}, nil, x.Type)
 }
+
+// whole is a value that every device has whole.
+func whole(t Type) attr { return attr{"sdy.sharding", sharding(make([]string, len(t.Shape)))} }
 
 func sharding(axes []string) string {
 	s := make([]string, len(axes))
@@ -96,7 +99,8 @@ func (f *Func) region(name string, e Elem) string {
 	return fmt.Sprintf("{\n%s  ^bb0(%%lhs: %s, %%rhs: %s):\n%s%s}", f.indent, t, t, r.body.String(), f.indent)
 }
 
-// Mesh is a row of devices that a module is partitioned over by Shardy.
+// Mesh is a row of devices that a module is partitioned over by Shardy. Every device has
+// the arguments and results whole; see Func.Spread for what is between.
 type Mesh struct {
 	Axis    string
 	Devices int // 0: no mesh
@@ -107,8 +111,6 @@ type Module struct {
 	Name string
 	Func *Func
 	Mesh Mesh
-	// Outputs says, with a mesh, how every result is spread; see Func.Shard.
-	Outputs [][]string
 }
 
 // Text prints the module; main returns the given values.
@@ -128,7 +130,11 @@ func (m Module) Text(results []Value) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "%s: %s%s", a.value.name, a.value.Type, braces(a.attrs))
+		attrs := a.attrs
+		if m.Mesh.Devices > 0 {
+			attrs = append([]attr{whole(a.value.Type)}, attrs...)
+		}
+		fmt.Fprintf(&b, "%s: %s%s", a.value.name, a.value.Type, braces(attrs))
 	}
 	b.WriteString(") -> (")
 	for i, v := range results {
@@ -137,7 +143,7 @@ func (m Module) Text(results []Value) string {
 		}
 		var attrs []attr
 		if m.Mesh.Devices > 0 {
-			attrs = []attr{{"sdy.sharding", sharding(m.Outputs[i])}}
+			attrs = []attr{whole(v.Type)}
 		}
 		b.WriteString(v.Type.String() + braces(attrs))
 	}

@@ -55,6 +55,14 @@ func (f *Func) Floats(t Type, v []float64) Value {
 	return f.nested(t, func(i int) string { return floatText(t.Elem, v[i]) })
 }
 
+// Halves writes a constant of F16 or BF16 elements, given by their bits, in row-major order.
+func (f *Func) Halves(t Type, bits []uint16) Value {
+	if same(bits) {
+		return f.constant(t, fmt.Sprintf("0x%04X", bits[0]))
+	}
+	return f.nested(t, func(i int) string { return fmt.Sprintf("0x%04X", bits[i]) })
+}
+
 // Ints writes a constant of I32 or I64 elements in row-major order.
 func (f *Func) Ints(t Type, v []int64) Value {
 	if same(v) {

@@ -13,6 +13,7 @@ type Elem string
 const (
 	F32  Elem = "f32"
 	F64  Elem = "f64"
+	F16  Elem = "f16"
 	BF16 Elem = "bf16"
 	I32  Elem = "i32"
 	I64  Elem = "i64"
@@ -20,7 +21,7 @@ const (
 )
 
 // Float reports a floating-point type.
-func (e Elem) Float() bool { return e == F32 || e == F64 || e == BF16 }
+func (e Elem) Float() bool { return e == F32 || e == F64 || e == F16 || e == BF16 }
 
 // Type is the type of a tensor of static shape.
 type Type struct {

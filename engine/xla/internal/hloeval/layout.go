@@ -1,6 +1,9 @@
 package hloeval
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 func constant(o *op, _ []*Tensor) *Tensor {
 	t, err := dense(o.attrs["value"])
@@ -8,6 +11,15 @@ func constant(o *op, _ []*Tensor) *Tensor {
 		fail("constant: %v", err)
 	}
 	return t
+}
+
+// spread changes where a value lies, and not the value.
+func spread(o *op, in []*Tensor) *Tensor {
+	axes, ok := strings.CutPrefix(o.attrs["sharding"], "#sdy.sharding<@mesh, [")
+	if !ok || !strings.HasSuffix(axes, "]>") || strings.Count(axes, "{") != len(in[0].Shape) {
+		fail("sharding_constraint: want an entry for each axis of %v, got %s", in[0].Shape, o.attrs["sharding"])
+	}
+	return in[0]
 }
 
 func iota(o *op, _ []*Tensor) *Tensor {

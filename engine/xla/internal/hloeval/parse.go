@@ -12,6 +12,8 @@ type Module struct {
 	Args    []Param
 	Results []Param
 	Body    []op
+	// Partitions is the number of devices of the module's attributes, 0 without.
+	Partitions int
 }
 
 // Param is an argument or a result of main with its attributes.
@@ -70,7 +72,11 @@ func Parse(text string) (m *Module, err error) {
 	p.want("@")
 	m.Name = p.word()
 	if p.try("attributes") {
-		p.attrs()
+		n, err := strconv.Atoi(strings.TrimSuffix(p.attrs()["mhlo.num_partitions"], " : i32"))
+		if err != nil || n < 1 {
+			p.fail("mhlo.num_partitions: want N : i32")
+		}
+		m.Partitions = n
 	}
 	p.want("{")
 	for p.try("sdy.mesh") {
@@ -271,7 +277,7 @@ func (p *parser) typ() Type {
 	parts := strings.Split(p.s[p.at:p.at+end], "x")
 	t := Type{Elem: parts[len(parts)-1]}
 	switch t.Elem {
-	case "f32", "f64", "bf16", "i32", "i64", "i1":
+	case "f32", "f64", "f16", "bf16", "i32", "i64", "i1":
 	default:
 		p.fail("want an element type, got %q", t.Elem)
 	}

@@ -6,6 +6,7 @@ import "sync"
 var rules = sync.OnceValue(func() map[string]rule {
 	r := map[string]rule{
 		"stablehlo.constant":         {0, []string{"value"}, constant},
+		"sdy.sharding_constraint":    {1, []string{"sharding"}, spread},
 		"stablehlo.iota":             {0, []string{"iota_dimension"}, iota},
 		"stablehlo.compare":          {2, []string{"comparison_direction", "compare_type"}, compare},
 		"stablehlo.select":           {3, nil, choose},

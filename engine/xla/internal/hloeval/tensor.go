@@ -12,7 +12,7 @@ import (
 // Undefined is what an operation gives where the specification defines no result.
 const Undefined = 0x5EED
 
-// Type is a tensor type: Elem is f32, f64, bf16, i32, i64 or i1.
+// Type is a tensor type: Elem is f32, f64, f16, bf16, i32, i64 or i1.
 type Type struct {
 	Elem  string
 	Shape []int
@@ -22,7 +22,9 @@ type Type struct {
 func (t Type) Equal(o Type) bool { return t.Elem == o.Elem && slices.Equal(t.Shape, o.Shape) }
 
 // Float reports a floating-point type.
-func (t Type) Float() bool { return t.Elem == "f32" || t.Elem == "f64" || t.Elem == "bf16" }
+func (t Type) Float() bool {
+	return t.Elem == "f32" || t.Elem == "f64" || t.Elem == "f16" || t.Elem == "bf16"
+}
 
 // Len returns the number of elements.
 func (t Type) Len() int { return product(t.Shape) }
@@ -58,6 +60,8 @@ func round(elem string, v float64) float64 {
 	switch elem {
 	case "f32":
 		return float64(float32(v))
+	case "f16":
+		return roundF16(v)
 	case "bf16":
 		b := math.Float32bits(float32(v))
 		if v != v {
@@ -67,6 +71,37 @@ func round(elem string, v float64) float64 {
 		return float64(math.Float32frombits(b &^ 0xFFFF))
 	}
 	return v
+}
+
+// roundF16 rounds to 11 significant bits, ties to even, with gradual underflow below 2⁻¹⁴.
+func roundF16(v float64) float64 {
+	if v == 0 || v-v != 0 {
+		return v
+	}
+	_, e := math.Frexp(v) // |v| in [½, 1)·2ᵉ
+	step := math.Ldexp(1, max(e, -13)-11)
+	r := math.RoundToEven(v/step) * step
+	if math.Abs(r) >= 65520 {
+		return math.Copysign(math.Inf(1), v)
+	}
+	return math.Copysign(r, v)
+}
+
+// fromF16 is the number with those bits: a sign, 5 of exponent, 10 of fraction.
+func fromF16(bits uint16) float64 {
+	sign, e, f := 1.0, int(bits>>10&31), float64(bits&1023)
+	if bits>>15 == 1 {
+		sign = -1
+	}
+	switch {
+	case e == 31 && f != 0:
+		return math.NaN()
+	case e == 31:
+		return sign * math.Inf(1)
+	case e == 0:
+		return sign * math.Ldexp(f, -24)
+	}
+	return sign * math.Ldexp(1024+f, e-25)
 }
 
 // wrap brings an integer to the type's width.
@@ -225,7 +260,7 @@ func (t *Tensor) parse(i int, s string) error {
 		t.I[i] = v
 		return err
 	case strings.HasPrefix(s, "0x"):
-		digits := map[string]int{"f64": 16, "f32": 8, "bf16": 4}[t.Elem]
+		digits := map[string]int{"f64": 16, "f32": 8, "f16": 4, "bf16": 4}[t.Elem]
 		bits, err := strconv.ParseUint(s[2:], 16, 64)
 		if err != nil || len(s) != 2+digits {
 			return fmt.Errorf("want %d hex digits for %s, got %q", digits, t.Elem, s)
@@ -245,6 +280,8 @@ func fromBits(elem string, bits uint64) float64 {
 	switch elem {
 	case "f64":
 		return math.Float64frombits(bits)
+	case "f16":
+		return fromF16(uint16(bits))
 	case "bf16":
 		bits <<= 16
 	}
