@@ -81,6 +81,7 @@ type fed struct {
 	names   []string
 	tensors []*prim.Tensor
 	parts   int
+	ready   Env // part 0, uploaded ahead; nil: not yet
 }
 
 func (x *fed) add(name string, t *prim.Tensor) {

@@ -320,6 +320,10 @@ func (s *searcher) advance() error {
 		if train, err = s.take(s.loader, s.feed); err != nil {
 			return err
 		}
+		// Before the architecture step: its result is waited for.
+		if train.ready, err = s.upload(train, 0); err != nil {
+			return err
+		}
 	}
 	if float64(s.pos.Step) >= s.cfg.AlphaFrom*float64(s.perEpoch) {
 		if err := s.alphaStep(train); err != nil {
@@ -432,7 +436,7 @@ func (s *searcher) slope(p *step, sums Env, x *fed, draw func(parts, i int) int6
 		if err != nil {
 			return nil, 0, err
 		}
-		more, err := s.number(moreName, float32(min(part, 1)))
+		more, err := s.more(p, part)
 		if err != nil {
 			return nil, 0, err
 		}

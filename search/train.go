@@ -241,7 +241,7 @@ func (l *loop) weightStepOn(x *fed, coef Env) error {
 		if err != nil {
 			return err
 		}
-		more, err := l.number(moreName, float32(min(i, 1)))
+		more, err := l.more(l.step, i)
 		if err != nil {
 			return err
 		}
@@ -250,13 +250,18 @@ func (l *loop) weightStepOn(x *fed, coef Env) error {
 			return err
 		}
 		l.unread = append(l.unread, reading{l.pos.Step, out[lossName], out[correctName], float64(x.batch.Valid) / float64(x.parts), l.net.counted(x.batch) / float64(x.parts)})
+		delete(out, lossName)
+		delete(out, correctName)
+		out.free()
 		in.free()
 		more.free()
 	}
 	if l.apply != nil {
-		if _, err := l.apply.run(l.env, rate); err != nil {
+		out, err := l.apply.run(l.env, rate)
+		if err != nil {
 			return err
 		}
+		out.free()
 	}
 	rate.free()
 	l.pos.Step++
@@ -273,22 +278,37 @@ func (l *loop) take(from *data.Loader, f *feed) (*fed, error) {
 	return f.prepare(b)
 }
 
+func (l *loop) upload(x *fed, i int) (Env, error) {
+	defer l.waiting(time.Now())
+	return l.feed.upload(x, i)
+}
+
 func (l *loop) waiting(since time.Time) { l.waited += time.Since(since) }
 
 // microBatch uploads part i of a batch with what the teacher says of it, and draw as
 // the second half of the seed.
 func (l *loop) microBatch(x *fed, i int, draw int64) (Env, error) {
-	begin := time.Now()
-	in, err := l.feed.upload(x, i)
-	l.waiting(begin)
-	if err != nil {
-		return nil, err
+	in := x.ready
+	if x.ready = nil; in == nil {
+		var err error
+		if in, err = l.upload(x, i); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.feed.teach(in); err != nil {
 		return nil, err
 	}
+	var err error
 	in[seedName], err = l.be.Upload(prim.I64Tensor([]int64{int64(l.seed), draw}, 2))
 	return in, err
+}
+
+// more uploads whether part i adds to sums, for programs that have some.
+func (l *loop) more(p *step, i int) (Env, error) {
+	if p.p.Input(moreName) < 0 {
+		return nil, nil
+	}
+	return l.number(moreName, float32(min(i, 1)))
 }
 
 // number uploads a scalar input.

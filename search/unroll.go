@@ -111,7 +111,7 @@ func (u *unrolled) slope(s *searcher, x, train *fed, coef Env) (grad []float64, 
 		if err != nil {
 			return nil, 0, err
 		}
-		more, err := s.number(moreName, float32(min(part, 1)))
+		more, err := s.more(u.train, part)
 		if err != nil {
 			return nil, 0, err
 		}

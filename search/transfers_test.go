@@ -1,0 +1,117 @@
+package search
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// transfers is a backend that records what goes to and from the device.
+type transfers struct {
+	engine.Backend
+	log []string
+}
+
+type tracked struct {
+	engine.Buffer
+	t *transfers
+}
+
+type trackedRun struct {
+	engine.Executable
+	t *transfers
+}
+
+func (t *transfers) note(what string, typ prim.Type) {
+	t.log = append(t.log, fmt.Sprintf("%s %s", what, typ))
+}
+
+func (t *transfers) Upload(x *prim.Tensor) (engine.Buffer, error) {
+	t.note("up", x.Type)
+	b, err := t.Backend.Upload(x)
+	return tracked{b, t}, err
+}
+
+func (b tracked) Read() (*prim.Tensor, error) {
+	b.t.note("down", b.Type())
+	return b.Buffer.Read()
+}
+
+func (t *transfers) Compile(p *prim.Program) (engine.Executable, error) {
+	e, err := t.Backend.Compile(p)
+	return trackedRun{e, t}, err
+}
+
+func (r trackedRun) Run(in []engine.Buffer) ([]engine.Buffer, error) {
+	plain := make([]engine.Buffer, len(in))
+	for i, b := range in {
+		plain[i] = b.(tracked).Buffer
+	}
+	out, err := r.Executable.Run(plain)
+	for i, b := range out {
+		out[i] = tracked{b, r.t}
+	}
+	return out, err
+}
+
+// TestTransfers: in a search step two batches, their targets, coefficients and a few
+// numbers go up, and the gradient of the coefficients comes down, once both batches are
+// up; samples that live on the device go up as indices. Losses come down when logged.
+func TestTransfers(t *testing.T) {
+	_, super := built(t, "fashion-tiny", 4)
+	image := super.Facts.Values[super.Inputs[0]].Shape()
+	set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{image[1], image[2], image[3]}, Train: 64, Test: 4, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, d := range super.Super.Space.Dims {
+		count += len(d.Choices)
+	}
+	batch, target := prim.Type{DType: prim.F32, Shape: image}.String(), prim.Type{DType: prim.F32, Shape: []int{4, super.Classes}}.String()
+	coef, slope := fmt.Sprintf("f32[%d]", count), fmt.Sprintf("f32[%d]", count+1)
+	for _, c := range []struct {
+		limit  int
+		sample string
+	}{{0, batch}, {1 << 20, "i64[4]"}} {
+		be := &transfers{Backend: cpu.New(cpu.Options{Threads: 1})}
+		super.DataLimit = c.limit
+		cfg := DefaultConfig()
+		cfg.Weights.Augment = ""
+		s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, cfg, 1, Hooks{LogEvery: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		step := func() []string {
+			be.log = nil
+			if err := s.advance(); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.tick(nil); err != nil {
+				t.Fatal(err)
+			}
+			return be.log
+		}
+		want := []string{
+			"up " + c.sample, "up " + target, // of the weight step
+			"up " + coef, "up " + c.sample, "up " + target, "up i64[2]", "down " + slope,
+			"up " + coef, "up f32[]", "up i64[2]",
+		}
+		if got := step(); !slices.Equal(got, want) {
+			t.Errorf("first step: want %q, got %q", want, got)
+		}
+		if got := step(); !slices.Equal(got, append(want, "down f32[]", "down f32[]", "down f32[]", "down f32[]")) {
+			t.Errorf("step with a log line: got %q", got)
+		}
+	}
+}
