@@ -60,6 +60,35 @@ func TestCompressWithoutLabels(t *testing.T) {
 	}
 }
 
+// TestTuneWithoutLabels: with a teacher and no classes, tuning says how far the outputs
+// are from the teacher's before and after; without a teacher it says nothing.
+func TestTuneWithoutLabels(t *testing.T) {
+	b := newBench(t, "multi-output-tiny")
+	slices.Reverse(b.model.Graph.Outputs)
+	n, err := search.NewNetwork(b.model, 16, b.set.Shape(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := b.job.Splits.View(b.set, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := search.DefaultWeights()
+	w.Objective = search.Objective{Distill: 1, Temperature: 1}
+	w.Epochs, w.Hyper.WeightDecay = 0.25, 0.5
+	r, _, err := search.Tune(context.Background(), b.be, n, n, v, v.Test, w, 0, 1, search.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Before != nil || r.After != nil || r.From == nil || r.From.Error != 0 || r.To == nil || r.To.Error <= 0 || r.To.Samples != 80 {
+		t.Errorf("from %+v to %+v, scores %v %v", r.From, r.To, r.Before, r.After)
+	}
+	w.Epochs = 0
+	if r, _, err = search.Tune(context.Background(), b.be, n, nil, v, v.Test, w, 0, 1, search.Hooks{}); err != nil || r.From != nil || r.To != nil {
+		t.Errorf("without a teacher: %+v %v", r, err)
+	}
+}
+
 // TestCompareWithItself: a network has no distance from itself, and one whose
 // weights are scaled has; a last batch that is padded counts once.
 func TestCompareWithItself(t *testing.T) {

@@ -12,7 +12,10 @@ import (
 // Tuned is what Tune did.
 type Tuned struct {
 	Before, After *Score // on the scored view; nil without labels
-	Curve         []Event
+	// From and To are the distances from the teacher's outputs on the scored view, before
+	// and after; nil with labels or without a teacher.
+	From, To *Fidelity
+	Curve    []Event
 }
 
 // Tune recalibrates (calibrate batches, 0 for none) and trains a plain network on
@@ -21,12 +24,19 @@ type Tuned struct {
 func Tune(ctx context.Context, be engine.Backend, n, teach *Network, v *Views, scored data.View, w Weights, calibrate int, seed uint64, h Hooks) (*Tuned, *ir.Model, error) {
 	t := &Tuned{}
 	labelled := n.Classes > 0 && scored.Len() > 0 && scored.Part().Labelled()
-	var err error
-	if labelled {
-		if t.Before, err = Evaluate(ctx, be, n, scored); err != nil {
-			return nil, nil, err
+	measure := func(n *Network, score **Score, distance **Fidelity) (err error) {
+		switch {
+		case labelled:
+			*score, err = Evaluate(ctx, be, n, scored)
+		case teach != nil && scored.Len() > 0:
+			*distance, err = Compare(ctx, be, n, teach, scored)
 		}
+		return err
 	}
+	if err := measure(n, &t.Before, &t.From); err != nil {
+		return nil, nil, err
+	}
+	var err error
 	m := n.Model
 	if calibrate > 0 && len(n.Stats) > 0 {
 		if m, n, err = n.calibrated(ctx, be, v.Both, calibrate, seed); err != nil {
@@ -43,10 +53,8 @@ func Tune(ctx context.Context, be engine.Backend, n, teach *Network, v *Views, s
 			return nil, nil, err
 		}
 	}
-	if labelled {
-		if t.After, err = Evaluate(ctx, be, n, scored); err != nil {
-			return nil, nil, err
-		}
+	if err := measure(n, &t.After, &t.To); err != nil {
+		return nil, nil, err
 	}
 	return t, m, nil
 }

@@ -48,14 +48,16 @@ func tuneFlags() []cli.Flag {
 }
 
 type training struct {
-	Model   string        `json:"model"`
-	File    string        `json:"file"`
-	Data    string        `json:"data"`
-	Before  *search.Score `json:"before,omitempty"`
-	After   *search.Score `json:"after,omitempty"`
-	Part    string        `json:"part,omitempty"`
-	Seconds float64       `json:"seconds"`
-	Peak    int64         `json:"peak_memory_bytes,omitempty"`
+	Model   string           `json:"model"`
+	File    string           `json:"file"`
+	Data    string           `json:"data"`
+	Before  *search.Score    `json:"before,omitempty"`
+	After   *search.Score    `json:"after,omitempty"`
+	From    *search.Fidelity `json:"distance_before,omitempty"`
+	To      *search.Fidelity `json:"distance_after,omitempty"`
+	Part    string           `json:"part,omitempty"`
+	Seconds float64          `json:"seconds"`
+	Peak    int64            `json:"peak_memory_bytes,omitempty"`
 }
 
 func (e *env) tune(c *cli.Context, stage, teacher string) error {
@@ -152,7 +154,7 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 			return err
 		}
 	}
-	r := training{Model: path, File: out, Data: c.String("data"), Before: t.Before, After: t.After, Part: nameOf(part)}
+	r := training{Model: path, File: out, Data: c.String("data"), Before: t.Before, After: t.After, From: t.From, To: t.To, Part: nameOf(part)}
 	r.Seconds, r.Peak = watch.read()
 	if c.Bool("json") {
 		return e.printJSON(r)
@@ -165,6 +167,9 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 				r.Part, size, r.Before.Loss, r.After.Loss, r.Before.Perplexity(), r.After.Perplexity())
 		}
 		fmt.Fprintf(e.stdout, "accuracy on %s (%s): %.2f %% before, %.2f %% after\n", r.Part, size, 100*r.Before.Accuracy, 100*r.After.Accuracy)
+	}
+	if r.To != nil {
+		fmt.Fprintf(e.stdout, "distance of outputs on %s (%d samples): %s before, %s after\n", r.Part, r.To.Samples, apart(r.From), apart(r.To))
 	}
 	_, err = fmt.Fprintf(e.stdout, "%s  (%.0f s, peak memory %.0f MiB)\n", out, r.Seconds, float64(r.Peak)/(1<<20))
 	return err
