@@ -134,7 +134,7 @@ if begin suite 160; then
       "others -test.run TestDevice/primitives -test.skip $families"
       "codes -test.run TestDevice/codes"
       "random -test.run TestDevice/(casts|random)"
-      "rules -test.run TestDevice/(programs|buffers|errors)"
+      "rest -test.run TestDevice -test.skip TestDevice/(primitives|codes|casts|random)"
     )
     workers=()
     for part in "${parts[@]}"; do

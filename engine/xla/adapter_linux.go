@@ -38,11 +38,11 @@ func loadPlugin(path string) (*pjrt.Plugin, error) {
 	loadedPlugin.Lock()
 	defer loadedPlugin.Unlock()
 	switch loadedPlugin.path {
+	case "":
 	case path:
 		return pjrt.GetPlugin(path)
 	default:
 		return nil, fmt.Errorf("this process has loaded %s before, and can load no second plugin", loadedPlugin.path)
-	case "":
 	}
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))

@@ -20,9 +20,6 @@ type cache struct {
 	limit int64  // bytes
 }
 
-// cacheLimit is how much a cache keeps.
-const cacheLimit = 2 << 30
-
 // key names a module compiled under the given circumstances.
 func (cache) key(module string, circumstances ...string) string {
 	h := sha256.New()
@@ -96,13 +93,4 @@ func (c cache) prune() {
 			_ = os.Remove(filepath.Join(c.dir, f.Name()))
 		}
 	}
-}
-
-// circumstances tells plugins apart: the file, its size and its age.
-func circumstances(plugin string) string {
-	info, err := os.Stat(plugin)
-	if err != nil {
-		return plugin
-	}
-	return fmt.Sprint(plugin, info.Size(), info.ModTime().UnixNano())
 }

@@ -111,6 +111,18 @@ func start(o Options) (*pjrtDevice, error) {
 	return &pjrtDevice{client: client, devices: n, text: text, cache: cache{o.Cache, cacheLimit}, plugin: circumstances(o.Plugin)}, nil
 }
 
+// cacheLimit is how many bytes the cache of compiled modules keeps.
+const cacheLimit = 2 << 30
+
+// circumstances tells plugins apart: the file, its size and its age.
+func circumstances(plugin string) string {
+	info, err := os.Stat(plugin)
+	if err != nil {
+		return plugin
+	}
+	return fmt.Sprint(plugin, info.Size(), info.ModTime().UnixNano())
+}
+
 func isCUDA(plugin string) bool {
 	return strings.Contains(strings.ToLower(filepath.Base(plugin)), "cuda")
 }
