@@ -251,6 +251,9 @@ func (e *env) benchHere(c *cli.Context, name string, threads int) (*timing, erro
 			return nil, err
 		}
 	}
+	if w.Product && be.Name() != "cpu" {
+		return nil, usagef("bench: %s: products are timed on the processor: want --device cpu, got %q", name, c.String("device"))
+	}
 	r, err := workloads.NewRunner(be, step)
 	if err != nil {
 		return nil, err
@@ -267,6 +270,10 @@ func (e *env) benchHere(c *cli.Context, name string, threads int) (*timing, erro
 		}
 		start := time.Now()
 		if err := r.Step(); err != nil {
+			return nil, err
+		}
+		// A GPU is done when the loss is there.
+		if _, err := r.Losses(); err != nil {
 			return nil, err
 		}
 		if i >= warmup {

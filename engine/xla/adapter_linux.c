@@ -7,6 +7,9 @@
 // and copy back what came. Every function of the table takes one structure, whose first
 // field is its size.
 //
+// The binding waits for the end of every run. Here a run asks for no event of its end, and
+// waiting for no event is over at once: what reads a result waits for it.
+//
 // The same table can load a serialised executable in place of a compilation, and
 // serialise one, which the binding has no functions for.
 #include "adapter_linux.h"
@@ -19,7 +22,7 @@
 typedef void *(*function)(void *);
 
 // Places in the table, which never change.
-enum { ERROR_DESTROY = 0, CLIENT_COMPILE = 20, EXECUTABLE_DESTROY = 40, EXECUTABLE_SERIALIZE = 49, LOADED_GET_EXECUTABLE = 51, LOADED_EXECUTE = 55, DESERIALIZE_AND_LOAD = 56, BUFFER_TO_HOST = 70 };
+enum { ERROR_DESTROY = 0, EVENT_DESTROY = 5, EVENT_AWAIT = 8, CLIENT_COMPILE = 20, EXECUTABLE_DESTROY = 40, EXECUTABLE_SERIALIZE = 49, LOADED_GET_EXECUTABLE = 51, LOADED_EXECUTE = 55, DESERIALIZE_AND_LOAD = 56, BUFFER_TO_HOST = 70 };
 enum { FUNCTIONS = 220, ROOM = 512, LARGEST = 1 << 16 };
 
 struct table {
@@ -85,6 +88,8 @@ static void drop(void *error) {
 }
 
 // Arguments of the functions that are called here.
+struct event { size_t size; void *extension, *event; };
+struct execute { size_t size; void *extension, *executable, *options, *arguments; size_t devices, count; void *results, **events, *device; };
 struct compile { size_t size; void *extension, *client, *program; const char *options; size_t options_size; void *executable; };
 struct load { size_t size; void *extension, *client; const char *bytes; size_t bytes_size; void *executable; const char *options; size_t options_size; };
 struct get { size_t size; void *extension, *loaded, *executable; };
@@ -140,7 +145,27 @@ static void *compile(void *args) {
   return error;
 }
 
-static void *call(int n, void *args) { return n == CLIENT_COMPILE ? compile(args) : plain(n, args); }
+static void *execute(struct execute *e) {
+  void **events = e->events;
+  e->events = NULL;
+  void *error = plain(LOADED_EXECUTE, e);
+  e->events = events;
+  if (events) memset(events, 0, e->devices * sizeof *events);
+  return error;
+}
+
+static void *call(int n, void *args) {
+  switch (n) {
+  case CLIENT_COMPILE:
+    return compile(args);
+  case LOADED_EXECUTE:
+    return execute(args);
+  case EVENT_DESTROY:
+  case EVENT_AWAIT:
+    if (!((struct event *)args)->event) return NULL;
+  }
+  return plain(n, args);
+}
 
 #define F(n) static void *f##n(void *a) { return call(n, a); }
 #define TEN(p) F(p##0) F(p##1) F(p##2) F(p##3) F(p##4) F(p##5) F(p##6) F(p##7) F(p##8) F(p##9)

@@ -14,7 +14,7 @@ import (
 )
 
 // openDevice opens the first GPU, or skips in one line that says why it cannot.
-func openDevice(t testing.TB) *Backend {
+func openDevice(t *testing.T) *Backend {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -34,9 +34,6 @@ func openDevice(t testing.TB) *Backend {
 
 // TestDevice judges the GPU.
 func TestDevice(t *testing.T) { enginetest.Run(t, openDevice(t)) }
-
-// BenchmarkDevice measures it.
-func BenchmarkDevice(b *testing.B) { enginetest.Bench(b, openDevice(b)) }
 
 // TestOpenFails: what is no plugin is refused in one line, and does not hang.
 func TestOpenFails(t *testing.T) {

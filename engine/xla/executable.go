@@ -22,7 +22,8 @@ type executable struct {
 // Memory returns the bytes of temporary device storage of a run.
 func (x *executable) Memory() int { return x.exe.temporary() }
 
-// Run runs the program on the device and waits for it.
+// Run starts the program on the device. Whoever reads a result waits for it, and gets
+// what went wrong after the start.
 func (x *executable) Run(in []engine.Buffer) ([]engine.Buffer, error) {
 	bufs, err := x.check(in)
 	if err != nil {

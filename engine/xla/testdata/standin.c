@@ -31,6 +31,8 @@ struct PJRT_LoadedExecutable { PJRT_Executable *exe; };
 // Where the adapter expects things.
 #define AT(n, f) _Static_assert(offsetof(PJRT_Api, f) == 40 + 8 * n, #f)
 AT(0, PJRT_Error_Destroy);
+AT(5, PJRT_Event_Destroy);
+AT(8, PJRT_Event_Await);
 AT(20, PJRT_Client_Compile);
 AT(40, PJRT_Executable_Destroy);
 AT(49, PJRT_Executable_Serialize);
@@ -40,6 +42,9 @@ AT(56, PJRT_Executable_DeserializeAndLoad);
 AT(70, PJRT_Buffer_ToHostBuffer);
 _Static_assert(offsetof(PJRT_Client_Compile_Args, program) == 24, "program");
 _Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, options) == 24, "options");
+_Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, num_devices) == 40, "num_devices");
+_Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, device_complete_events) == 64, "device_complete_events");
+_Static_assert(offsetof(PJRT_Event_Await_Args, event) == 16, "event");
 _Static_assert(offsetof(PJRT_Buffer_ToHostBuffer_Args, host_layout) == 24, "host_layout");
 _Static_assert(offsetof(PJRT_Client_Compile_Args, executable) == 48, "executable");
 _Static_assert(offsetof(PJRT_Executable_DeserializeAndLoad_Args, loaded_executable) == 40, "loaded_executable");
@@ -113,8 +118,12 @@ static PJRT_Error *start(void) {
 static void error_destroy(PJRT_Error_Destroy_Args *a) { free(a->error); }
 static void error_message(PJRT_Error_Message_Args *a) { a->message = a->error->text; a->message_size = strlen(a->error->text); }
 static PJRT_Error *error_code(PJRT_Error_GetCode_Args *a) { a->code = PJRT_Error_Code_INVALID_ARGUMENT; return NULL; }
-static PJRT_Error *event_destroy(PJRT_Event_Destroy_Args *a) { free(a->event); return NULL; }
-static PJRT_Error *event_await(PJRT_Event_Await_Args *a) { return NULL; }
+static PJRT_Error *event_destroy(PJRT_Event_Destroy_Args *a) {
+  if (!a->event) return fail("no event");
+  free(a->event);
+  return NULL;
+}
+static PJRT_Error *event_await(PJRT_Event_Await_Args *a) { return a->event ? NULL : fail("no event"); }
 static PJRT_Error *initialize(PJRT_Plugin_Initialize_Args *a) { return NULL; }
 static PJRT_Error *attributes(PJRT_Plugin_Attributes_Args *a) { a->attributes = NULL; a->num_attributes = 0; return NULL; }
 
@@ -266,7 +275,7 @@ static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
       a->argument_lists[d][i]->data = NULL;
     }
   }
-  for (size_t d = 0; a->device_complete_events && d < a->num_devices; d++) a->device_complete_events[d] = calloc(1, sizeof(PJRT_Event));
+  if (a->device_complete_events) return fail("a run is waited for");
   return NULL;
 }
 
