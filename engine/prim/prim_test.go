@@ -202,3 +202,21 @@ func TestBuilderShapes(t *testing.T) {
 		}
 	}
 }
+
+func TestSpan(t *testing.T) {
+	x := I64Tensor([]int64{0, 1, 2, 3, 4, 5}, 3, 2)
+	if y := x.Span(1, 3); !slices.Equal(y.Shape, []int{2, 2}) || !slices.Equal(y.I64, []int64{2, 3, 4, 5}) || &y.I64[0] != &x.I64[2] || y.Check() != nil {
+		t.Errorf("want the last two rows, in place, got %v %v", y.Type, y.I64)
+	}
+	for _, d := range []DType{F32, F64, Bool, F16, BF16} {
+		if y := NewTensor(Type{d, []int{4, 3}}).Span(2, 4); y.Check() != nil || y.Len() != 6 {
+			t.Errorf("%s: %v", d, y.Check())
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("positions beyond the end were taken")
+		}
+	}()
+	x.Span(2, 4)
+}
