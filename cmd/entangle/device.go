@@ -95,7 +95,7 @@ func (e *env) openBackend(c *cli.Context) (engine.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.kind != "cpu" && (d.kind == "cuda" || xla.Built) {
+	if d.kind == "cuda" || (d.kind == "auto" && xla.Built && plugin.GPU()) {
 		be, err := e.openGPU(c, d, p)
 		if err == nil {
 			e.logf("engine: %s", be.Describe())

@@ -1,8 +1,9 @@
 // Package xla runs programs on what XLA compiles for: NVIDIA GPUs through a PJRT
 // plugin. A program becomes one StableHLO module (package lower), one executable and
-// stays on the device; buffers are device buffers, and a donated one is reused.
+// stays on the device; buffers are device buffers, and a donated one is reused. Several
+// devices share the batch of a program, and have all else whole.
 //
-//	be, err := xla.Open(ctx, xla.Options{Device: 0, Precision: lower.TF32})
+//	be, err := xla.Open(ctx, xla.Options{Plugin: path, Precision: lower.TF32})
 //	exe, err := be.Compile(p)
 //	out, err := exe.Run([]engine.Buffer{…})
 //

@@ -174,6 +174,17 @@ print("\n".join([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), s
 	return sites
 }
 
+// devices are where the driver shows GPUs: NVIDIA's own and that of Windows' Linux.
+var devices = []string{"/dev/nvidia[0-9]*", "/dev/dxg"}
+
+// GPU reports whether a driver shows a GPU on this machine. It loads nothing.
+func GPU() bool {
+	return slices.ContainsFunc(devices, func(pattern string) bool {
+		m, _ := filepath.Glob(pattern)
+		return len(m) > 0
+	})
+}
+
 // libraries are NVIDIA's, in an order in which each finds what it needs loaded.
 var libraries = []string{"libcudart", "libnvJitLink", "libnvrtc", "libcublasLt", "libcublas", "libcusparse", "libcusolver", "libcufft", "libcupti", "libnccl", "libcudnn"}
 

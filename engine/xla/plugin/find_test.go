@@ -74,6 +74,21 @@ func TestFindOrder(t *testing.T) {
 	}
 }
 
+func TestGPU(t *testing.T) {
+	dir := t.TempDir()
+	was := devices
+	t.Cleanup(func() { devices = was })
+	devices = []string{filepath.Join(dir, "nvidia[0-9]*"), filepath.Join(dir, "dxg")}
+	touch(t, dir, "nvidiactl")
+	if GPU() {
+		t.Error("a driver without a GPU: want false")
+	}
+	touch(t, dir, "nvidia0")
+	if !GPU() {
+		t.Error("want true")
+	}
+}
+
 func TestFindNone(t *testing.T) {
 	none := func(context.Context) []string { return nil }
 	_, err := Find(context.Background(), Search{Cache: t.TempDir(), Sites: none})
