@@ -3,6 +3,9 @@ package xla
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/entangle-nas/entangle/engine/enginetest"
@@ -11,17 +14,46 @@ import (
 	"github.com/entangle-nas/entangle/engine/xla/lower"
 )
 
-// TestLowering judges what the lowering writes on an interpreter of StableHLO.
-func TestLowering(t *testing.T) { enginetest.Run(t, newBackend(interpreter{}, lower.Options{})) }
+// TestLowering judges what the lowering writes on an interpreter of StableHLO, and has
+// MLIR's own parser read it, where there is one.
+func TestLowering(t *testing.T) {
+	var texts []string
+	enginetest.Run(t, newBackend(interpreter{&texts}, lower.Options{}))
+	t.Run("mlir", func(t *testing.T) { parseMLIR(t, texts) })
+}
 
-// interpreter is a device that evaluates modules on the host.
-type interpreter struct{}
+// parseMLIR reads modules with mlir-opt. It knows nothing of StableHLO, but all of the
+// syntax, of types, of constants and of functions.
+func parseMLIR(t *testing.T, texts []string) {
+	path := ""
+	for _, name := range []string{"mlir-opt", "mlir-opt-19", "mlir-opt-16"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("no mlir-opt on PATH: Debian has it in mlir-16-tools")
+	}
+	t.Logf("%d modules", len(texts))
+	cmd := exec.Command(path, "--allow-unregistered-dialect", "--split-input-file", "-o", os.DevNull)
+	cmd.Stdin = strings.NewReader(strings.Join(texts, "\n// -----\n"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %.2000s", err, out)
+	}
+}
+
+// interpreter is a device that evaluates modules on the host. It keeps their texts.
+type interpreter struct{ texts *[]string }
 
 func (interpreter) describe() string { return "interpreter" }
 
 func (interpreter) upload(t *prim.Tensor) (array, error) { return &hostArray{fromHost(t)}, nil }
 
-func (interpreter) compile(text string, results []prim.Type) (loaded, error) {
+func (d interpreter) compile(text string, results []prim.Type) (loaded, error) {
+	if d.texts != nil {
+		*d.texts = append(*d.texts, text)
+	}
 	m, err := hloeval.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, text)

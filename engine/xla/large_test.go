@@ -17,6 +17,7 @@ func TestLargeSteps(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds large networks")
 	}
+	var texts []string
 	for _, w := range workloads.Large() {
 		t.Run(w.Name, func(t *testing.T) {
 			s, err := w.Build(2)
@@ -36,6 +37,7 @@ func TestLargeSteps(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				texts = append(texts, m.Text)
 				donated := 0
 				for _, in := range p.Inputs {
 					if in.Donate {
@@ -50,4 +52,5 @@ func TestLargeSteps(t *testing.T) {
 			}
 		})
 	}
+	t.Run("mlir", func(t *testing.T) { parseMLIR(t, texts) })
 }
