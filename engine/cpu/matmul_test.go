@@ -16,7 +16,7 @@ func TestMatMulAgainstLoops(t *testing.T) {
 	}{
 		{nil, nil, 1, 1, 1}, {nil, nil, 6, 16, 8}, {nil, nil, 7, 17, 300}, {nil, nil, 200, 33, 530}, {nil, nil, 5, 1600, 9}, {nil, nil, 400, 10, 64},
 		{[]int{3}, []int{3}, 13, 15, 16}, {[]int{6}, []int{1}, 13, 20, 16}, {[]int{1}, []int{4}, 65, 64, 65}, {[]int{2, 1, 3}, []int{1, 4, 3}, 5, 9, 11},
-		{nil, nil, 3, 4, 0}, {nil, nil, 130, 130, 130},
+		{nil, nil, 3, 4, 0}, {nil, nil, 130, 130, 130}, {nil, nil, 200, 200, 530},
 	} {
 		for trans := range 4 {
 			ta, tb := trans&1 != 0, trans&2 != 0
@@ -68,6 +68,22 @@ func TestMatMulAgainstLoops(t *testing.T) {
 					checkClose(t, "product", runOne(t, back, p, a, b).F32, want, 1e-4)
 				})
 			})
+		}
+	}
+}
+
+// TestProductsWhateverTheThreads: rows that are shared among threads, with a right
+// operand packed once or in every piece, give the same bits.
+func TestProductsWhateverTheThreads(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	a := randomTensor(r, 400, 300)
+	for _, n := range []int{10, 250} {
+		b := randomTensor(r, 300, n)
+		want := runOne(t, New(Options{Threads: 1}), prim.MatMul{}, a, b).F32
+		for _, threads := range []int{2, 3, 8} {
+			if got := runOne(t, New(Options{Threads: threads}), prim.MatMul{}, a, b).F32; !slices.Equal(got, want) {
+				t.Errorf("%d columns, %d threads: want the bits of one thread", n, threads)
+			}
 		}
 	}
 }
