@@ -25,6 +25,7 @@ const (
 	tileChannels   = 18        // channels that are transformed at once for weight gradients
 	tilePieces     = 2         // pieces per thread at least
 	tileChunk      = 512       // weights that are transformed at once
+	tileScratch    = 172 << 10 // floats of a buffer that most layers can do with, so that it need not grow
 	tileWorthwhile = 0.9       // of the direct time
 )
 
@@ -154,8 +155,8 @@ func (c *windowConv) runTiles(x *executable, then *finisher, folds *folding, out
 	folds.begin(t.bands * t.batches)
 	x.team.run(t.bands*t.batches, func(w *worker, piece int) {
 		u := t.unit(piece)
-		elements := w.scratch(scratchPanelB, tilePoints*in)
-		products := w.scratch(scratchPanelA, tilePoints*held)
+		elements := w.scratch(scratchPanelB, max(tilePoints*in, tileScratch))
+		products := w.scratch(scratchPanelA, max(tilePoints*held, tileScratch))
 		for i := range c.channels {
 			t.gather(x.k, w, winogradInputs, elements[i*t.stride:], in, u, src, c.channels, i, c.h, c.w, -c.minY, -c.minX)
 		}

@@ -49,8 +49,8 @@ func (c *windowConv) tileGrad(x *executable, out, src, grad []float32) {
 func (t *tiling) weightGradTiles(k *kernels, w *worker, part []float32, size int, src, grad []float32, u tileUnit) {
 	blocks, triples := (t.filters+3)/4, (t.channels+2)/3
 	byFilter, byChannel := t.distance(4*blocks), t.distance(tileChannels)
-	grads := w.scratch(scratchPanelA, tilePoints*byFilter)
-	elements := w.scratch(scratchPanelB, tilePoints*byChannel)
+	grads := w.scratch(scratchPanelA, max(tilePoints*byFilter, tileScratch))
+	elements := w.scratch(scratchPanelB, max(tilePoints*byChannel, tileScratch))
 	for m := range t.filters {
 		t.gather(k, w, winogradGrads, grads[m*t.stride:], byFilter, u, grad, t.filters, m, t.rows, t.cols, 0, 0)
 	}
