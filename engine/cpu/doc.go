@@ -14,7 +14,9 @@
 // bit from run to run.
 //
 // Convolutions read a padded copy of a few images through a table of offsets,
-// one per kernel tap, and need no im2col. Matrix products read transposed and sliced
+// one per kernel tap, and need no im2col; those of 3×3 taps and stride 1 on enough
+// images go by Winograd's tiles of 4×4 positions, one image per vector lane. They
+// compute the folds over their results, BatchNorm's among them, on the way. Matrix products read transposed and sliced
 // operands where they come from. An elementwise expression that is the only reader of
 // a product or convolution runs on its parts while they are in the caches; constant
 // weights are laid out once. Other elementwise expressions and reductions run
