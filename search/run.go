@@ -51,15 +51,14 @@ type Budget struct {
 	Limit float64 `json:"limit" yaml:"limit"`
 }
 
-// DefaultConfig returns DrNAS with the paper's constants for α beside three that are
+// DefaultConfig returns DrNAS with the paper's constants for α beside two that are
 // for short searches from pretrained weights: a learning rate above the paper's
-// 3e-4, which needs its 100 epochs, a start that leans to the original, and no decay,
-// which would draw such a start to uniform.
+// 3e-4, which needs its 100 epochs, and a start that leans to the original.
 func DefaultConfig() Config {
 	w := DefaultWeights()
 	w.Epochs = 4
 	w.Rate = 0.02
-	return Config{Weights: w, Relaxation: relax.Default, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8}}
+	return Config{Weights: w, Relaxation: relax.Default, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
 }
 
 // Decision is what a search found.

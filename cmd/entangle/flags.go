@@ -170,6 +170,7 @@ func searchFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "search-epochs", Usage: "passes over the weights split during the search", Value: d.Weights.Epochs},
 		&cli.Float64Flag{Name: "search-lr", Usage: "base learning rate of the weights during the search", Value: d.Weights.Rate},
 		&cli.Float64Flag{Name: "alpha-lr", Usage: "learning rate of the architecture parameters", Value: d.AlphaRate},
+		&cli.Float64Flag{Name: "alpha-decay", Usage: "weight decay of the architecture parameters; draws the choices of a dimension together", Value: d.AlphaHyper.WeightDecay},
 		&cli.Float64Flag{Name: "alpha-start", Usage: "share of probability that the original begins with; 0 begins uniform", Value: d.AlphaStart},
 		&cli.Float64Flag{Name: "alpha-from", Usage: "epochs of weight steps before the first architecture step"},
 		&cli.StringFlag{Name: "order", Usage: "importance that ranks a width's units: " + strings.Join(search.Importance, ", "), Value: search.Importance[0], Action: oneOf("order", search.Importance...)},

@@ -156,6 +156,7 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	s := search.DefaultConfig()
 	s.Weights = w
 	s.Weights.Epochs, s.Weights.Rate = c.Float64("search-epochs"), c.Float64("search-lr")
+	s.AlphaHyper.WeightDecay = c.Float64("alpha-decay")
 	s.Relaxation, s.AlphaRate, s.AlphaFrom = c.String("relaxation"), c.Float64("alpha-lr"), c.Float64("alpha-from")
 	s.AlphaStart, j.Inherit, j.Method = c.Float64("alpha-start"), c.String("inherit"), c.String("method")
 	s.Hard = c.Float64("hard")
