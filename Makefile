@@ -21,6 +21,9 @@ APT_PACKAGES := libonnx-testdata:/usr/share/libonnx-testdata/data dataset-fashio
 # Packages whose tests compare with files that -update rewrites.
 GOLDEN := ./engine/xla/lower ./ir ./models ./ops ./space ./cmd/entangle
 
+# Of the output of go test -v, each skipped test after the line with its reason.
+SKIPPED := grep -B1 '^ *--- SKIP'
+
 # A library that the user names wins over the one in the cache.
 WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
 
@@ -38,12 +41,15 @@ build-gpu: ## build ./bin/entangle-gpu, with XLA, and the suite ./bin/xla.test; 
 	CGO_ENABLED=1 $(GO) build -tags xla -ldflags '-s -w' -o bin/entangle-gpu ./cmd/entangle
 	CGO_ENABLED=1 $(GO) test -tags xla -ldflags '-s -w' -c -o bin/xla.test ./engine/xla
 
+# Shows a line per package and the tests that were skipped, with the reason; of a failure everything but the tests that passed.
 test: deps ## all tests but the long ones
-	$(WITH_ORT) $(GO) test -timeout 20m ./...
+	@log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_ORT) $(GO) test -v -timeout 20m ./... >$$log 2>&1; code=$$?; \
+	if [ $$code -ne 0 ]; then grep -v -E '^=== |^ *--- PASS' $$log; exit $$code; fi; \
+	grep '^ok' $$log; echo "skipped:"; $(SKIPPED) $$log || echo "none"
 
 PKGS ?= ./...
 skips: deps ## run the tests and list those that were skipped, with the reason
-	@$(WITH_ORT) $(GO) test -v -timeout 20m $(PKGS) 2>&1 | grep -B2 '^ *--- SKIP' | grep -v '^--$$' || echo "none skipped"
+	@$(WITH_ORT) $(GO) test -v -timeout 20m $(PKGS) 2>&1 | $(SKIPPED) || echo "none skipped"
 
 test-long: deps test-portable ## all tests, training runs included, and the engine without assembly
 	$(WITH_ORT) ENTANGLE_LONG=1 $(GO) test -timeout 120m ./...

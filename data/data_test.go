@@ -202,7 +202,7 @@ func TestCIFARFaults(t *testing.T) {
 func TestFashionMNIST(t *testing.T) {
 	const dir = "/usr/share/datasets/fashion-mnist"
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("no dataset-fashion-mnist")
+		t.Skip("the Debian package dataset-fashion-mnist is absent")
 	}
 	set := must[*Set](t)(Open("idx:"+dir, Options{}))
 	if n, m := set.Part("train").Len(), set.Part("test").Len(); n != 60000 || m != 10000 || len(set.Classes) != 10 {
@@ -244,7 +244,7 @@ func TestLimitTakesFromEveryClass(t *testing.T) {
 func TestRealCIFAR(t *testing.T) {
 	const dir = "../../shared/real/cifar10"
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("no ../shared/real/cifar10")
+		t.Skip("../shared/real/cifar10 is absent")
 	}
 	wantError(t, "cifar10:"+dir, Options{}, ".bin.xz")
 }

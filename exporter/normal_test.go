@@ -57,7 +57,7 @@ func TestNormalFormOnRuntime(t *testing.T) {
 		var mismatch *exporter.MismatchError
 		switch {
 		case errors.As(err, &missing):
-			t.Skip(err)
+			t.Skipf("a runtime is absent: %v", err)
 		case errors.As(err, &mismatch):
 			t.Errorf("%s: %v", f, err)
 		case err != nil:

@@ -23,7 +23,7 @@ func TestDemo(t *testing.T) {
 	}
 	for _, p := range []string{base, set, os.Getenv("ONNXRUNTIME_LIB")} {
 		if _, err := os.Stat(p); err != nil {
-			t.Skip(err)
+			t.Skipf("a file of the demo is absent: %v", err)
 		}
 	}
 	flags := makeVariable(t, "DEMO_FLAGS")

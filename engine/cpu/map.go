@@ -107,7 +107,7 @@ func (g *mapping) widened(x *executable, src []source) *mapping {
 	outer, near, inner := g.axes[:n], g.axes[n], g.axes[n+1]
 	size := near.size * inner.size
 	wide := axis{size: size, stride: make([]int, len(src))}
-	todo := 0
+	copies := 0
 	for i := range src {
 		switch {
 		case near.stride[i] == 0 && inner.stride[i] == 0:
@@ -115,15 +115,15 @@ func (g *mapping) widened(x *executable, src []source) *mapping {
 			wide.stride[i] = 1
 		case fixed(outer, i) && src[i].f != nil:
 			wide.stride[i] = 1
-			todo++
+			copies++
 		default:
 			return g
 		}
 	}
-	if todo*size > widenLimit || count(outer) < widenRows {
+	if copies*size > widenLimit || count(outer) < widenRows {
 		return g
 	}
-	buf := x.scratch(todo * (size + 16))
+	buf := x.scratch(copies * (size + 16))
 	for i := range src {
 		if wide.stride[i] == 0 || inner.stride[i] == 1 && near.stride[i] == inner.size {
 			continue

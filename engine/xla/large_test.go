@@ -15,7 +15,7 @@ import (
 // step is one module of less than a hundred thousand operations.
 func TestLargeSteps(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds large networks")
+		t.Skip("builds large networks: skipped by -short")
 	}
 	var texts []string
 	for _, w := range workloads.Large() {

@@ -22,7 +22,7 @@ import (
 // and of a supernet (α, then weights), and compares every updated number with the oracle's.
 func TestWorkloadSteps(t *testing.T) {
 	if testing.Short() {
-		t.Skip("interprets whole training steps")
+		t.Skip("interprets whole training steps: skipped by -short")
 	}
 	for _, name := range []string{"resnet20", "mobilenet", "resnet20_super"} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestWorkloadSteps(t *testing.T) {
 // all, on the interpreter: the same distributions over choices as on the oracle.
 func TestSearch(t *testing.T) {
 	if testing.Short() {
-		t.Skip("interprets a search")
+		t.Skip("interprets a search: skipped by -short")
 	}
 	for _, name := range []string{"fashion-tiny", "vit-tiny"} {
 		t.Run(name, func(t *testing.T) {

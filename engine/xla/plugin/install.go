@@ -66,14 +66,14 @@ func (in Installer) Plan(ctx context.Context) ([]Wheel, error) {
 	if err != nil {
 		return fail(err)
 	}
-	todo, err := x.requires(ctx, part, "with-cuda")
+	pending, err := x.requires(ctx, part, "with-cuda")
 	if err != nil {
 		return fail(err)
 	}
 	seen := map[string]bool{pjrt.Project: true}
-	for len(todo) > 0 {
-		r := todo[0]
-		todo = todo[1:]
+	for len(pending) > 0 {
+		r := pending[0]
+		pending = pending[1:]
 		if seen[r.project] || !strings.HasPrefix(r.project, "nvidia-") {
 			continue
 		}
@@ -87,7 +87,7 @@ func (in Installer) Plan(ctx context.Context) ([]Wheel, error) {
 		if err != nil {
 			return fail(err)
 		}
-		todo = append(todo, more...)
+		pending = append(pending, more...)
 	}
 	return plan, nil
 }

@@ -20,7 +20,7 @@ const (
 func source(t *testing.T, path string) runtimes.Source {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
-		t.Skip(err)
+		t.Skipf("a model is absent: %v", err)
 	}
 	m, err := importer.Read(path)
 	if err != nil {

@@ -28,7 +28,7 @@ func open(t *testing.T, path string, o Options) runtimes.Session {
 		t.Skip("ONNXRUNTIME_LIB names no library: make test sets it")
 	}
 	if _, err := os.Stat(path); err != nil {
-		t.Skip(err)
+		t.Skipf("a model is absent: %v", err)
 	}
 	m, err := importer.Read(path)
 	if err != nil {
