@@ -21,6 +21,9 @@ func Dump(w io.Writer, p *prim.Program) error {
 		if in.Donate {
 			names[in.ID] += " donated"
 		}
+		if in.Batch {
+			names[in.ID] += " batch"
+		}
 	}
 	for i, n := range p.Nodes {
 		fmt.Fprintf(buf, "%%%d %s = ", i, n.Type)

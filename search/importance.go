@@ -127,7 +127,7 @@ func (n *Network) probeStep(be engine.Backend, temperature float64) (*step, erro
 	total := prim.Invalid
 	for _, l := range n.lessons() {
 		y := g.values[l.value]
-		signs := b.Input(probeName(l.value), b.Type(y))
+		signs := batchInput(b, probeName(l.value), b.Type(y))
 		if l.logits {
 			y = b.Map(prim.Op(prim.Exp, prim.Op(prim.Mul, prim.A(0), prim.L(0.5))), logSoftmax(b, b.Scale(y, 1/temperature)))
 		}

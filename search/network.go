@@ -243,7 +243,23 @@ func (n *Network) lower(training bool) (*graph, error) {
 	}
 	var err error
 	g.values, err = ops.Lower(b, n.Model, n.Facts, h)
+	for _, v := range n.Model.Graph.Inputs {
+		if id, ok := g.values[v.Name]; ok && b.Node(id).Prim == nil {
+			if s := b.Shape(id); len(s) > 0 && s[0] == n.Batch {
+				b.Batch(v.Name)
+			}
+		}
+	}
 	return g, err
+}
+
+// batchInput declares an input that has a row, or rows, for every sample of a batch.
+func batchInput(b *prim.Builder, name string, t prim.Type) prim.ID {
+	id := b.Input(name, t)
+	if len(t.Shape) > 0 {
+		b.Batch(name)
+	}
+	return id
 }
 
 // coefficients declares the input of all coefficients and returns those of each dim.

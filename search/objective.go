@@ -100,7 +100,7 @@ func (n *Network) loss(g *graph, o Objective, labelled bool) (loss, correct prim
 	if n.Classes > 0 {
 		z := g.values[n.Logits]
 		if labelled {
-			t := b.Input(targetName, prim.Type{DType: prim.F32, Shape: []int{n.Batch, n.Classes}})
+			t := batchInput(b, targetName, prim.Type{DType: prim.F32, Shape: []int{n.Batch, n.Classes}})
 			if o.Labels > 0 {
 				add(scalarMean(b, batch, prim.Op(prim.Neg, prim.Op(prim.Mul, prim.A(0), prim.A(1))), t, logSoftmax(b, z)), o.Labels)
 			}
@@ -108,14 +108,14 @@ func (n *Network) loss(g *graph, o Objective, labelled bool) (loss, correct prim
 			correct = b.Reshape(b.Sum(same, 0, 1))
 		}
 		if o.Distill > 0 {
-			t := b.Input(teacherName(n.Logits), b.Type(z))
+			t := batchInput(b, teacherName(n.Logits), b.Type(z))
 			add(divergence(b, t, z, o.Temperature), o.Distill)
 		}
 		return total, correct
 	}
 	for _, l := range n.lessons() {
 		s := g.values[l.value]
-		t := b.Input(teacherName(l.value), b.Type(s))
+		t := batchInput(b, teacherName(l.value), b.Type(s))
 		if l.logits {
 			add(divergence(b, t, s, o.Temperature), o.Distill)
 			continue

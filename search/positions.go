@@ -37,8 +37,8 @@ func (n *Network) positionLoss(g *graph, o Objective, labelled bool) (loss, corr
 	correct = prim.Invalid
 	share := prim.Invalid
 	if labelled {
-		label := b.Input(targetName, column)
-		share = b.Input(shareName, column)
+		label := batchInput(b, targetName, column)
+		share = batchInput(b, shareName, column)
 		nll, hit := n.scores(b, z, label, o.Smoothing)
 		if o.Labels > 0 {
 			add(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), share, nll), o.Labels)
@@ -48,7 +48,7 @@ func (n *Network) positionLoss(g *graph, o Objective, labelled bool) (loss, corr
 		share = b.Full(column, 1/float64(n.rows()))
 	}
 	if o.Distill > 0 {
-		t := b.Input(teacherName(n.Logits), b.Type(g.values[n.Logits]))
+		t := batchInput(b, teacherName(n.Logits), b.Type(g.values[n.Logits]))
 		lt := logSoftmax(b, b.Scale(b.Reshape(t, n.rows(), n.Classes), 1/o.Temperature))
 		ls := logSoftmax(b, b.Scale(z, 1/o.Temperature))
 		kl := prim.Op(prim.Mul, prim.A(2), prim.Op(prim.Mul, prim.Op(prim.Exp, prim.A(0)), prim.Op(prim.Sub, prim.A(0), prim.A(1))))
@@ -81,7 +81,7 @@ func (n *Network) scoreStep(be engine.Backend) (*step, error) {
 	if err != nil {
 		return nil, err
 	}
-	label := g.b.Input(targetName, prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}})
+	label := batchInput(g.b, targetName, prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}})
 	nll, hit := n.scores(g.b, g.b.Reshape(g.values[n.Logits], n.rows(), n.Classes), label, 0)
 	g.b.Output(nllName, nll)
 	g.b.Output(hitName, hit)

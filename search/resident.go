@@ -56,7 +56,7 @@ func newResident(be engine.Backend, n *Network, input string, view data.View, st
 func gathered(b *prim.Builder, shape []int, black []float32, batch, moves int, last bool) prim.ID {
 	ints := func(d ...int) prim.Type { return prim.Type{DType: prim.I64, Shape: d} }
 	all := b.Input(samplesName, prim.Type{DType: prim.F32, Shape: shape})
-	index := b.Input(indexName, ints(batch))
+	index := batchInput(b, indexName, ints(batch))
 	if moves == 0 {
 		return b.Add(prim.Gather{Axis: 0}, all, index)
 	}
@@ -75,7 +75,7 @@ func gathered(b *prim.Builder, shape []int, black []float32, batch, moves int, l
 		return b.Const(t)
 	}
 	i64 := func(e *prim.X, in ...prim.ID) prim.ID { return b.MapAs(prim.I64, prim.I64, e, in...) }
-	flip, down, right := b.Input(flipName, ints(batch, moves)), b.Input(downName, ints(batch, moves)), b.Input(rightName, ints(batch, moves))
+	flip, down, right := batchInput(b, flipName, ints(batch, moves)), batchInput(b, downName, ints(batch, moves)), batchInput(b, rightName, ints(batch, moves))
 	y, x, inside := along(row, h), along(column, w), prim.Invalid
 	// From the last move to the first: where a pixel was before each.
 	for k := moves - 1; k >= 0; k-- {

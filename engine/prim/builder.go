@@ -72,12 +72,30 @@ func (b *Builder) Input(name string, t Type) ID {
 
 // Donate marks a declared input as given up by the caller.
 func (b *Builder) Donate(name string) {
+	if in := b.declared("donate", name); in != nil {
+		in.Donate = true
+	}
+}
+
+// Batch marks a declared input whose first axis runs over the examples of a batch.
+func (b *Builder) Batch(name string) {
+	in := b.declared("batch", name)
+	switch {
+	case in == nil:
+	case len(b.Shape(in.ID)) == 0:
+		b.Fail(fmt.Errorf("prim: batch %q: want rank 1 or more, got %s", name, b.Type(in.ID)))
+	default:
+		in.Batch = true
+	}
+}
+
+func (b *Builder) declared(what, name string) *Input {
 	i := b.p.Input(name)
 	if i < 0 {
-		b.Fail(fmt.Errorf("prim: donate %q: no such input", name))
-		return
+		b.Fail(fmt.Errorf("prim: %s %q: no such input", what, name))
+		return nil
 	}
-	b.p.Inputs[i].Donate = true
+	return &b.p.Inputs[i]
 }
 
 // Output names a result; names are unique.

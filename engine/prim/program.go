@@ -32,11 +32,12 @@ type Node struct {
 }
 
 // Input is a program input. Donate says that the caller gives the buffer up:
-// the executable may reuse its storage for an output of equal type.
+// the executable may reuse its storage for an output of equal type. Batch says that
+// the first axis runs over examples: a backend of several devices may share them out.
 type Input struct {
-	Name   string
-	ID     ID
-	Donate bool
+	Name          string
+	ID            ID
+	Donate, Batch bool
 }
 
 // Output is a named result.

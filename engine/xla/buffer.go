@@ -2,6 +2,7 @@ package xla
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/entangle-nas/entangle/engine/prim"
 )
@@ -51,4 +52,25 @@ func (b *buffer) Free() {
 		b.array.free()
 		b.array = nil
 	}
+}
+
+// bytesOf views the elements of a tensor as bytes; the pointer is never nil.
+func bytesOf(t *prim.Tensor) []byte {
+	var p unsafe.Pointer
+	switch t.DType {
+	case prim.F32:
+		p = unsafe.Pointer(unsafe.SliceData(t.F32))
+	case prim.F64:
+		p = unsafe.Pointer(unsafe.SliceData(t.F64))
+	case prim.I64:
+		p = unsafe.Pointer(unsafe.SliceData(t.I64))
+	case prim.Bool:
+		p = unsafe.Pointer(unsafe.SliceData(t.B))
+	case prim.F16, prim.BF16:
+		p = unsafe.Pointer(unsafe.SliceData(t.U16))
+	}
+	if t.Len() == 0 {
+		return make([]byte, 1)[:0]
+	}
+	return unsafe.Slice((*byte)(p), t.Bytes())
 }

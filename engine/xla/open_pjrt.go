@@ -42,7 +42,7 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := environment(o.CUDAData); err != nil {
+	if err := environment(o); err != nil {
 		return nil, err
 	}
 	klog.SetLogger(klog.New(nil))
@@ -70,13 +70,13 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 }
 
 // environment prepares what the plugin reads from the environment.
-func environment(cudaData string) error {
+func environment(o Options) error {
 	if os.Getenv("TF_CPP_MIN_LOG_LEVEL") == "" {
 		if err := os.Setenv("TF_CPP_MIN_LOG_LEVEL", "2"); err != nil {
 			return err
 		}
 	}
-	return os.Setenv("XLA_FLAGS", xlaFlags(os.Getenv("XLA_FLAGS"), cudaData))
+	return os.Setenv("XLA_FLAGS", xlaFlags(os.Getenv("XLA_FLAGS"), o.CUDAData, o.Precision))
 }
 
 func start(o Options) (*pjrtDevice, error) {

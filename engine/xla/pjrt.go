@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"unsafe"
 
 	"github.com/gomlx/go-xla/pkg/pjrt"
 	"github.com/gomlx/go-xla/pkg/types/dtypes"
@@ -28,27 +27,6 @@ func (d *pjrtDevice) describe() string { return d.text }
 
 func dtype(d prim.DType) dtypes.DType {
 	return [...]dtypes.DType{dtypes.Float32, dtypes.Float64, dtypes.Int64, dtypes.Bool, dtypes.Float16, dtypes.BFloat16}[d]
-}
-
-// bytesOf views the elements of a tensor as bytes; the pointer is never nil.
-func bytesOf(t *prim.Tensor) []byte {
-	var p unsafe.Pointer
-	switch t.DType {
-	case prim.F32:
-		p = unsafe.Pointer(unsafe.SliceData(t.F32))
-	case prim.F64:
-		p = unsafe.Pointer(unsafe.SliceData(t.F64))
-	case prim.I64:
-		p = unsafe.Pointer(unsafe.SliceData(t.I64))
-	case prim.Bool:
-		p = unsafe.Pointer(unsafe.SliceData(t.B))
-	case prim.F16, prim.BF16:
-		p = unsafe.Pointer(unsafe.SliceData(t.U16))
-	}
-	if t.Len() == 0 {
-		return make([]byte, 1)[:0]
-	}
-	return unsafe.Slice((*byte)(p), t.Bytes())
 }
 
 func (d *pjrtDevice) upload(t *prim.Tensor) (array, error) {

@@ -21,7 +21,7 @@ var decoderSmall = decoder{
 func (d decoder) objective(super bool) objective {
 	return func(n *net, stream string, batch int) (prim.ID, map[string]*prim.Tensor) {
 		data := d.sequences(stream, batch)
-		ids, next := n.Input("tokens", data["tokens"].Type), n.Input("next", data["next"].Type)
+		ids, next := n.batch("tokens", data), n.batch("next", data)
 		table := n.weight("tokens.weight", normal("tokens.weight", 0.02, d.vocab, d.embed))
 		x := n.Plus(n.Gather(table, ids, 0), n.weight("position", normal("position", 0.02, 1, d.tokens, d.embed)))
 		x = d.layers(n, n.Reshape(x, batch*d.tokens, d.embed), batch, super)

@@ -53,7 +53,7 @@ func (im images) objective(f forward) objective {
 			"images": normal(stream+"/images", 1, batch, 3, im.size, im.size),
 			"labels": oneHot(stream+"/labels", batch, im.classes),
 		}
-		x, labels := n.Input("images", data["images"].Type), n.Input("labels", data["labels"].Type)
+		x, labels := n.batch("images", data), n.batch("labels", data)
 		return n.crossEntropy(f(n, x), labels), data
 	}
 }
@@ -119,6 +119,13 @@ func (s *Step) add(phase string, batch int, f objective, method string, rate flo
 	}
 	s.Weights, s.Alphas = count(n, n.weights), count(n, n.alphas)
 	return nil
+}
+
+// batch declares the input of that name of the batch.
+func (n *net) batch(name string, data map[string]*prim.Tensor) prim.ID {
+	id := n.Input(name, data[name].Type)
+	n.Batch(name)
+	return id
 }
 
 // replace makes id the new value of an input.

@@ -19,11 +19,10 @@ func axisNames(first, second string, spatial int) []string {
 
 func ones(n int) []int { return slices.Repeat([]int{1}, n) }
 
-// convolve writes a convolution of operands in the compute type of products.
+// convolve writes a convolution of that many multiplications.
 func (l *lowerer) convolve(x, w hlo.Value, c hlo.Conv, out []int, multiplications int) hlo.Value {
-	a, b, precision, back := l.product(x, w, multiplications)
-	c.Precision = precision
-	return back(l.Convolution(a, b, c, out))
+	c.Precision = l.precision(x.Type.Elem, multiplications)
+	return l.Convolution(x, w, c, out)
 }
 
 func multiplications(out, w []int) int { return prim.Prod(out) * prim.Prod(w[1:]) }
@@ -38,7 +37,8 @@ func (l *lowerer) conv(p prim.Conv, x, w hlo.Value, out []int) hlo.Value {
 }
 
 // convInputGrad correlates the gradient, with strides-1 zeros between its elements,
-// with the kernel flipped and its filters as inputs.
+// with the kernel flipped and its filters as inputs. XLA finds cuDNN's own routine for
+// that only where the kernel is flipped last, right before the convolution.
 func (l *lowerer) convInputGrad(p prim.ConvInputGrad, g, w hlo.Value, out []int) hlo.Value {
 	n := len(out) - 2
 	ws, gs := w.Type.Shape, g.Type.Shape
@@ -49,17 +49,16 @@ func (l *lowerer) convInputGrad(p prim.ConvInputGrad, g, w hlo.Value, out []int)
 		hi[i] = out[i+2] - ((gs[i+2]-1)*p.Strides[i] + 1) - lo[i] + reach
 		spatial[i] = i + 2
 	}
-	flipped := l.Reverse(w, spatial)
 	if p.Groups > 1 {
 		m, c := ws[0]/p.Groups, ws[1]
 		perm := []int{1, 0, 2}
 		for i := range n {
 			perm = append(perm, i+3)
 		}
-		split := l.Reshape(flipped, append([]int{p.Groups, m, c}, ws[2:]...))
-		flipped = l.Reshape(l.Transpose(split, perm), append([]int{m, p.Groups * c}, ws[2:]...))
+		split := l.Reshape(w, append([]int{p.Groups, m, c}, ws[2:]...))
+		w = l.Reshape(l.Transpose(split, perm), append([]int{m, p.Groups * c}, ws[2:]...))
 	}
-	return l.convolve(g, flipped, hlo.Conv{
+	return l.convolve(g, l.Reverse(w, spatial), hlo.Conv{
 		Strides: ones(n), PadLo: lo, PadHi: hi, InputDilation: p.Strides, KernelDilation: p.Dilations,
 		FeatureGroups: p.Groups, BatchGroups: 1,
 		Input: axisNames("b", "f", n), Kernel: axisNames("i", "o", n), Output: axisNames("b", "f", n),

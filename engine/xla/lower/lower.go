@@ -8,15 +8,16 @@ import (
 	hlo "github.com/entangle-nas/entangle/engine/xla/stablehlo"
 )
 
-// Precision is how F32 products are computed. Weights, sums and everything that is
-// not a product stay in float32.
+// Precision is how F32 products are computed, and how large values between them are
+// held. Inputs and outputs (parameters, statistics, optimiser states), sums, and the
+// arithmetic of everything that is not a product stay in float32.
 type Precision string
 
 // Precisions, from the most exact to the fastest.
 const (
 	F32  Precision = "f32"  // float32 throughout
 	TF32 Precision = "tf32" // the device's fast float32 product: TF32 where it has it
-	BF16 Precision = "bf16" // operands and results of large products in bfloat16, sums in float32
+	BF16 Precision = "bf16" // large products, and the large values between them, in bfloat16; sums in float32
 )
 
 // Precisions lists the values of Precision.
@@ -44,7 +45,9 @@ type lowerer struct {
 	*hlo.Func
 	opt     Options
 	scalars map[scalar]hlo.Value
-	values  []hlo.Value
+	narrow  []bool      // nodes held in bfloat16
+	values  []hlo.Value // by node, in its dtype; not valid where only halves is, so far
+	halves  []hlo.Value // of narrow nodes, in bfloat16
 	fault   hlo.Value
 	faults  []string
 }
@@ -59,7 +62,13 @@ func Lower(p *prim.Program, opt Options) (*Module, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("xla: lower: %w", err)
 	}
-	l := &lowerer{Func: hlo.NewFunc(), opt: opt, scalars: map[scalar]hlo.Value{}, values: make([]hlo.Value, len(p.Nodes))}
+	if opt.Devices < 2 { // else the element would be on one of them
+		p = joinMoments(p)
+	}
+	l := &lowerer{Func: hlo.NewFunc(), opt: opt, scalars: map[scalar]hlo.Value{}, values: make([]hlo.Value, len(p.Nodes)), halves: make([]hlo.Value, len(p.Nodes))}
+	if l.narrow = make([]bool, len(p.Nodes)); opt.Precision == BF16 {
+		l.narrow = narrowValues(p)
+	}
 	to := aliases(p)
 	for i, in := range p.Inputs {
 		l.values[in.ID] = l.Arg(typeOf(p.Nodes[in.ID].Type))
@@ -73,22 +82,28 @@ func Lower(p *prim.Program, opt Options) (*Module, error) {
 		if n.Prim == nil || !live[i] {
 			continue
 		}
-		in := make([]hlo.Value, len(n.In))
-		for k, id := range n.In {
-			in[k] = l.values[id]
-		}
-		v, err := l.node(i, n, in)
+		v, err := l.node(i, n, l.operands(p, i))
 		if err != nil {
 			return nil, fmt.Errorf("xla: lower: node %d (%s): %w", i, n.Prim.Name(), err)
 		}
-		if !v.Type.Equal(typeOf(n.Type)) {
-			panic(fmt.Sprintf("BUG: xla: lower: node %d (%s): want %s, got %s", i, n.Prim.Name(), typeOf(n.Type), v.Type))
+		want := typeOf(n.Type)
+		if l.narrow[i] {
+			want.Elem = hlo.BF16
+			v = l.Convert(v, hlo.BF16)
+			l.halves[i] = v
+		} else {
+			if largeProduct(p, n) {
+				v = l.Convert(v, want.Elem)
+			}
+			l.values[i] = v
 		}
-		l.values[i] = v
+		if !v.Type.Equal(want) {
+			panic(fmt.Sprintf("BUG: xla: lower: node %d (%s): want %s, got %s", i, n.Prim.Name(), want, v.Type))
+		}
 	}
 	var results []hlo.Value
 	for _, o := range p.Outputs {
-		results = append(results, l.values[o.ID])
+		results = append(results, l.wide(o.ID))
 	}
 	m := &Module{Fault: -1, Faults: l.faults}
 	if l.fault.Valid() {
@@ -101,6 +116,40 @@ func Lower(p *prim.Program, opt Options) (*Module, error) {
 	}
 	m.Text = text.Text(results)
 	return m, nil
+}
+
+// wide returns a node's value in its dtype.
+func (l *lowerer) wide(id prim.ID) hlo.Value {
+	if !l.values[id].Valid() {
+		l.values[id] = l.Convert(l.halves[id], hlo.F32)
+	}
+	return l.values[id]
+}
+
+// half returns the value of an F32 node in bfloat16.
+func (l *lowerer) half(id prim.ID) hlo.Value {
+	if !l.halves[id].Valid() {
+		l.halves[id] = l.Convert(l.values[id], hlo.BF16)
+	}
+	return l.halves[id]
+}
+
+// operands returns what a node reads: in bfloat16 what a large product reads, and what a
+// narrow node only moves.
+func (l *lowerer) operands(p *prim.Program, i int) []hlo.Value {
+	n := p.Nodes[i]
+	in := make([]hlo.Value, len(n.In))
+	moved := movedOperands(n)
+	keep := l.narrow[i]
+	product := l.opt.Precision == BF16 && largeProduct(p, n)
+	for k, id := range n.In {
+		if product || keep && k < len(moved) {
+			in[k] = l.half(id)
+		} else {
+			in[k] = l.wide(id)
+		}
+	}
+	return in
 }
 
 // liveNodes tells which nodes an output needs.

@@ -43,6 +43,25 @@ var programs = []struct {
 	{"matmul-small", lower.Options{Precision: lower.BF16}, func(b *prim.Builder) {
 		b.Output("y", b.MatMul(b.Input("x", f32(4, 4)), b.Input("w", f32(4, 4)), false, false))
 	}},
+	// What goes from one large product to another is bfloat16, its statistics are not, and
+	// the sum that takes part in them reads what is.
+	{"chain-bf16", lower.Options{Precision: lower.BF16}, func(b *prim.Builder) {
+		c := prim.Conv{Window: prim.Window{Strides: []int{1, 1}, Dilations: []int{1, 1}, PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Groups: 1}
+		x, w, scale := b.Input("x", f32(4, 16, 32, 32)), b.Input("w", f32(16, 16, 3, 3)), b.Input("scale", f32(1, 16, 1, 1))
+		y := b.Add(c, x, w)
+		mean := b.Mean(y, 0, 2, 3)
+		z := b.Map(prim.Op(prim.Max, prim.Op(prim.Mul, prim.Op(prim.Sub, prim.A(0), prim.A(1)), prim.A(2)), prim.L(0)), y, mean, scale)
+		b.Output("next", b.Add(c, z, w))
+		b.Output("mean", mean)
+		b.Output("branch", b.Sum(b.Plus(b.Transpose(y, 0, 2, 3, 1), b.Transpose(z, 0, 2, 3, 1)), 0, 1, 2))
+	}},
+	{"moments", lower.Options{}, func(b *prim.Builder) {
+		x := b.Input("x", f32(4, 3, 5, 5))
+		mean := b.Mean(x, 0, 2, 3)
+		d := prim.Op(prim.Sub, prim.A(0), prim.A(1))
+		b.Output("mean", mean)
+		b.Output("squares", b.Reduce(prim.ReduceSum, []int{0, 2, 3}, prim.Op(prim.Mul, d, d), x, mean))
+	}},
 	{"gather", lower.Options{}, func(b *prim.Builder) {
 		b.Output("y", b.Gather(b.Input("x", f32(5, 3)), b.Input("i", prim.Type{DType: prim.I64, Shape: []int{2}}), 0))
 	}},
@@ -56,15 +75,19 @@ var programs = []struct {
 	{"mesh", lower.Options{Devices: 2}, func(b *prim.Builder) {
 		w, x, labels := b.Input("w", f32(3, 5)), b.Input("x", f32(8, 3)), b.Input("labels", f32(8, 5))
 		b.Donate("w")
+		b.Batch("x")
+		b.Batch("labels")
 		loss := b.Sum(b.Times(b.MatMul(x, w, false, false), labels), 0, 1)
 		b.Output("loss", loss)
 		b.Output("w", b.Map(prim.Op(prim.Sub, prim.A(0), prim.A(1)), w, b.MatMul(x, labels, true, false)))
 	}},
 	{"mesh-forward", lower.Options{Devices: 2}, func(b *prim.Builder) {
-		b.Output("y", b.MatMul(b.Input("x", f32(8, 4)), b.Input("w", f32(4, 4)), false, false))
+		b.Output("y", b.MatMul(b.Input("x", f32(8, 4)), b.Input("w", f32(8, 4)), false, true))
+		b.Batch("x")
 	}},
 	{"mesh-odd", lower.Options{Devices: 2}, func(b *prim.Builder) {
 		b.Output("y", b.MatMul(b.Input("x", f32(7, 4)), b.Input("w", f32(4, 4)), false, false))
+		b.Batch("x")
 	}},
 	{"barrier", lower.Options{}, func(b *prim.Builder) {
 		x, g := b.Input("x", f32(4)), b.Input("g", f32(2))

@@ -7,23 +7,12 @@ import (
 	hlo "github.com/entangle-nas/entangle/engine/xla/stablehlo"
 )
 
-// smallProduct is the number of multiplications below which a product stays in
-// float32 whatever the precision: coefficients of choices, costs, heads.
-const smallProduct = 1 << 18
-
-// product gives the operands and the precision with which a product of that many
-// multiplications is computed, and what brings its result back.
-func (l *lowerer) product(x, y hlo.Value, multiplications int) (hlo.Value, hlo.Value, hlo.Precision, func(hlo.Value) hlo.Value) {
-	same := func(v hlo.Value) hlo.Value { return v }
-	switch {
-	case x.Type.Elem != hlo.F32 || multiplications < smallProduct:
-		return x, y, hlo.Highest, same
-	case l.opt.Precision == BF16:
-		return l.Convert(x, hlo.BF16), l.Convert(y, hlo.BF16), hlo.Default, func(v hlo.Value) hlo.Value { return l.Convert(v, hlo.F32) }
-	case l.opt.Precision == TF32:
-		return x, y, hlo.Default, same
+// precision is how exactly a product of that many multiplications is computed.
+func (l *lowerer) precision(e hlo.Elem, multiplications int) hlo.Precision {
+	if e == hlo.BF16 || e == hlo.F32 && l.opt.Precision == TF32 && multiplications >= smallProduct {
+		return hlo.Default
 	}
-	return x, y, hlo.Highest, same
+	return hlo.Highest
 }
 
 // matmul pairs the leading axes that both operands have; one that only one of them
@@ -74,8 +63,7 @@ func (l *lowerer) matmul(p prim.MatMul, x, y hlo.Value) hlo.Value {
 			order = append(order, i)
 		}
 	}
-	a, b, precision, back := l.product(x, y, prim.Prod(out)*xs[xk])
-	v := back(l.DotGeneral(a, b, xBatch, yBatch, []int{xAt[xk]}, []int{yAt[yk]}, precision))
+	v := l.DotGeneral(x, y, xBatch, yBatch, []int{xAt[xk]}, []int{yAt[yk]}, l.precision(x.Type.Elem, prim.Prod(out)*xs[xk]))
 	perm := make([]int, len(order))
 	sorted := slices.Clone(order)
 	slices.Sort(sorted)
