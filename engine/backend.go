@@ -1,6 +1,13 @@
 package engine
 
-import "github.com/entangle-nas/entangle/engine/prim"
+import (
+	"errors"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// ErrMemory is what errors of a device wrap that has too little memory.
+var ErrMemory = errors.New("not enough memory on the device")
 
 // Backend compiles programs for one device.
 type Backend interface {
@@ -10,6 +17,11 @@ type Backend interface {
 	Compile(p *prim.Program) (Executable, error)
 	// Upload copies a host tensor to the device.
 	Upload(t *prim.Tensor) (Buffer, error)
+}
+
+// Roomer is a Backend that may know how many bytes are left on its device.
+type Roomer interface {
+	Room() (bytes int, ok bool)
 }
 
 // Buffer is a tensor on a device. It belongs to the backend that made it.

@@ -23,34 +23,60 @@ func (e *MemoryError) Error() string {
 
 // compileTraining compiles a program whose forward pass ends with the output
 // lossName within the network's bound on memory, with as little computed again as
-// that takes.
+// that takes. Without a bound it is what the device has left, where that is known;
+// what does not fit then is left to the device.
 func (n *Network) compileTraining(be engine.Backend, name string, b *prim.Builder) (*step, error) {
 	plain, err := compile(be, name, b)
-	if err != nil || n.Memory == 0 || n.Memory > 0 && plain.exe.Memory() <= n.Memory {
-		return plain, err
+	if err != nil {
+		return nil, err
+	}
+	limit, given := n.Memory, n.Memory != 0
+	if !given {
+		limit = room(be, plain.p)
+	}
+	if limit == 0 || limit > 0 && plain.exe.Memory() <= limit {
+		return plain, nil
 	}
 	r, err := engine.NewRemat(plain.p, lossName)
 	if err != nil {
 		return nil, fmt.Errorf("search: %s: %w", name, err)
 	}
-	if n.Memory == LeastMemory {
+	if limit == LeastMemory {
 		return compileProgram(be, name, r.Least())
 	}
 	// The peak of the plain program tells what a byte of peak takes on this backend.
 	scale := float64(plain.exe.Memory()) / float64(max(engine.Peak(r.Plain()), 1))
 	least := plain
 	err = r.Try(func(p *prim.Program, peak int) (bool, error) {
-		if scale*float64(peak) > float64(n.Memory) && scale*float64(peak) > 0.9*float64(least.exe.Memory()) {
+		if scale*float64(peak) > float64(limit) && scale*float64(peak) > 0.9*float64(least.exe.Memory()) {
 			return true, nil
 		}
 		s, err := compileProgram(be, name, p)
 		if err == nil && s.exe.Memory() < least.exe.Memory() {
 			least = s
 		}
-		return least.exe.Memory() > n.Memory, err
+		return least.exe.Memory() > limit, err
 	})
-	if err == nil && least.exe.Memory() > n.Memory {
-		err = &MemoryError{name, n.Memory, least.exe.Memory()}
+	if err == nil && given && least.exe.Memory() > limit {
+		err = &MemoryError{name, limit, least.exe.Memory()}
 	}
 	return least, err
+}
+
+// room is what a device can spare for the temporary storage of a step, 0 where that is
+// not known: a tenth is left for the gaps between its blocks, and there must be room for
+// what the step reads, in case it is not there yet.
+func room(be engine.Backend, p *prim.Program) int {
+	r, ok := be.(engine.Roomer)
+	if !ok {
+		return 0
+	}
+	free, ok := r.Room()
+	if !ok {
+		return 0
+	}
+	for _, in := range p.Inputs {
+		free -= p.Nodes[in.ID].Type.Bytes()
+	}
+	return max(free/10*9, 1)
 }

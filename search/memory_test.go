@@ -117,6 +117,52 @@ func TestStepMemory(t *testing.T) {
 	}
 }
 
+// roomy is a backend whose device has so many bytes left.
+type roomy struct {
+	engine.Backend
+	bytes int
+	known bool
+}
+
+func (r roomy) Room() (int, bool) { return r.bytes, r.known }
+
+// TestStepMemoryOfDevice: without a bound a step keeps to what the device has left, and
+// where even the least is more, that is tried.
+func TestStepMemoryOfDevice(t *testing.T) {
+	be := cpu.New(cpu.Options{Threads: 1})
+	plain, _ := built(t, "resnet20", 32)
+	sgd, err := optim.ByName("sgd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := func(be engine.Backend, memory int) (int, *step) {
+		plain.Memory = memory
+		st, err := plain.weightStep(be, Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.exe.Memory(), st
+	}
+	whole, st := size(be, 0)
+	least, _ := size(be, LeastMemory)
+	inputs := 0
+	for _, in := range st.p.Inputs {
+		inputs += st.p.Nodes[in.ID].Type.Bytes()
+	}
+	if got, _ := size(roomy{be, whole / 2, false}, 0); got != whole {
+		t.Errorf("unknown room: want %d bytes, got %d", whole, got)
+	}
+	if got, _ := size(roomy{be, 2 * (whole + inputs), true}, 0); got != whole {
+		t.Errorf("enough room: want %d bytes, got %d", whole, got)
+	}
+	if got, _ := size(roomy{be, whole + inputs, true}, 0); got > whole/10*9 {
+		t.Errorf("want at most 9/10 of %d bytes, got %d", whole, got)
+	}
+	if got, _ := size(roomy{be, inputs, true}, 0); got > least+least/10 {
+		t.Errorf("no room: want about the least, %d, got %d", least, got)
+	}
+}
+
 // TestStepMemoryKeepsResults: steps with the least memory give the same bits where
 // primitives run one by one, and the same to rounding where they are fused.
 func TestStepMemoryKeepsResults(t *testing.T) {

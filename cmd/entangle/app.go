@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/xla"
 	"github.com/entangle-nas/entangle/search"
 )
@@ -75,6 +76,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "entangle: %v\n", err)
+	}
+	if errors.Is(err, engine.ErrMemory) {
+		fmt.Fprintln(stderr, "entangle: less memory is needed with --step-memory least, with a smaller --batch and as much more --accumulate, or with --device-data 0")
 	}
 	return exitCode(err)
 }

@@ -16,13 +16,14 @@
 
 #include <alloca.h>
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef void *(*function)(void *);
 
 // Places in the table, which never change.
-enum { ERROR_DESTROY = 0, EVENT_DESTROY = 5, EVENT_AWAIT = 8, CLIENT_COMPILE = 20, EXECUTABLE_DESTROY = 40, EXECUTABLE_SERIALIZE = 49, LOADED_GET_EXECUTABLE = 51, LOADED_EXECUTE = 55, DESERIALIZE_AND_LOAD = 56, BUFFER_TO_HOST = 70 };
+enum { ERROR_DESTROY = 0, EVENT_DESTROY = 5, EVENT_AWAIT = 8, CLIENT_ADDRESSABLE_DEVICES = 16, CLIENT_COMPILE = 20, DEVICE_MEMORY_STATS = 34, EXECUTABLE_DESTROY = 40, EXECUTABLE_SERIALIZE = 49, LOADED_GET_EXECUTABLE = 51, LOADED_EXECUTE = 55, DESERIALIZE_AND_LOAD = 56, BUFFER_TO_HOST = 70 };
 enum { FUNCTIONS = 220, ROOM = 512, LARGEST = 1 << 16 };
 
 struct table {
@@ -36,6 +37,8 @@ struct table {
 
 static const struct table *plugin;
 static struct table adapted;
+
+static void *device; // the first that a client showed
 
 static const void *cached;
 static size_t cached_size;
@@ -94,6 +97,13 @@ struct compile { size_t size; void *extension, *client, *program; const char *op
 struct load { size_t size; void *extension, *client; const char *bytes; size_t bytes_size; void *executable; const char *options; size_t options_size; };
 struct get { size_t size; void *extension, *loaded, *executable; };
 struct destroy { size_t size; void *extension, *executable; };
+struct devices { size_t size; void *extension, *client, **devices; size_t count; };
+struct memory {
+  size_t size;
+  void *extension, *device;
+  int64_t used;
+  struct { int64_t value; bool set; } peak, allocations, largest, limit;
+};
 struct serialize { size_t size; void *extension; const void *executable; const char *bytes; size_t bytes_size; void *owner; void (*free)(void *); };
 
 static int has(int n) { return (plugin->size - offsetof(struct table, calls)) / sizeof(function) > (size_t)n && plugin->calls[n]; }
@@ -154,8 +164,16 @@ static void *execute(struct execute *e) {
   return error;
 }
 
+static void *show_devices(struct devices *d) {
+  void *error = plain(CLIENT_ADDRESSABLE_DEVICES, d);
+  if (!error && d->count > 0) device = d->devices[0];
+  return error;
+}
+
 static void *call(int n, void *args) {
   switch (n) {
+  case CLIENT_ADDRESSABLE_DEVICES:
+    return show_devices(args);
   case CLIENT_COMPILE:
     return compile(args);
   case LOADED_EXECUTE:
@@ -193,6 +211,15 @@ char *adapter_load(const char *path, void **api) {
     if (has(n)) adapted.calls[n] = adapters[n];
   *api = &adapted;
   return NULL;
+}
+
+int adapter_room(int64_t *bytes) {
+  if (!device || !has(DEVICE_MEMORY_STATS)) return 0;
+  struct memory m = {.size = sizeof m, .device = device};
+  void *error = plain(DEVICE_MEMORY_STATS, &m);
+  if (error) drop(error);
+  *bytes = m.limit.value - m.used;
+  return !error && m.limit.set;
 }
 
 void adapter_library(const char *path) { dlopen(path, RTLD_NOW | RTLD_GLOBAL); }

@@ -58,6 +58,17 @@ func loadPlugin(path string) (*pjrt.Plugin, error) {
 	return pjrt.GetPlugin(path)
 }
 
+// deviceRoom returns how many bytes the first device has left, where the plugin knows.
+func deviceRoom() (int, bool) {
+	loadedPlugin.Lock()
+	defer loadedPlugin.Unlock()
+	var bytes C.int64_t
+	if C.adapter_room(&bytes) == 0 {
+		return 0, false
+	}
+	return int(bytes), true
+}
+
 // compiling guards what the adapter knows of the compilation that is running.
 var compiling sync.Mutex
 

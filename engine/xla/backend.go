@@ -41,6 +41,8 @@ type Options struct {
 type device interface {
 	// describe names the device, its platform and the plugin.
 	describe() string
+	// room returns how many bytes are left, where that is known.
+	room() (bytes int, ok bool)
 	upload(t *prim.Tensor) (array, error)
 	// compile prepares a module whose results have those types.
 	compile(module string, results []prim.Type) (loaded, error)
@@ -80,6 +82,9 @@ func (b *Backend) Describe() string {
 	}
 	return fmt.Sprintf("xla: %s, products in %s", b.dev.describe(), p)
 }
+
+// Room returns how many bytes of the device's memory are left, where the plugin knows.
+func (b *Backend) Room() (bytes int, ok bool) { return b.dev.room() }
 
 // Compile simplifies, lowers and compiles p.
 func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {

@@ -48,6 +48,8 @@ type interpreter struct{ texts *[]string }
 
 func (interpreter) describe() string { return "interpreter" }
 
+func (interpreter) room() (int, bool) { return 0, false }
+
 func (interpreter) upload(t *prim.Tensor) (array, error) { return &hostArray{fromHost(t)}, nil }
 
 func (d interpreter) compile(text string, results []prim.Type) (loaded, error) {

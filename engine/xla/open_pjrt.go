@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/go-xla/pkg/pjrt"
 	"k8s.io/klog/v2"
 
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/xla/lower"
 )
 
@@ -58,7 +59,7 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 	select {
 	case r := <-done:
 		if r.err != nil {
-			return nil, fmt.Errorf("xla: device %s: %s: %s", numbers(o.Devices), o.Plugin, firstLine(r.err))
+			return nil, fmt.Errorf("xla: device %s: %s: %w", numbers(o.Devices), o.Plugin, problem(r.err))
 		}
 		return newBackend(r.d, lower.Options{Precision: o.Precision, Devices: r.d.devices}), nil
 	case <-ctx.Done():
@@ -150,8 +151,12 @@ func clientOptions(o Options) pjrt.NamedValuesMap {
 	return m
 }
 
-// firstLine drops the stack that errors of the binding print.
-func firstLine(err error) string {
+// problem makes one line of an error of the binding, which prints a stack behind it. It
+// wraps engine.ErrMemory where that is what the plugin says, by PJRT's code 8.
+func problem(err error) error {
 	s, _, _ := strings.Cut(err.Error(), "\n")
-	return s
+	if strings.Contains(s, "(code=8)") {
+		return fmt.Errorf("%w: %s", engine.ErrMemory, s)
+	}
+	return errors.New(s)
 }

@@ -25,6 +25,8 @@ type pjrtDevice struct {
 
 func (d *pjrtDevice) describe() string { return d.text }
 
+func (d *pjrtDevice) room() (int, bool) { return deviceRoom() }
+
 func dtype(d prim.DType) dtypes.DType {
 	return [...]dtypes.DType{dtypes.Float32, dtypes.Float64, dtypes.Int64, dtypes.Bool, dtypes.Float16, dtypes.BFloat16}[d]
 }
@@ -35,7 +37,7 @@ func (d *pjrtDevice) upload(t *prim.Tensor) (array, error) {
 		b, err := d.client.BufferFromHost().FromRawData(bytesOf(t), dtype(t.DType), slices.Clone(t.Shape)).ToDeviceNum(n).Done()
 		if err != nil {
 			a.free()
-			return nil, fmt.Errorf("xla: upload of %s: %s", t.Type, firstLine(err))
+			return nil, fmt.Errorf("xla: upload of %s: %w", t.Type, problem(err))
 		}
 		a.on = append(a.on, b)
 	}
@@ -50,7 +52,7 @@ func (a *pjrtArray) read(t *prim.Tensor) error {
 		return nil
 	}
 	if err := a.on[0].ToHost(bytesOf(t)); err != nil {
-		return fmt.Errorf("xla: read of %s: %s", t.Type, firstLine(err))
+		return fmt.Errorf("xla: read of %s: %w", t.Type, problem(err))
 	}
 	return nil
 }
@@ -66,7 +68,7 @@ func (a *pjrtArray) free() {
 func (d *pjrtDevice) compile(module string, results []prim.Type) (loaded, error) {
 	exe, err := d.cachedCompile(module)
 	if err != nil {
-		return nil, fmt.Errorf("xla: compile: %w", err)
+		return nil, fmt.Errorf("xla: compile: %w", problem(err))
 	}
 	if exe.NumOutputs != len(results) {
 		return nil, fmt.Errorf("xla: compile: want %d results, got %d", len(results), exe.NumOutputs)
@@ -127,7 +129,7 @@ func (m *pjrtModule) run(in []array, donate []bool) ([]array, error) {
 				a.free()
 			}
 		}
-		return nil, fmt.Errorf("xla: run: %s", firstLine(err))
+		return nil, fmt.Errorf("xla: run: %w", problem(err))
 	}
 	out := make([]array, len(res)/m.devices)
 	for i := range out {

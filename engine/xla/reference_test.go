@@ -149,6 +149,8 @@ type referenceDevice struct {
 
 func (*referenceDevice) describe() string { return "StableHLO's reference interpreter" }
 
+func (*referenceDevice) room() (int, bool) { return 0, false }
+
 func (*referenceDevice) upload(t *prim.Tensor) (array, error) {
 	return &referenceArray{typ: clone(t.Type), raw: rawBytes(t)}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -91,6 +92,9 @@ func TestStandin(t *testing.T) {
 	if got := be.Describe(); !strings.HasPrefix(got, "xla: stand-in for GPU 3, 0.50 of its memory, growing, PJRT 0.") || !strings.HasSuffix(got, ", products in f32") {
 		t.Errorf("description: got %q", got)
 	}
+	if bytes, ok := be.Room(); !ok || bytes != 4<<20 {
+		t.Errorf("room: want 4 MiB, got %d, %v", bytes, ok)
+	}
 	enginetest.Run(t, be)
 }
 
@@ -129,6 +133,25 @@ func TestStandinRefuses(t *testing.T) {
 			t.Errorf("want the context's error, got %v", err)
 		}
 	})
+}
+
+// TestFull: a device that is out of memory says so, also to errors.Is.
+func TestFull(t *testing.T) {
+	t.Setenv("ENTANGLE_STANDIN_MODE", "full")
+	be, err := Open(context.Background(), Options{Plugin: standin(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := prim.NewBuilder()
+	b.Output("y", b.Scale(b.Input("x", prim.Type{DType: prim.F32, Shape: []int{4}}), 3))
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = engine.RunHost(be, p, map[string]*prim.Tensor{"x": prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{4}})})
+	if !errors.Is(err, engine.ErrMemory) || !strings.Contains(err.Error(), "allocate 64 bytes") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("want one line that wraps ErrMemory, got %v", err)
+	}
 }
 
 // TestEnvironment: the binding must not name a toolkit of its own.

@@ -19,7 +19,7 @@
 
 #include "pjrt_c_api.h"
 
-struct PJRT_Error { char text[4096]; };
+struct PJRT_Error { char text[4096]; PJRT_Error_Code code; };
 struct PJRT_Event { int unused; };
 struct PJRT_Client { int unused; };
 struct PJRT_Device { int number; };
@@ -33,7 +33,9 @@ struct PJRT_LoadedExecutable { PJRT_Executable *exe; };
 AT(0, PJRT_Error_Destroy);
 AT(5, PJRT_Event_Destroy);
 AT(8, PJRT_Event_Await);
+AT(16, PJRT_Client_AddressableDevices);
 AT(20, PJRT_Client_Compile);
+AT(34, PJRT_Device_MemoryStats);
 AT(40, PJRT_Executable_Destroy);
 AT(49, PJRT_Executable_Serialize);
 AT(51, PJRT_LoadedExecutable_GetExecutable);
@@ -44,6 +46,8 @@ _Static_assert(offsetof(PJRT_Client_Compile_Args, program) == 24, "program");
 _Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, options) == 24, "options");
 _Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, num_devices) == 40, "num_devices");
 _Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, device_complete_events) == 64, "device_complete_events");
+_Static_assert(offsetof(PJRT_Client_AddressableDevices_Args, addressable_devices) == 24, "addressable_devices");
+_Static_assert(offsetof(PJRT_Device_MemoryStats_Args, bytes_limit) == 80, "bytes_limit");
 _Static_assert(offsetof(PJRT_Event_Await_Args, event) == 16, "event");
 _Static_assert(offsetof(PJRT_Buffer_ToHostBuffer_Args, host_layout) == 24, "host_layout");
 _Static_assert(offsetof(PJRT_Client_Compile_Args, executable) == 48, "executable");
@@ -67,6 +71,7 @@ static FILE *to, *from;
 
 static PJRT_Error *fail(const char *text) {
   PJRT_Error *e = calloc(1, sizeof *e);
+  e->code = PJRT_Error_Code_INVALID_ARGUMENT;
   snprintf(e->text, sizeof e->text, "%s", text);
   return e;
 }
@@ -117,7 +122,7 @@ static PJRT_Error *start(void) {
 
 static void error_destroy(PJRT_Error_Destroy_Args *a) { free(a->error); }
 static void error_message(PJRT_Error_Message_Args *a) { a->message = a->error->text; a->message_size = strlen(a->error->text); }
-static PJRT_Error *error_code(PJRT_Error_GetCode_Args *a) { a->code = PJRT_Error_Code_INVALID_ARGUMENT; return NULL; }
+static PJRT_Error *error_code(PJRT_Error_GetCode_Args *a) { a->code = a->error->code; return NULL; }
 static PJRT_Error *event_destroy(PJRT_Event_Destroy_Args *a) {
   if (!a->event) return fail("no event");
   free(a->event);
@@ -229,6 +234,14 @@ static PJRT_Error *executable_destroy(PJRT_Executable_Destroy_Args *a) { return 
 static PJRT_Error *executable_name(PJRT_Executable_Name_Args *a) { a->executable_name = "standin"; a->executable_name_size = 7; return NULL; }
 static PJRT_Error *num_outputs(PJRT_Executable_NumOutputs_Args *a) { a->num_outputs = a->executable->results; return NULL; }
 static PJRT_Error *memory_stats(PJRT_Executable_GetCompiledMemoryStats_Args *a) { a->temp_size_in_bytes = 4096; return NULL; }
+static PJRT_Error *device_memory(PJRT_Device_MemoryStats_Args *a) {
+  LONGER(a, PJRT_Device_MemoryStats_Args);
+  if (a->device != devices[0]) return fail("memory: not the first device");
+  a->bytes_in_use = 1 << 20;
+  a->bytes_limit = 5 << 20;
+  a->bytes_limit_is_set = true;
+  return NULL;
+}
 
 static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
   LONGER(a, PJRT_LoadedExecutable_Execute_Args);
@@ -254,6 +267,11 @@ static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
   }
   PJRT_Error *e = answer();
   if (e) return e;
+  if (mode("full")) {
+    e = fail("Out of memory while trying to allocate 64 bytes.");
+    e->code = PJRT_Error_Code_RESOURCE_EXHAUSTED;
+    return e;
+  }
   for (size_t i = 0; i < x->results; i++) {
     char *data = malloc(x->shape[i].size + 1);
     if (x->shape[i].size && fread(data, 1, x->shape[i].size, from) != x->shape[i].size) return fail("the evaluator is gone");
@@ -327,6 +345,7 @@ const PJRT_Api *GetPjrtApi(void) {
   api.PJRT_Client_ProcessIndex = process_index;
   api.PJRT_Client_AddressableDevices = addressable;
   api.PJRT_Client_DefaultDeviceAssignment = assignment;
+  api.PJRT_Device_MemoryStats = device_memory;
   api.PJRT_Device_LocalHardwareId = hardware;
   api.PJRT_Device_IsAddressable = is_addressable;
   api.PJRT_Device_GetDescription = describe;
