@@ -39,6 +39,10 @@ type Config struct {
 	// Unrolled takes α's gradient through one weight step (DARTS, second order): Liu et
 	// al., "DARTS: Differentiable Architecture Search", 2019, equations 7 and 8.
 	Unrolled bool `json:"unrolled,omitempty" yaml:"unrolled"`
+	// Overlap takes the weight step with the coefficients from before the architecture step
+	// that goes with it, so that a device is given both at once and need not wait for the
+	// host in between. The paper's order is without. Unrolled steps never overlap.
+	Overlap bool `json:"overlap,omitempty" yaml:"overlap"`
 	// FreezeWeights takes architecture steps only.
 	FreezeWeights bool    `json:"freeze_weights" yaml:"freeze_weights"`
 	Budget        *Budget `json:"budget" yaml:"budget"`
@@ -325,21 +329,31 @@ func (s *searcher) advance() error {
 			return err
 		}
 	}
+	move := func() error { return nil }
 	if float64(s.pos.Step) >= s.cfg.AlphaFrom*float64(s.perEpoch) {
-		if err := s.alphaStep(train); err != nil {
+		var err error
+		if move, err = s.alphaStep(train); err != nil {
 			return err
 		}
 	}
 	if train == nil {
 		s.pos.Step++
-		return nil
+		return move()
+	}
+	if !s.cfg.Overlap {
+		if err := move(); err != nil {
+			return err
+		}
 	}
 	env, err := uploadCoef(s.be, s.weightCoef())
 	if err != nil {
 		return err
 	}
 	defer env.free()
-	return s.weightStepOn(train, env)
+	if err := s.weightStepOn(train, env); err != nil || !s.cfg.Overlap {
+		return err
+	}
+	return move()
 }
 
 // weightCoef returns the coefficients of the next weight step.
@@ -376,31 +390,39 @@ func (s *searcher) vertex() [][]float64 {
 	return out
 }
 
-// alphaStep moves α by the loss on an architecture batch and the cost term. Train is
-// the batch of the weight step that follows, nil when there is none.
-func (s *searcher) alphaStep(train *fed) error {
+// alphaStep starts an architecture step: the loss on an architecture batch and its
+// gradient. move waits for them and moves α, by them and the cost term. Train is the
+// batch of the weight step that follows, nil when there is none.
+func (s *searcher) alphaStep(train *fed) (move func() error, err error) {
 	x, err := s.take(s.aload, s.afeed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	coef, back := s.sample()
 	env, err := uploadCoef(s.be, coef)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer env.free()
-	var dcoef []float64
-	var loss float64
+	step := s.pos.Step
 	if s.unrolled != nil {
-		dcoef, loss, err = s.unrolled.slope(s, x, train, env)
-	} else {
-		dcoef, loss, err = s.slope(s.alphas, Env{}, x, s.alphaDraw, env)
+		dcoef, loss, err := s.unrolled.slope(s, x, train, env)
+		return func() error { return s.move(step, back, coef, dcoef, loss) }, err
 	}
-	if err != nil {
-		return err
-	}
+	run, err := s.launch(s.alphas, Env{}, x, s.alphaDraw, env)
+	return func() error {
+		dcoef, loss, err := run.read()
+		if err != nil {
+			return err
+		}
+		return s.move(step, back, coef, dcoef, loss)
+	}, err
+}
+
+// move moves α by the gradient of the loss with respect to coefficients, and the cost.
+func (s *searcher) move(step int, back []relax.Backward, coef [][]float64, dcoef []float64, loss float64) error {
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("%s: architecture step %d: %w (%g)", s.hooks.Stage, s.pos.Step, ErrDiverged, loss)
+		return fmt.Errorf("%s: architecture step %d: %w (%g)", s.hooks.Stage, step, ErrDiverged, loss)
 	}
 	s.aloss += loss
 	s.asteps++
@@ -431,34 +453,56 @@ func (s *searcher) alphaDraw(parts, i int) int64 { return -1 - int64(s.pos.Step*
 // micro-batches. Buffers of extra stand before those of the run; what the program
 // sums up is left in sums.
 func (s *searcher) slope(p *step, sums Env, x *fed, draw func(parts, i int) int64, extra ...Env) (grad []float64, loss float64, err error) {
+	run, err := s.launch(p, sums, x, draw, extra...)
+	if err != nil {
+		return nil, 0, err
+	}
+	return run.read()
+}
+
+// slopes are results of an architecture step's program, one of each micro-batch.
+type slopes []engine.Buffer
+
+// launch is slope without waiting for the results.
+func (s *searcher) launch(p *step, sums Env, x *fed, draw func(parts, i int) int64, extra ...Env) (run slopes, err error) {
 	for part := range x.parts {
 		in, err := s.microBatch(x, part, draw(x.parts, part))
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		more, err := s.more(p, part)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		out, err := p.run(sums, slices.Concat([]Env{in, more}, extra, []Env{sums, s.env})...)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		t, err := out[alphaName].Read()
+		run = append(run, out[alphaName])
+		delete(out, alphaName)
+		in.free()
+		more.free()
+		out.free()
+	}
+	return run, nil
+}
+
+// read waits for the results.
+func (r slopes) read() (grad []float64, loss float64, err error) {
+	for _, b := range r {
+		t, err := b.Read()
 		if err != nil {
 			return nil, 0, err
 		}
+		b.Free()
 		last := len(t.F32) - 1
 		if grad == nil {
 			grad = make([]float64, last)
 		}
 		for i := range grad {
-			grad[i] += float64(t.F32[i]) / float64(x.parts)
+			grad[i] += float64(t.F32[i]) / float64(len(r))
 		}
-		loss += float64(t.F32[last]) / float64(x.parts)
-		in.free()
-		more.free()
-		out.free()
+		loss += float64(t.F32[last]) / float64(len(r))
 	}
 	return grad, loss, nil
 }

@@ -91,6 +91,9 @@ func (e *env) begin(c *cli.Context, p *search.Plan, out string) (engine.Backend,
 	if p.Job.DataLimit, err = deviceData(c, be); err != nil {
 		return nil, nil, err
 	}
+	if p.Job.Search.Overlap = be.Name() != "cpu"; c.IsSet("overlap") {
+		p.Job.Search.Overlap = c.Bool("overlap")
+	}
 	dir, err := runFolder(c, out)
 	if err != nil {
 		return nil, nil, err

@@ -179,6 +179,7 @@ func searchFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "hard", Usage: "share of weight steps on one drawn subnet, rising from 0 to it over the search", Value: d.Hard},
 		&cli.BoolFlag{Name: "sandwich", Usage: "of four weight steps, one on the largest and one on the smallest subnet"},
 		&cli.BoolFlag{Name: "unrolled", Usage: "take the gradient of the architecture through one weight step (DARTS, second order): five forward and backward passes per step instead of two"},
+		&cli.BoolFlag{Name: "overlap", Usage: "take the weight step with the coefficients from before the architecture step beside it, so that a GPU need not wait for the host", DefaultText: "on a GPU"},
 		&cli.BoolFlag{Name: "freeze-weights", Usage: "move only the architecture parameters"},
 		&cli.StringFlag{Name: "method", Usage: "what chooses: " + strings.Join(search.Methods, ", "), Value: search.Methods[0]},
 		&cli.IntFlag{Name: "trials", Usage: "subnets that evolution measures", DefaultText: "as many as cost what the architecture steps of a search would"},

@@ -23,7 +23,7 @@ func Run(t *testing.T, b engine.Backend) {
 	t.Run("codes", func(t *testing.T) { runCodes(t, b) })
 	t.Run("casts", func(t *testing.T) { runCasts(t, b) })
 	t.Run("halves", func(t *testing.T) { runHalves(t, b) })
-	t.Run("programs", func(t *testing.T) { runPrograms(t, b) })
+	t.Run("programs", func(t *testing.T) { RunPrograms(t, b) })
 	t.Run("random", func(t *testing.T) { runRandom(t, b) })
 	t.Run("buffers", func(t *testing.T) { runBuffers(t, b) })
 	t.Run("errors", func(t *testing.T) { runErrors(t, b) })

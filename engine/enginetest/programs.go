@@ -38,6 +38,8 @@ func convnet(adam bool, n, channels, size, classes int) (step, error) {
 	}
 	x := input("x", normal(random, n, 3, size, size).Cast(prim.F32))
 	labels := input("labels", integers(random, 0, classes, n))
+	b.Batch("x")
+	b.Batch("labels")
 	same := prim.Conv{Window: prim.UnitWindow(1, 1), Groups: 1}
 	norm := func(name string, x prim.ID) prim.ID {
 		return standardise(b, x, param(name+".scale", 1, 1, channels, 1, 1), param(name+".bias", 0.1, 1, channels, 1, 1), 0, 2, 3)
@@ -127,7 +129,8 @@ func (s step) train(b engine.Backend, steps int) (map[string]*prim.Tensor, error
 	return res, nil
 }
 
-func runPrograms(t *testing.T, b engine.Backend) {
+// RunPrograms judges whole training steps, whose images and labels run over examples.
+func RunPrograms(t *testing.T, b engine.Backend) {
 	for _, adam := range []bool{false, true} {
 		name := map[bool]string{false: "sgd", true: "adam"}[adam]
 		t.Run("convnet_"+name, func(t *testing.T) {

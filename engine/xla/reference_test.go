@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +87,17 @@ func TestPartition(t *testing.T) {
 	}
 }
 
+// TestPartitionedResults runs training steps that Shardy has divided between two devices,
+// on the reference interpreter: both devices get the results of one, to rounding.
+func TestPartitionedResults(t *testing.T) {
+	d := &referenceDevice{opt: tool(t, "stablehlo-opt"), translate: tool(t, "stablehlo-translate"), divide: tool(t, "sdy_opt"), dir: t.TempDir()}
+	if _, err := pipe("", d.divide, "--sdy-convert-global-to-local"); err != nil {
+		t.Skip("this sdy_opt has no pass sdy-convert-global-to-local: ", err)
+	}
+	enginetest.RunPrograms(t, newBackend(d, lower.Options{Devices: 2}))
+	t.Logf("%d modules divided, %d runs", d.compiled, d.runs)
+}
+
 // steps are the training steps that are judged whole.
 func steps() []workloads.Workload {
 	var list []workloads.Workload
@@ -144,6 +156,7 @@ func pipe(text, name string, args ...string) (string, error) {
 // the results as files.
 type referenceDevice struct {
 	opt, translate, dir string
+	divide              string // sdy_opt, to run modules of two devices; may be ""
 	compiled, runs      int
 }
 
@@ -157,14 +170,22 @@ func (*referenceDevice) upload(t *prim.Tensor) (array, error) {
 
 func (d *referenceDevice) compile(text string, results []prim.Type) (loaded, error) {
 	d.compiled++
-	if _, err := pipe(text, d.opt); err != nil {
+	devices, out := 1, reordered(text)
+	if d.divide != "" {
+		devices = 2
+		var err error
+		if out, err = pipe(out, d.divide, "--sdy-import-pipeline", "--sdy-propagation-pipeline", "--sdy-export-pipeline=enable-insert-explicit-collectives=true",
+			"--sdy-convert-global-to-local", "--sdy-drop-sharding-and-mesh"); err != nil {
+			return nil, err
+		}
+	} else if _, err := pipe(text, d.opt); err != nil {
 		return nil, err
 	}
-	out, err := pipe(reordered(text), d.opt, "--chlo-legalize-to-stablehlo")
+	out, err := pipe(out, d.opt, "--chlo-legalize-to-stablehlo")
 	if err != nil {
 		return nil, err
 	}
-	return &referenceModule{d: d, text: out, results: results}, nil
+	return &referenceModule{d: d, text: out, results: results, devices: devices}, nil
 }
 
 // swapped matches a convolution whose result has features before the batch.
@@ -190,6 +211,7 @@ type referenceModule struct {
 	d       *referenceDevice
 	text    string
 	results []prim.Type
+	devices int
 }
 
 func (*referenceModule) temporary() int { return 0 }
@@ -208,6 +230,12 @@ func (m *referenceModule) run(in []array, donate []bool) ([]array, error) {
 		file, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("probe%d.npy", i+1)))
 		if err != nil {
 			return nil, err
+		}
+		if m.devices > 1 {
+			other, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("probe%d.npy", len(m.results)+i+1)))
+			if err != nil || !bytes.Equal(other, file) {
+				return nil, fmt.Errorf("result %d: the devices differ (%v)", i, err)
+			}
 		}
 		stored := t
 		if halfFloat(t.DType) {
@@ -249,15 +277,23 @@ func (m *referenceModule) program(in []array) string {
 	for _, t := range m.results {
 		results = append(results, mlirType(t))
 	}
-	fmt.Fprintf(&b, "%%r:%d = func.call @step(%s) : (%s) -> (%s)\n", len(results), strings.Join(names, ", "), strings.Join(types, ", "), strings.Join(results, ", "))
-	for i, t := range m.results {
+	if m.devices == 1 {
+		fmt.Fprintf(&b, "%%r:%d = func.call @step(%s) : (%s) -> (%s)\n", len(results), strings.Join(names, ", "), strings.Join(types, ", "), strings.Join(results, ", "))
+	} else {
+		programs := slices.Repeat([]string{"@step"}, m.devices)
+		names, types, results = slices.Repeat(names, m.devices), slices.Repeat(types, m.devices), slices.Repeat(results, m.devices)
+		fmt.Fprintf(&b, "%%r:%d = \"interpreter.run_parallel\"(%s) {programs = [[%s]]} : (%s) -> (%s)\n",
+			len(results), strings.Join(names, ", "), strings.Join(programs, ", "), strings.Join(types, ", "), strings.Join(results, ", "))
+	}
+	for i, text := range results {
+		t := m.results[i%len(m.results)]
 		v := fmt.Sprintf("%%r#%d", i)
 		if halfFloat(t.DType) {
 			wide := mlirType(prim.Type{DType: prim.F32, Shape: t.Shape})
-			fmt.Fprintf(&b, "%%w%d = stablehlo.convert %s : (%s) -> %s\n", i, v, results[i], wide)
-			v, results[i] = fmt.Sprintf("%%w%d", i), wide
+			fmt.Fprintf(&b, "%%w%d = stablehlo.convert %s : (%s) -> %s\n", i, v, text, wide)
+			v, text = fmt.Sprintf("%%w%d", i), wide
 		}
-		fmt.Fprintf(&b, "%%p%d = interpreter.probe %s, probe_id = \"%d\" : %s\n", i, v, i, results[i])
+		fmt.Fprintf(&b, "%%p%d = interpreter.probe %s, probe_id = \"%d\" : %s\n", i, v, i, text)
 	}
 	b.WriteString("func.return\n}\n}\n")
 	return b.String()
