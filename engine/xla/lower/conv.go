@@ -19,21 +19,13 @@ func axisNames(first, second string, spatial int) []string {
 
 func ones(n int) []int { return slices.Repeat([]int{1}, n) }
 
-// convolve writes a convolution of that many multiplications.
-func (l *lowerer) convolve(x, w hlo.Value, c hlo.Conv, out []int, multiplications int) hlo.Value {
-	c.Precision = l.precision(x.Type.Elem, multiplications)
-	return l.Convolution(x, w, c, out)
-}
-
-func multiplications(out, w []int) int { return prim.Prod(out) * prim.Prod(w[1:]) }
-
 func (l *lowerer) conv(p prim.Conv, x, w hlo.Value, out []int) hlo.Value {
 	n := len(out) - 2
-	return l.convolve(x, w, hlo.Conv{
+	return l.Convolution(x, w, hlo.Conv{
 		Strides: p.Strides, PadLo: p.PadLo, PadHi: p.PadHi, InputDilation: ones(n), KernelDilation: p.Dilations,
-		FeatureGroups: p.Groups, BatchGroups: 1,
+		FeatureGroups: p.Groups, BatchGroups: 1, Precision: l.precision(),
 		Input: axisNames("b", "f", n), Kernel: axisNames("o", "i", n), Output: axisNames("b", "f", n),
-	}, out, multiplications(out, w.Type.Shape))
+	}, out)
 }
 
 // convInputGrad correlates the gradient, with strides-1 zeros between its elements,
@@ -58,11 +50,11 @@ func (l *lowerer) convInputGrad(p prim.ConvInputGrad, g, w hlo.Value, out []int)
 		split := l.Reshape(w, append([]int{p.Groups, m, c}, ws[2:]...))
 		w = l.Reshape(l.Transpose(split, perm), append([]int{m, p.Groups * c}, ws[2:]...))
 	}
-	return l.convolve(g, l.Reverse(w, spatial), hlo.Conv{
+	return l.Convolution(g, l.Reverse(w, spatial), hlo.Conv{
 		Strides: ones(n), PadLo: lo, PadHi: hi, InputDilation: p.Strides, KernelDilation: p.Dilations,
-		FeatureGroups: p.Groups, BatchGroups: 1,
+		FeatureGroups: p.Groups, BatchGroups: 1, Precision: l.precision(),
 		Input: axisNames("b", "f", n), Kernel: axisNames("i", "o", n), Output: axisNames("b", "f", n),
-	}, out, multiplications(gs, ws))
+	}, out)
 }
 
 // convWeightGrad correlates input and gradient with channels as batch and images as
@@ -74,9 +66,9 @@ func (l *lowerer) convWeightGrad(p prim.ConvWeightGrad, x, g hlo.Value, out []in
 	for i := range n {
 		hi[i] = p.Dilations[i]*(out[i+2]-1) + p.Strides[i]*(gs[i+2]-1) + 1 - xs[i+2] - p.PadLo[i]
 	}
-	return l.convolve(x, g, hlo.Conv{
+	return l.Convolution(x, g, hlo.Conv{
 		Strides: p.Dilations, PadLo: p.PadLo, PadHi: hi, InputDilation: ones(n), KernelDilation: p.Strides,
-		FeatureGroups: 1, BatchGroups: p.Groups,
+		FeatureGroups: 1, BatchGroups: p.Groups, Precision: l.precision(),
 		Input: axisNames("f", "b", n), Kernel: axisNames("i", "o", n), Output: axisNames("f", "b", n),
-	}, out, multiplications(gs, out))
+	}, out)
 }

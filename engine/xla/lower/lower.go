@@ -48,6 +48,7 @@ type lowerer struct {
 	narrow  []bool      // nodes held in bfloat16
 	values  []hlo.Value // by node, in its dtype; not valid where only halves is, so far
 	halves  []hlo.Value // of narrow nodes, in bfloat16
+	large   bool        // the node that is being written is a product that follows the precision
 	fault   hlo.Value
 	faults  []string
 }
@@ -82,7 +83,8 @@ func Lower(p *prim.Program, opt Options) (*Module, error) {
 		if n.Prim == nil || !live[i] {
 			continue
 		}
-		v, err := l.node(i, n, l.operands(p, i))
+		l.large = largeProduct(p, n)
+		v, err := l.node(i, n, l.operands(n, l.narrow[i]))
 		if err != nil {
 			return nil, fmt.Errorf("xla: lower: node %d (%s): %w", i, n.Prim.Name(), err)
 		}
@@ -92,7 +94,7 @@ func Lower(p *prim.Program, opt Options) (*Module, error) {
 			v = l.Convert(v, hlo.BF16)
 			l.halves[i] = v
 		} else {
-			if largeProduct(p, n) {
+			if l.large {
 				v = l.Convert(v, want.Elem)
 			}
 			l.values[i] = v
@@ -134,16 +136,19 @@ func (l *lowerer) half(id prim.ID) hlo.Value {
 	return l.halves[id]
 }
 
-// operands returns what a node reads: in bfloat16 what a large product reads, and what a
-// narrow node only moves.
-func (l *lowerer) operands(p *prim.Program, i int) []hlo.Value {
-	n := p.Nodes[i]
+// operands returns what a node reads: in bfloat16 what a large product of BF16 reads, and
+// what a narrow node only moves.
+func (l *lowerer) operands(n prim.Node, narrow bool) []hlo.Value {
 	in := make([]hlo.Value, len(n.In))
-	moved := movedOperands(n)
-	keep := l.narrow[i]
-	product := l.opt.Precision == BF16 && largeProduct(p, n)
+	halves := 0
+	switch {
+	case l.large && l.opt.Precision == BF16:
+		halves = len(in)
+	case narrow:
+		halves = len(movedOperands(n))
+	}
 	for k, id := range n.In {
-		if product || keep && k < len(moved) {
+		if k < halves {
 			in[k] = l.half(id)
 		} else {
 			in[k] = l.wide(id)

@@ -7,9 +7,9 @@ import (
 	hlo "github.com/entangle-nas/entangle/engine/xla/stablehlo"
 )
 
-// precision is how exactly a product of that many multiplications is computed.
-func (l *lowerer) precision(e hlo.Elem, multiplications int) hlo.Precision {
-	if e == hlo.BF16 || e == hlo.F32 && l.opt.Precision == TF32 && multiplications >= smallProduct {
+// precision is how exactly the product that is being written is computed.
+func (l *lowerer) precision() hlo.Precision {
+	if l.large && (l.opt.Precision == TF32 || l.opt.Precision == BF16) {
 		return hlo.Default
 	}
 	return hlo.Highest
@@ -63,7 +63,7 @@ func (l *lowerer) matmul(p prim.MatMul, x, y hlo.Value) hlo.Value {
 			order = append(order, i)
 		}
 	}
-	v := l.DotGeneral(x, y, xBatch, yBatch, []int{xAt[xk]}, []int{yAt[yk]}, l.precision(x.Type.Elem, prim.Prod(out)*xs[xk]))
+	v := l.DotGeneral(x, y, xBatch, yBatch, []int{xAt[xk]}, []int{yAt[yk]}, l.precision())
 	perm := make([]int, len(order))
 	sorted := slices.Clone(order)
 	slices.Sort(sorted)
