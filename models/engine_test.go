@@ -10,6 +10,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/ops"
@@ -82,12 +83,12 @@ func TestEngines(t *testing.T) {
 
 // TestEnginesAgreeWithORT compares cpu, and for the tiny networks ref, with ONNX Runtime.
 func TestEnginesAgreeWithORT(t *testing.T) {
-	rt := onnxRuntime(t)
+	rt := orttest.Open(t)
 	for _, e := range append(every(), models.TinyTransformers()...) {
 		t.Run(e.Name, func(t *testing.T) {
 			m := build(t, e)
 			in := batch(m)
-			want, fast := runORT(t, rt, m, in), run(t, cpu.New(cpu.Options{}), prim.F32, m, in)
+			want, fast := orttest.Run(t, rt, m, in), run(t, cpu.New(cpu.Options{}), prim.F32, m, in)
 			slow := fast
 			if strings.HasSuffix(e.Name, "-tiny") {
 				slow = run(t, ref.New(), prim.F64, m, in)

@@ -2,61 +2,19 @@ package models_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
-	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 )
-
-// onnxRuntime returns ONNX Runtime without graph optimisation, or skips.
-func onnxRuntime(t *testing.T) runtimes.Runtime {
-	t.Helper()
-	lib := os.Getenv("ONNXRUNTIME_LIB")
-	if lib == "" {
-		lib, _ = filepath.Abs("../.cache/onnxruntime/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1")
-		if _, err := os.Stat(lib); err != nil {
-			lib = ""
-		}
-	}
-	rt := ort.New(ort.Options{Library: lib, NoOptimise: true})
-	if _, err := rt.Describe(); err != nil {
-		var gone *runtimes.UnavailableError
-		if errors.As(err, &gone) {
-			t.Skipf("ONNX Runtime is absent: %v", err)
-		}
-		t.Fatal(err)
-	}
-	return rt
-}
-
-// runORT runs m on ONNX Runtime.
-func runORT(t *testing.T, rt runtimes.Runtime, m *ir.Model, in map[string]*ir.Tensor) map[string]*ir.Tensor {
-	t.Helper()
-	data, err := exporter.Encode(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := rt.Open(runtimes.Source{Data: data, Model: m})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	out, err := s.Run(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
 
 // batch draws an input of two samples: normal floats; of integers, masks that end
 // early in the second sample, types 0 and 1, token numbers below 40.
@@ -133,11 +91,11 @@ func apart(t *testing.T, want, got *ir.Tensor) float64 {
 
 // TestRunsOnORT runs every network on ONNX Runtime and checks declared against computed sizes.
 func TestRunsOnORT(t *testing.T) {
-	rt := onnxRuntime(t)
+	rt := orttest.Open(t)
 	for _, e := range append(every(), models.TinyTransformers()...) {
 		t.Run(e.Name, func(t *testing.T) {
 			m := build(t, e)
-			out := runORT(t, rt, m, batch(m))
+			out := orttest.Run(t, rt, m, batch(m))
 			for _, o := range m.Graph.Outputs {
 				want := o.Type.Sizes()
 				want[0] = 2
@@ -217,9 +175,9 @@ func eachFixture(t *testing.T, do func(t *testing.T, m *ir.Model, c fixtureCase)
 }
 
 func TestFixturesOnORT(t *testing.T) {
-	rt := onnxRuntime(t)
+	rt := orttest.Open(t)
 	eachFixture(t, func(t *testing.T, m *ir.Model, c fixtureCase) {
-		if d := apart(t, c.want(), runORT(t, rt, m, c.in())[c.Output]); d > c.Tolerance {
+		if d := apart(t, c.want(), orttest.Run(t, rt, m, c.in())[c.Output]); d > c.Tolerance {
 			t.Errorf("output %q: want PyTorch's values within %g, got a difference of %g", c.Output, c.Tolerance, d)
 		}
 	})

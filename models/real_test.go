@@ -10,6 +10,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 )
@@ -118,7 +119,7 @@ func checkReal(t *testing.T, path string, outputs int, macs float64, high, wide 
 		}
 	}
 	t.Run("ort", func(t *testing.T) {
-		want := runORT(t, onnxRuntime(t), raw, in)
+		want := orttest.Run(t, orttest.Open(t), raw, in)
 		for _, o := range m.Graph.Outputs {
 			if d := apart(t, want[o.Name], fast[o.Name]); d > 1e-4 {
 				t.Errorf("output %q: want cpu within 1e-4 of ONNX Runtime, got a difference of %g", o.Name, d)

@@ -6,8 +6,7 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/engine/prim"
-	"github.com/entangle-nas/entangle/exporter"
-	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
@@ -18,7 +17,7 @@ import (
 // Runtime: the caches have the heads that stay, the outputs are the engine's, and where
 // the length of the past is open, what one call gives is the past of the next.
 func TestCacheOnORT(t *testing.T) {
-	rt := onnxRuntime(t)
+	rt := orttest.Open(t)
 	for _, c := range []struct {
 		name string
 		style
@@ -62,15 +61,7 @@ func TestCacheOnORT(t *testing.T) {
 				t.Fatal(err)
 			}
 			small = reimport(t, small)
-			data, err := exporter.Encode(small)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := rt.Open(runtimes.Source{Data: data, Model: small})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
+			s := orttest.Session(t, rt, small)
 			p, _, err := ops.Program(small, bind, prim.F64)
 			if err != nil {
 				t.Fatal(err)

@@ -1,21 +1,16 @@
 package subnet_test
 
 import (
-	"errors"
 	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
-	"github.com/entangle-nas/entangle/exporter"
-	"github.com/entangle-nas/entangle/exporter/runtimes"
-	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
+	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
@@ -153,47 +148,14 @@ func (c fused) model() (*ir.Model, map[string]*ir.Tensor) {
 	return m, feeds
 }
 
-// onnxRuntime opens ONNX Runtime, or skips the test where it is absent.
-func onnxRuntime(t *testing.T) runtimes.Runtime {
-	t.Helper()
-	lib := os.Getenv("ONNXRUNTIME_LIB")
-	if lib == "" {
-		lib, _ = filepath.Abs("../.cache/onnxruntime/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1")
-		if _, err := os.Stat(lib); err != nil {
-			lib = ""
-		}
-	}
-	rt := ort.New(ort.Options{Library: lib, NoOptimise: true})
-	if _, err := rt.Describe(); err != nil {
-		var gone *runtimes.UnavailableError
-		if errors.As(err, &gone) {
-			t.Skipf("ONNX Runtime is absent: %v", err)
-		}
-		t.Fatal(err)
-	}
-	return rt
-}
-
 // TestFusedOnORT: the operators of ONNX Runtime, and those of newer opsets, compute
 // what ONNX Runtime computes.
 func TestFusedOnORT(t *testing.T) {
-	rt := onnxRuntime(t)
+	rt := orttest.Open(t)
 	for _, c := range fusedCases() {
 		t.Run(c.op+" "+c.name, func(t *testing.T) {
 			m, feeds := c.model()
-			data, err := exporter.Encode(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := rt.Open(runtimes.Source{Data: data, Model: m})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
-			want, err := s.Run(feeds)
-			if err != nil {
-				t.Fatal(err)
-			}
+			want := orttest.Run(t, rt, m, feeds)
 			p, _, err := ops.Program(m, nil, prim.F64)
 			if err != nil {
 				t.Fatal(err)

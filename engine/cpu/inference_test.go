@@ -3,7 +3,6 @@ package cpu_test
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sort"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
@@ -62,12 +62,7 @@ func inferredModels(b *testing.B) []inferred {
 // BenchmarkInference times models on the engine and on ONNX Runtime in turn, one
 // thread each, by processor time; with -v it prints where the engine's time goes.
 func BenchmarkInference(b *testing.B) {
-	lib, _ := filepath.Glob("../../.cache/onnxruntime/node_modules/onnxruntime-node/bin/napi-v*/linux/x64/libonnxruntime.so.1")
-	path := os.Getenv("ONNXRUNTIME_LIB")
-	if path == "" && len(lib) > 0 {
-		path, _ = filepath.Abs(lib[0])
-	}
-	rt := ort.New(ort.Options{Library: path, Threads: 1})
+	rt := ort.New(ort.Options{Library: orttest.Library("../.."), Threads: 1})
 	_, absent := rt.Describe()
 	if absent != nil {
 		b.Logf("ONNX Runtime: skipped: %v", absent)

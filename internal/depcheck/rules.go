@@ -52,6 +52,9 @@ var Allowed = map[string][]string{
 	"internal/workloads": {"engine", "engine/prim", "search/optim", "internal/rng"},
 	"internal/trace":     {"engine", "engine/prim"},
 
+	// ONNX Runtime for tests.
+	"internal/orttest": {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
+
 	// Data for recognisers of text.
 	"internal/textlines": {"internal/atomicfile", "internal/rng"},
 
@@ -79,5 +82,5 @@ var Guarded = map[string][]string{
 	"gorgonia.org":                    {"exporter/runtimes/gorgonnx"},
 	"github.com/urfave/cli":           {"cmd/entangle"},
 	"github.com/rogpeppe/go-internal": {},
-	"testing":                         {"engine/enginetest"},
+	"testing":                         {"engine/enginetest", "internal/orttest"},
 }
