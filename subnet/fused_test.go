@@ -7,9 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
-	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
@@ -27,30 +25,28 @@ type fused struct {
 	attrs            []ir.Attr
 }
 
+func normals(r *rand.Rand, dims []int) *ir.Tensor {
+	v := make([]float32, ir.Prod(dims))
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return ir.NewFloat32("", dims, v)
+}
+
+func integers(d ir.DType, dims []int, v []int64) *ir.Tensor {
+	t, err := ir.NewInts("", d, dims, v)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
 func fusedCases() []fused {
 	r := rand.New(rand.NewPCG(8, 9))
-	x := func(dims ...int) *ir.Tensor {
-		v := make([]float32, ir.Prod(dims))
-		for i := range v {
-			v[i] = float32(r.NormFloat64())
-		}
-		return ir.NewFloat32("", dims, v)
-	}
-	i32 := func(dims []int, v ...int64) *ir.Tensor {
-		t, err := ir.NewInts("", ir.Int32, dims, v)
-		if err != nil {
-			panic(err)
-		}
-		return t
-	}
+	x := func(dims ...int) *ir.Tensor { return normals(r, dims) }
+	i32 := func(dims []int, v ...int64) *ir.Tensor { return integers(ir.Int32, dims, v) }
 	i64 := func(dims []int, v ...int64) *ir.Tensor { return ir.NewInt64("", dims, v) }
-	flags := func(dims []int, v ...int64) *ir.Tensor {
-		t, err := ir.NewInts("", ir.Bool, dims, v)
-		if err != nil {
-			panic(err)
-		}
-		return t
-	}
+	flags := func(dims []int, v ...int64) *ir.Tensor { return integers(ir.Bool, dims, v) }
 	num, real := ir.IntAttr, ir.FloatAttr
 	list := func(a ...ir.Attr) []ir.Attr { return a }
 	in := func(t ...*ir.Tensor) []*ir.Tensor { return t }
@@ -156,20 +152,7 @@ func TestFusedOnORT(t *testing.T) {
 		t.Run(c.op+" "+c.name, func(t *testing.T) {
 			m, feeds := c.model()
 			want := orttest.Run(t, rt, m, feeds)
-			p, _, err := ops.Program(m, nil, prim.F64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			in := map[string]*prim.Tensor{}
-			for name, f := range feeds {
-				if in[name], err = ops.HostTensor(f, prim.F64); err != nil {
-					t.Fatal(err)
-				}
-			}
-			got, err := engine.RunHost(ref.New(), p, in)
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := runOn(t, m, nil, hosted(t, feeds))
 			for _, o := range m.Graph.Outputs {
 				v, err := want[o.Name].Float64s()
 				if err != nil {

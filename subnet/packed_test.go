@@ -4,11 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
-	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/ops"
 )
 
 // twin is one attention twice: with packed operands, and with operands apart.
@@ -37,13 +34,7 @@ func picked(x *ir.Tensor, dims []int, at func(i []int) []int) *ir.Tensor {
 
 func twins() map[string]twin {
 	r := rand.New(rand.NewPCG(5, 6))
-	x := func(dims ...int) *ir.Tensor {
-		v := make([]float32, ir.Prod(dims))
-		for i := range v {
-			v[i] = float32(r.NormFloat64())
-		}
-		return ir.NewFloat32("", dims, v)
-	}
+	x := func(dims ...int) *ir.Tensor { return normals(r, dims) }
 	// part i of [B,T,H,parts,D] as [B,T,H·D].
 	part := func(y *ir.Tensor, i int) *ir.Tensor {
 		d := y.Dims
@@ -53,15 +44,7 @@ func twins() map[string]twin {
 		return picked(y, []int{y.Dims[0], y.Dims[1], to - from}, func(c []int) []int { return []int{c[0], c[1], from + c[2]} })
 	}
 	lens := func(n int, v ...int64) []*ir.Tensor {
-		a, err := ir.NewInts("", ir.Int32, []int{len(v)}, v)
-		if err != nil {
-			panic(err)
-		}
-		b, err := ir.NewInts("", ir.Int32, nil, []int64{int64(n)})
-		if err != nil {
-			panic(err)
-		}
-		return []*ir.Tensor{a, b}
+		return []*ir.Tensor{integers(ir.Int32, []int{len(v)}, v), integers(ir.Int32, nil, []int64{int64(n)})}
 	}
 	mha := func(name string, outs int, in ...*ir.Tensor) fused {
 		return fused{name, microsoft, "MultiHeadAttention", 1, in, outs, []ir.Attr{ir.IntAttr("num_heads", 3)}}
@@ -91,21 +74,7 @@ func TestPackedTwins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run := func(c fused) map[string]*prim.Tensor {
 				m, feeds := c.model()
-				p, _, err := ops.Program(m, nil, prim.F64)
-				if err != nil {
-					t.Fatal(err)
-				}
-				in := map[string]*prim.Tensor{}
-				for name, f := range feeds {
-					if in[name], err = ops.HostTensor(f, prim.F64); err != nil {
-						t.Fatal(err)
-					}
-				}
-				out, err := engine.RunHost(ref.New(), p, in)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return out
+				return runOn(t, m, nil, hosted(t, feeds))
 			}
 			got, want := run(c.packed), run(c.apart)
 			if len(want) != c.packed.outs {

@@ -9,6 +9,23 @@ import (
 	"github.com/entangle-nas/entangle/subnet"
 )
 
+// recipe returns the recipe of a choice, written and read back.
+func recipe(t *testing.T, net *space.Supernet, choice []int) *subnet.Recipe {
+	t.Helper()
+	r, err := subnet.NewRecipe(net, choice, 1, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := r.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = subnet.UnmarshalRecipe(text); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // TestRecipeMarksWhatIsGone: with the second block's attention skipped, the number of
 // its heads is the one choice that means nothing; nothing is gone in the original.
 func TestRecipeMarksWhatIsGone(t *testing.T) {
@@ -18,14 +35,8 @@ func TestRecipeMarksWhatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	an := analysed(t, m, map[string]int{"batch": 1})
-	sp, err := space.New(an, space.Options{Divisor: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, err := space.Entangle(an, sp, space.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	net := entangled(t, an, space.Options{Divisor: 1}, space.Reader)
+	sp := net.Space
 	skipped := sp.Largest()
 	at := slices.IndexFunc(sp.Dims, func(d space.Dim) bool { return d.Name == "depth:block1.add1" })
 	if at < 0 {
@@ -36,19 +47,8 @@ func TestRecipeMarksWhatIsGone(t *testing.T) {
 		choice []int
 		gone   []string
 	}{{sp.Largest(), nil}, {skipped, []string{"width:block1.attn.q"}}} {
-		r, err := subnet.NewRecipe(net, c.choice, 1, "test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := r.Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r, err = subnet.UnmarshalRecipe(text); err != nil {
-			t.Fatal(err)
-		}
 		var gone []string
-		for _, d := range r.Dims {
+		for _, d := range recipe(t, net, c.choice).Dims {
 			if d.Gone {
 				gone = append(gone, d.Name)
 			}

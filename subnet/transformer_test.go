@@ -13,7 +13,6 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -151,17 +150,7 @@ func checkWidthRecipe(t *testing.T, plain, widths *space.Analysis, sp *space.Spa
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := subnet.NewRecipe(net, sp.Smallest(), 1, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := r.Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r, err = subnet.UnmarshalRecipe(text); err != nil {
-		t.Fatal(err)
-	}
+	r := recipe(t, net, sp.Smallest())
 	again, err := space.AnalyseFor(plain.Model, plain.Facts, r.Kinds())
 	if err != nil {
 		t.Fatal(err)
@@ -253,17 +242,9 @@ func TestVertexRealTransformers(t *testing.T) {
 func TestCutStaysDynamic(t *testing.T) {
 	check := func(t *testing.T, m *ir.Model, opts space.Options, here, there map[string]int) {
 		cut := func(bind map[string]int) *ir.Model {
-			an := analysed(t, m, bind)
-			sp, err := space.New(an, opts)
-			if err != nil {
-				t.Fatal(err)
-			}
-			net, err := space.Entangle(an, sp, space.Every)
-			if err != nil {
-				t.Fatal(err)
-			}
-			choice := sp.Smallest()
-			for i, d := range sp.Dims {
+			net := entangled(t, analysed(t, m, bind), opts, space.Every)
+			choice := net.Space.Smallest()
+			for i, d := range net.Space.Dims {
 				if d.Kind == "depth" {
 					choice[i] = 1
 				}
@@ -313,27 +294,11 @@ func TestNormSlopes(t *testing.T) {
 		t.Run(norm, func(t *testing.T) {
 			m := transformer(style{qkv: "separate", norm: norm, mask: "add", scale: "Mul", kv: heads, mlp: "erf"})
 			an := analysed(t, m, map[string]int{"batch": 1})
-			sp, err := space.New(an, space.Options{Divisor: 3})
-			if err != nil {
-				t.Fatal(err)
-			}
-			net, err := space.Entangle(an, sp, space.Every)
-			if err != nil {
-				t.Fatal(err)
-			}
+			net := entangled(t, an, space.Options{Divisor: 3}, space.Every)
+			sp := net.Space
 			b := prim.NewBuilder()
 			coefs := net.Coefficients(b, prim.F64)
-			h := net.Hooks(ops.Hooks{Float: prim.F64, Seed: prim.Invalid, Init: func(b *prim.Builder, t *ir.Tensor) prim.ID {
-				c, err := ops.HostTensor(t, prim.F64)
-				if err != nil {
-					return b.Fail(err)
-				}
-				return b.Const(c)
-			}}, coefs)
-			vals, err := ops.Lower(b, an.Model, an.Facts, h)
-			if err != nil {
-				t.Fatal(err)
-			}
+			vals := lowerSuper(t, b, net, coefs)
 			y := vals[an.Model.Graph.Outputs[0].Name]
 			loss := b.Sum(b.Times(y, y), 0, 1, 2)
 			loss = b.Reshape(loss)
@@ -389,29 +354,9 @@ func TestNormSlopes(t *testing.T) {
 }
 
 // TestVertexRecogniser: PP-OCR's text recogniser, a convolutional network with two
-// transformer blocks, at a narrow line of text. For its origin see TestVertexPaddle.
+// transformer blocks, at a narrow line of text.
 func TestVertexRecogniser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("real models run in the long suite")
-	}
-	dir := os.Getenv("ENTANGLE_OCR")
-	if dir == "" {
-		dir = filepath.Join("..", ".cache", "ocr", "package")
-	}
-	path := filepath.Join(dir, "assets", "ch_PP-OCRv4_rec_infer.onnx")
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("%s is absent: make deps fetches it", path)
-	}
-	m, err := importer.Read(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bind := map[string]int{}
-	for k, size := range []int{1, 3, 48, 32} {
-		if d := m.Graph.Inputs[0].Type.Shape[k]; d.Param != "" {
-			bind[d.Param] = size
-		}
-	}
+	m, bind := ocrModel(t, "ch_PP-OCRv4_rec_infer.onnx", 1, 3, 48, 32)
 	s := subject{"recogniser", m, bind, space.Options{}, 0, 1e-8}
 	heads := 0
 	for _, g := range analysed(t, m, bind).Groups {
