@@ -11,6 +11,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
@@ -95,7 +96,7 @@ func TestAccumulatedTraining(t *testing.T) {
 		{"tokens", "decoder-tiny", models.Options{Vocab: 12}, raggedTokens(t), "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := normal(t, c.model, c.o)
+			m := modeltest.Normal(t, c.model, c.o)
 			train := func(batch, parts int, epochs float64) map[string]*ir.Tensor {
 				n, err := search.NewNetworkOn(m, batch, c.set, nil)
 				if err != nil {

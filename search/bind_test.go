@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
@@ -49,7 +50,7 @@ func TestBindingOnSentences(t *testing.T) {
 		{"floats", takes(ir.Float32, open, "input_ids"), "want integers as in the data's field"},
 		{"another length", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: 8}}, "input_ids"), "the data has [6]: want the data's option seq to be 8"},
 		{"one name for two sizes", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: -1, Param: "n"}}, "input_ids"), `dimension "n" would be both 3 and 6`},
-		{"a small table", normal(t, "encoder-tiny", models.Options{Size: 6, Vocab: 8}), `token numbers up to 8, the model's table "embed.word.weight" has 8 rows`},
+		{"a small table", modeltest.Normal(t, "encoder-tiny", models.Options{Size: 6, Vocab: 8}), `token numbers up to 8, the model's table "embed.word.weight" has 8 rows`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bind, err := search.BindingOn(c.m, 3, set)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/space"
@@ -24,7 +25,7 @@ func TestCompressLanguageModel(t *testing.T) {
 	be, ctx := cpu.New(cpu.Options{Threads: 2}), context.Background()
 	for _, name := range []string{"decoder-tiny", "llama-tiny"} {
 		t.Run(name, func(t *testing.T) {
-			m := normal(t, name, models.Options{Vocab: 12})
+			m := modeltest.Normal(t, name, models.Options{Vocab: 12})
 			n, err := search.NewNetworkOn(m, 32, set, nil)
 			if err != nil {
 				t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
@@ -43,23 +44,6 @@ func chain(t *testing.T) string {
 		}
 	}
 	return dir
-}
-
-func normal(t *testing.T, name string, o models.Options) *ir.Model {
-	t.Helper()
-	e, ok := models.Lookup(name)
-	if !ok {
-		t.Fatalf("no model %q", name)
-	}
-	raw, err := e.Build(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := importer.Normal(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 func adam(epochs, rate float64) search.Weights {
@@ -96,7 +80,7 @@ func TestDecodersLearn(t *testing.T) {
 	}
 	for _, name := range []string{"decoder-tiny", "llama-tiny"} {
 		t.Run(name, func(t *testing.T) {
-			before, after := trained(t, normal(t, name, models.Options{Vocab: 12}), set, 32, adam(6, 0.01))
+			before, after := trained(t, modeltest.Normal(t, name, models.Options{Vocab: 12}), set, 32, adam(6, 0.01))
 			t.Logf("%d positions: %.3f nats before, %.3f after, %.1f %% right", after.Positions, before.Loss, after.Loss, 100*after.Accuracy)
 			if after.Positions != 8*after.Samples || after.Samples != 149 {
 				t.Errorf("want 8 positions in each of 149 samples, got %d in %d", after.Positions, after.Samples)
@@ -133,7 +117,7 @@ func TestSentencesAreLearned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, after := trained(t, normal(t, "encoder-tiny", models.Options{Classes: 2, Vocab: set.Vocab}), set, 16, adam(8, 0.003))
+	before, after := trained(t, modeltest.Normal(t, "encoder-tiny", models.Options{Classes: 2, Vocab: set.Vocab}), set, 16, adam(8, 0.003))
 	if after.Samples != 100 || after.Positions != 0 || after.Accuracy < 0.95 {
 		t.Errorf("want 95 of 100 sentences right, got %d of %d (%.3f before)", after.Correct, after.Samples, before.Accuracy)
 	}
@@ -146,7 +130,7 @@ func TestVisionTransformersLearn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after := trained(t, normal(t, "vit-tiny", models.Options{Classes: 4}), set, 20, adam(15, 0.004))
+	_, after := trained(t, modeltest.Normal(t, "vit-tiny", models.Options{Classes: 4}), set, 20, adam(15, 0.004))
 	if after.Accuracy < 0.9 {
 		t.Errorf("want 90 of 100 gratings right, got %d", after.Correct)
 	}
@@ -175,7 +159,7 @@ func TestTokensWithoutAHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := search.NewNetworkOn(normal(t, "decoder-tiny", models.Options{}), 8, set, nil)
+	n, err := search.NewNetworkOn(modeltest.Normal(t, "decoder-tiny", models.Options{}), 8, set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +169,7 @@ func TestTokensWithoutAHead(t *testing.T) {
 	be := cpu.New(cpu.Options{Threads: 1})
 	w := adam(1, 0.01)
 	w.Objective = search.Objective{Distill: 1, Temperature: 1}
-	student, err := search.NewNetworkOn(normal(t, "decoder-tiny", models.Options{Seed: 9}), 8, set, nil)
+	student, err := search.NewNetworkOn(modeltest.Normal(t, "decoder-tiny", models.Options{Seed: 9}), 8, set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +214,7 @@ func TestLabelsPerPosition(t *testing.T) {
 	}
 	be := cpu.New(cpu.Options{Threads: 1})
 	score := func(set *data.Set, part string) *search.Score {
-		n, err := search.NewNetworkOn(normal(t, "llama-tiny", models.Options{Vocab: 12}), 16, set, nil)
+		n, err := search.NewNetworkOn(modeltest.Normal(t, "llama-tiny", models.Options{Vocab: 12}), 16, set, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

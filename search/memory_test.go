@@ -11,7 +11,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/ref"
-	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search/optim"
@@ -26,19 +26,9 @@ func built(t *testing.T, name string, batch int) (plain, super *Network) {
 
 func builtWith(t *testing.T, name string, batch int, sp space.Superposition, o space.Options) (plain, super *Network) {
 	t.Helper()
-	e, ok := models.Lookup(name)
-	if !ok {
-		t.Fatalf("no model %q", name)
-	}
-	raw, err := e.Build(models.Options{})
+	m := modeltest.Normal(t, name, models.Options{})
+	plain, err := NewNetwork(m, batch, nil, nil)
 	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := importer.Normal(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if plain, err = NewNetwork(m, batch, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	facts, err := ops.InferModel(plain.Model, map[string]int{"batch": 2})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
@@ -25,7 +26,7 @@ func refining(t *testing.T, offer space.Options) (*search.Plan, *space.Supernet,
 	j := search.DefaultJob()
 	j.Batch, j.Seed, j.Space = 32, 3, offer
 	j.Target = search.Target{Metric: space.MACs, Share: 0.6}
-	p, err := search.Prepare(normal(t, "llama-tiny", models.Options{Vocab: 12}), set, j)
+	p, err := search.Prepare(modeltest.Normal(t, "llama-tiny", models.Options{Vocab: 12}), set, j)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,9 +13,8 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
-	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/relax"
@@ -32,27 +31,25 @@ type bench struct {
 
 func newBench(t *testing.T, name string) *bench {
 	t.Helper()
-	e, ok := models.Lookup(name)
-	if !ok {
-		t.Fatalf("no model %q", name)
-	}
-	raw, err := e.Build(models.Options{Classes: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := importer.Normal(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := e.Defaults
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: 4, Shape: [3]int{d.Channels, d.Size, d.Size}, Train: 320, Test: 80, Noise: 0.1, Seed: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, set := modeltest.WithImages(t, name, 320, 80)
 	j := search.Job{Space: space.Options{Divisor: 2}, Batch: 16, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "taylor",
 		Super: space.Every, Search: search.DefaultConfig(), Target: search.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 8, Tune: search.DefaultWeights()}
 	j.Search.Weights.Epochs, j.Tune.Epochs = 1, 1
 	return &bench{cpu.New(cpu.Options{Threads: 2}), m, set, j}
+}
+
+// parts returns the model as a network for batches of that size, and the parts of the set.
+func (b *bench) parts(t *testing.T, batch int) (*search.Network, *search.Views) {
+	t.Helper()
+	n, err := search.NewNetwork(b.model, batch, b.set.Shape(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := b.job.Splits.View(b.set, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, v
 }
 
 func (b *bench) plan(t *testing.T) *search.Plan {
@@ -282,14 +279,7 @@ func TestUnreachableTarget(t *testing.T) {
 // TestTrainLearns: training a tiny network raises its accuracy far above chance.
 func TestTrainLearns(t *testing.T) {
 	b := newBench(t, "fashion-tiny")
-	n, err := search.NewNetwork(b.model, 16, b.set.Shape(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := b.job.Splits.View(b.set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n, v := b.parts(t, 16)
 	w := search.DefaultWeights()
 	w.Epochs, w.Rate = 6, 0.1
 	res, m, err := search.Tune(context.Background(), b.be, n, nil, v, v.Test, w, 0, 1, search.Hooks{})

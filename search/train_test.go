@@ -65,14 +65,7 @@ func TestCompressWithoutLabels(t *testing.T) {
 func TestTuneWithoutLabels(t *testing.T) {
 	b := newBench(t, "multi-output-tiny")
 	slices.Reverse(b.model.Graph.Outputs)
-	n, err := search.NewNetwork(b.model, 16, b.set.Shape(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := b.job.Splits.View(b.set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n, v := b.parts(t, 16)
 	w := search.DefaultWeights()
 	w.Objective = search.Objective{Distill: 1, Temperature: 1}
 	w.Epochs, w.Hyper.WeightDecay = 0.25, 0.5
@@ -93,14 +86,7 @@ func TestTuneWithoutLabels(t *testing.T) {
 // weights are scaled has; a last batch that is padded counts once.
 func TestCompareWithItself(t *testing.T) {
 	b := newBench(t, "fashion-tiny")
-	n, err := search.NewNetwork(b.model, 48, b.set.Shape(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := b.job.Splits.View(b.set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n, v := b.parts(t, 48)
 	f, err := search.Compare(context.Background(), b.be, n, n, v.Test)
 	if err != nil {
 		t.Fatal(err)
@@ -117,14 +103,7 @@ func TestCompareWithItself(t *testing.T) {
 // caller's wish equals the uninterrupted run bit for bit.
 func TestTrainResume(t *testing.T) {
 	b := newBench(t, "fashion-tiny")
-	n, err := search.NewNetwork(b.model, 16, b.set.Shape(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := b.job.Splits.View(b.set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n, v := b.parts(t, 16)
 	w := search.DefaultWeights()
 	w.Epochs, w.Augment = 2, "flip,mixup:0.4"
 	train := func(ctx context.Context, h search.Hooks) (*search.Result, error) {

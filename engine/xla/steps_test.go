@@ -5,15 +5,13 @@ import (
 	"math"
 	"testing"
 
-	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/enginetest"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/engine/xla/lower"
-	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/internal/workloads"
-	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/space"
 )
@@ -82,23 +80,7 @@ func TestSearch(t *testing.T) {
 
 func decide(t *testing.T, name string, be engine.Backend) *search.Decision {
 	t.Helper()
-	e, ok := models.Lookup(name)
-	if !ok {
-		t.Fatalf("no model %q", name)
-	}
-	raw, err := e.Build(models.Options{Classes: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := importer.Normal(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := e.Defaults
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: 4, Shape: [3]int{d.Channels, d.Size, d.Size}, Train: 60, Test: 16, Noise: 0.1, Seed: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, set := modeltest.WithImages(t, name, 60, 16)
 	j := search.Job{Space: space.Options{Divisor: 2}, Batch: 8, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "l1",
 		Super: space.Every, Search: search.DefaultConfig(), Target: search.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 2, Tune: search.DefaultWeights()}
 	j.Search.Weights.Epochs = 1

@@ -52,8 +52,9 @@ var Allowed = map[string][]string{
 	"internal/workloads": {"engine", "engine/prim", "search/optim", "internal/rng"},
 	"internal/trace":     {"engine", "engine/prim"},
 
-	// ONNX Runtime for tests.
-	"internal/orttest": {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
+	// Networks, data and ONNX Runtime for tests.
+	"internal/modeltest": {"ir", "data", "importer", "models"},
+	"internal/orttest":   {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
 
 	// Data for recognisers of text.
 	"internal/textlines": {"internal/atomicfile", "internal/rng"},
@@ -82,5 +83,5 @@ var Guarded = map[string][]string{
 	"gorgonia.org":                    {"exporter/runtimes/gorgonnx"},
 	"github.com/urfave/cli":           {"cmd/entangle"},
 	"github.com/rogpeppe/go-internal": {},
-	"testing":                         {"engine/enginetest", "internal/orttest"},
+	"testing":                         {"engine/enginetest", "internal/modeltest", "internal/orttest"},
 }
