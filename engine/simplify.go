@@ -85,20 +85,7 @@ func useCounts(p *prim.Program) []int {
 
 // sweep drops the nodes that no output needs; inputs stay.
 func sweep(p *prim.Program) *prim.Program {
-	live := make([]bool, len(p.Nodes))
-	for _, in := range p.Inputs {
-		live[in.ID] = true
-	}
-	for _, o := range p.Outputs {
-		live[o.ID] = true
-	}
-	for i := len(p.Nodes) - 1; i >= 0; i-- {
-		if live[i] {
-			for _, in := range p.Nodes[i].In {
-				live[in] = true
-			}
-		}
-	}
+	live := p.Live()
 	at := make([]prim.ID, len(p.Nodes))
 	q := &prim.Program{Inputs: slices.Clone(p.Inputs), Outputs: slices.Clone(p.Outputs)}
 	for i, n := range p.Nodes {
@@ -112,12 +99,7 @@ func sweep(p *prim.Program) *prim.Program {
 		}
 		q.Nodes = append(q.Nodes, prim.Node{Prim: n.Prim, In: in, Type: n.Type})
 	}
-	for i := range q.Inputs {
-		q.Inputs[i].ID = at[q.Inputs[i].ID]
-	}
-	for i := range q.Outputs {
-		q.Outputs[i].ID = at[q.Outputs[i].ID]
-	}
+	q.Rename(at)
 	return q
 }
 

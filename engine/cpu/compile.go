@@ -60,7 +60,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 		}
 		kernels[i] = choose(n.Prim, in, n.Type)
 	}
-	live := liveNodes(p)
+	live := p.Live()
 	groups := siblings(p, live, kernels)
 	runsAt := seq(len(p.Nodes))
 	for last, nodes := range groups {

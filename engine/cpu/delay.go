@@ -44,11 +44,6 @@ func delay(p *prim.Program) *prim.Program {
 	for _, i := range late {
 		add(i)
 	}
-	for k := range q.Inputs {
-		q.Inputs[k].ID = to[q.Inputs[k].ID]
-	}
-	for k := range q.Outputs {
-		q.Outputs[k].ID = to[q.Outputs[k].ID]
-	}
+	q.Rename(to)
 	return q
 }

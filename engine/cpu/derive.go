@@ -11,7 +11,7 @@ import (
 // less is read. Node numbers stay.
 func derive(p *prim.Program) *prim.Program {
 	q := &prim.Program{Nodes: slices.Clone(p.Nodes), Inputs: p.Inputs, Outputs: p.Outputs}
-	live := liveNodes(p)
+	live := p.Live()
 	passes := map[string][]prim.Node{} // folds by domain
 	for i, n := range p.Nodes {
 		if r, ok := n.Prim.(prim.Reduce); ok && live[i] {

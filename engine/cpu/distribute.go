@@ -10,7 +10,7 @@ import (
 // and b constant along the summed axes, where an earlier fold passes over the same
 // operands: the parts join that pass and one pass over memory is saved.
 func distribute(p *prim.Program) *prim.Program {
-	live := liveNodes(p)
+	live := p.Live()
 	inserted := make([][]insertion, len(p.Nodes)) // behind a node
 	replaced := map[int]prim.Node{}
 	parts := 0
@@ -220,11 +220,6 @@ func renumber(p *prim.Program, inserted [][]insertion, replaced map[int]prim.Nod
 			placed[m.number] = add(m.node)
 		}
 	}
-	for k := range q.Inputs {
-		q.Inputs[k].ID = to[q.Inputs[k].ID]
-	}
-	for k := range q.Outputs {
-		q.Outputs[k].ID = to[q.Outputs[k].ID]
-	}
+	q.Rename(to)
 	return q
 }

@@ -126,12 +126,7 @@ func fuse(p *prim.Program) *prim.Program {
 	for i := range p.Nodes {
 		add(i)
 	}
-	for k := range q.Inputs {
-		q.Inputs[k].ID = to[q.Inputs[k].ID]
-	}
-	for k := range q.Outputs {
-		q.Outputs[k].ID = to[q.Outputs[k].ID]
-	}
+	q.Rename(to)
 	return q
 }
 

@@ -40,25 +40,6 @@ func isAlias(p prim.Prim) bool {
 	return false
 }
 
-// liveNodes reports which nodes an output needs; inputs always are.
-func liveNodes(p *prim.Program) []bool {
-	live := make([]bool, len(p.Nodes))
-	for _, o := range p.Outputs {
-		live[o.ID] = true
-	}
-	for i := len(p.Nodes) - 1; i >= 0; i-- {
-		if live[i] {
-			for _, in := range p.Nodes[i].In {
-				live[in] = true
-			}
-		}
-	}
-	for _, in := range p.Inputs {
-		live[in.ID] = true
-	}
-	return live
-}
-
 // planStorage decides where every value of p lives. Node i runs when node
 // runsAt[i] ≥ i is due. reuse(i) lists the operands
 // whose storage node i may overwrite with its result, best first.

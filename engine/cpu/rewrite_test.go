@@ -36,7 +36,7 @@ func normStep(t *testing.T) (*prim.Program, map[string]*prim.Tensor) {
 
 // counts returns how many live nodes of p fold and how many write tensors of n elements.
 func counts(p *prim.Program, n int) (folds, full int) {
-	for i, live := range liveNodes(p) {
+	for i, live := range p.Live() {
 		if !live || p.Nodes[i].Prim == nil {
 			continue
 		}
@@ -74,7 +74,7 @@ func TestNormalisationTakesFewPasses(t *testing.T) {
 	if passes != 5 {
 		t.Errorf("want 5 sums, of x, d·d, g, g·d and d for d = x - mean, got %d", passes)
 	}
-	for _, nodes := range siblings(q, liveNodes(q), kernels) {
+	for _, nodes := range siblings(q, q.Live(), kernels) {
 		passes -= len(nodes) - 1
 	}
 	if passes != 3 {

@@ -113,7 +113,7 @@ func chooseSpread(p prim.Prim, in []prim.Type, out prim.Type) (kernel, bool) {
 // channel, Σ(x-m)² = Σ(x-mean)² + N·(mean-m)², out of their sum and their spread, which
 // the convolution can compute on its way.
 func centre(p *prim.Program) *prim.Program {
-	live := liveNodes(p)
+	live := p.Live()
 	inserted := make([][]insertion, len(p.Nodes))
 	replaced := map[int]prim.Node{}
 	parts := 0

@@ -49,7 +49,7 @@ func absorb(p *prim.Program) *prim.Program {
 	for _, o := range p.Outputs {
 		products[o.ID] = false
 	}
-	live := liveNodes(p)
+	live := p.Live()
 	for i := len(p.Nodes) - 1; i >= 0; i-- {
 		n := p.Nodes[i]
 		if !live[i] || n.Prim == nil {

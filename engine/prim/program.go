@@ -73,6 +73,36 @@ func (p *Program) Output(name string) int {
 	return -1
 }
 
+// Live reports which nodes an output needs; inputs count as needed.
+func (p *Program) Live() []bool {
+	live := make([]bool, len(p.Nodes))
+	for _, in := range p.Inputs {
+		live[in.ID] = true
+	}
+	for _, o := range p.Outputs {
+		live[o.ID] = true
+	}
+	for i := len(p.Nodes) - 1; i >= 0; i-- {
+		if live[i] {
+			for _, in := range p.Nodes[i].In {
+				live[in] = true
+			}
+		}
+	}
+	return live
+}
+
+// Rename gives inputs and outputs of a rewritten program, which still name the nodes
+// of the old one, their new nodes.
+func (p *Program) Rename(to []ID) {
+	for i := range p.Inputs {
+		p.Inputs[i].ID = to[p.Inputs[i].ID]
+	}
+	for i := range p.Outputs {
+		p.Outputs[i].ID = to[p.Outputs[i].ID]
+	}
+}
+
 // Validate checks operand order, recomputes every type and reports the first difference.
 func (p *Program) Validate() error {
 	for i, n := range p.Nodes {

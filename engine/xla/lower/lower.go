@@ -78,7 +78,7 @@ func Lower(p *prim.Program, opt Options) (*Module, error) {
 		}
 	}
 	l.divide(p)
-	live := liveNodes(p)
+	live := p.Live()
 	for i, n := range p.Nodes {
 		if n.Prim == nil || !live[i] {
 			continue
@@ -155,22 +155,6 @@ func (l *lowerer) operands(n prim.Node, narrow bool) []hlo.Value {
 		}
 	}
 	return in
-}
-
-// liveNodes tells which nodes an output needs.
-func liveNodes(p *prim.Program) []bool {
-	live := make([]bool, len(p.Nodes))
-	for _, o := range p.Outputs {
-		live[o.ID] = true
-	}
-	for i := len(p.Nodes) - 1; i >= 0; i-- {
-		if live[i] {
-			for _, id := range p.Nodes[i].In {
-				live[id] = true
-			}
-		}
-	}
-	return live
 }
 
 // aliases gives, for every input, the output that takes over its storage, -1 for

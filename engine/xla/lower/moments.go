@@ -72,12 +72,7 @@ func joinMoments(p *prim.Program) *prim.Program {
 		}
 		at[i] = add(prim.Node{Prim: n.Prim, In: in, Type: n.Type})
 	}
-	for i := range q.Inputs {
-		q.Inputs[i].ID = at[q.Inputs[i].ID]
-	}
-	for i := range q.Outputs {
-		q.Outputs[i].ID = at[q.Outputs[i].ID]
-	}
+	q.Rename(at)
 	return q
 }
 
