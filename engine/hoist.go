@@ -23,7 +23,7 @@ func (r *rewriter) hoist(p prim.Prim, in []prim.ID) (rest, after prim.Node, ok b
 		}
 		return prim.Simple(sum.Compute, prim.Mul, x, f)
 	}
-	for _, i := range factors(sum.Expr) {
+	for _, i := range operandsOf(prim.Mul, sum.Expr) {
 		if fixed[i] {
 			outside = times(outside, i)
 		} else {
@@ -67,13 +67,13 @@ func (r *rewriter) invariant(sum prim.Reduce, in []prim.ID) []bool {
 	return fixed
 }
 
-// factors lists the instructions whose product is the expression, in order. A
-// negation below the product counts as part of its factor.
-func factors(e prim.Expr) []int {
+// operandsOf lists the instructions that the expression combines by op alone, in order:
+// the terms of a sum, the factors of a product.
+func operandsOf(op prim.Code, e prim.Expr) []int {
 	var out []int
 	var walk func(int)
 	walk = func(i int) {
-		if e[i].Code == prim.Mul {
+		if e[i].Code == op {
 			walk(e[i].A)
 			walk(e[i].B)
 			return

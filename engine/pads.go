@@ -14,7 +14,7 @@ func (r *rewriter) joinPads(p prim.Prim, in []prim.ID) (prim.Prim, []prim.ID, er
 	if !ok || !m.Compute.Float() || m.Out != m.Compute || len(m.Expr) < 3 {
 		return p, in, nil
 	}
-	terms := sumTerms(m.Expr)
+	terms := operandsOf(prim.Add, m.Expr)
 	padded := make([][]int, len(m.Shape)) // terms by the axis of their padding
 	for t, i := range terms {
 		if a := r.paddedAxis(m, in, i); a >= 0 {
@@ -52,22 +52,6 @@ func (r *rewriter) joinPads(p prim.Prim, in []prim.ID) (prim.Prim, []prim.ID, er
 		return m, in, nil
 	}
 	return p, in, nil
-}
-
-// sumTerms lists the instructions whose sum is the expression, in order.
-func sumTerms(e prim.Expr) []int {
-	var out []int
-	var walk func(int)
-	walk = func(i int) {
-		if e[i].Code == prim.Add {
-			walk(e[i].A)
-			walk(e[i].B)
-			return
-		}
-		out = append(out, i)
-	}
-	walk(len(e) - 1)
-	return out
 }
 
 // paddedAxis returns the axis along which instruction i, which nothing else of m

@@ -41,14 +41,7 @@ func derive(p *prim.Program) *prim.Program {
 		}
 		e, n.In = substitute(p, e, n.In, replaced)
 		e = unclamped(e, len(n.In))
-		switch p := n.Prim.(type) {
-		case prim.Map:
-			p.Expr = e
-			n.Prim = p
-		case prim.Reduce:
-			p.Expr = e
-			n.Prim = p
-		}
+		n.Prim = withExpression(n.Prim, e)
 		q.Nodes[i] = n
 	}
 	return q

@@ -34,14 +34,7 @@ func inline(p *prim.Program) *prim.Program {
 		}
 		if slices.ContainsFunc(n.In, func(in prim.ID) bool { return inlined[in] }) {
 			e, n.In = substitute(q, e, n.In, func(in prim.ID) bool { return inlined[in] })
-			switch p := n.Prim.(type) {
-			case prim.Map:
-				p.Expr = e
-				n.Prim = p
-			case prim.Reduce:
-				p.Expr = e
-				n.Prim = p
-			}
+			n.Prim = withExpression(n.Prim, e)
 			q.Nodes[i] = n
 		}
 		m, isMap := n.Prim.(prim.Map)
@@ -60,6 +53,19 @@ func expressionOf(p prim.Prim) (prim.Expr, []int, bool) {
 		return p.Expr, p.Shape, p.Compute == prim.F32
 	}
 	return nil, nil, false
+}
+
+// withExpression returns a primitive that has an expression with another one.
+func withExpression(p prim.Prim, e prim.Expr) prim.Prim {
+	switch p := p.(type) {
+	case prim.Map:
+		p.Expr = e
+		return p
+	case prim.Reduce:
+		p.Expr = e
+		return p
+	}
+	panic("BUG: cpu: " + p.Name() + " has no expression")
 }
 
 // substitute replaces operands by their expressions.
