@@ -2,7 +2,6 @@ package models_test
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,19 +21,7 @@ func TestElastic(t *testing.T) {
 			fmt.Fprintf(&b, "  %-6s %s %d\n", d.Kind, d.Node, slices.Max(d.Choices))
 		}
 	}
-	const file = "testdata/elastic.txt"
-	if models.Update() {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(want) != b.String() {
-		t.Errorf("%s: want\n%s\ngot\n%s", file, want, b.String())
-	}
+	models.Golden(t, "testdata/elastic.txt", b.String())
 }
 
 // TestResidualBranches names, by network, every residual node whose branch may be skipped.

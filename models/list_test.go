@@ -3,12 +3,11 @@ package models
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/table.txt")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestLists(t *testing.T) {
 	seen := map[string]bool{}
@@ -52,19 +51,7 @@ func TestTable(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "%-20s %10d %12d %6d\n", e.Name, Params(n.m), n.MACs(), len(n.m.Graph.Nodes))
 	}
-	const file = "testdata/table.txt"
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(want) != b.String() {
-		t.Errorf("%s: want\n%s\ngot\n%s", file, want, b.String())
-	}
+	Golden(t, "testdata/table.txt", b.String())
 }
 
 func TestKnownSizes(t *testing.T) {

@@ -3,7 +3,6 @@ package models
 import (
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -166,19 +165,7 @@ func TestTransformerTable(t *testing.T) {
 		params, macs := count(t, e, Options{})
 		fmt.Fprintf(&b, "%-20s %10d %14d\n", e.Name, params, macs)
 	}
-	const file = "testdata/transformers.txt"
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(want) != b.String() {
-		t.Errorf("%s: want\n%s\ngot\n%s", file, want, b.String())
-	}
+	Golden(t, "testdata/transformers.txt", b.String())
 }
 
 func TestTransformerOptionErrors(t *testing.T) {
