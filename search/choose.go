@@ -203,8 +203,8 @@ func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
 }
 
 // RandomChoice draws uniform choices until one costs at most the limit and at
-// least a share low of it; after 10,000 draws it returns the largest affordable
-// one seen.
+// least a share low of it; after 10,000 draws it takes the largest affordable
+// one seen, and raises dims in random order while the limit allows.
 func RandomChoice(s *space.Space, c *space.CostModel, b Budget, low float64, r *rand.Rand) ([]int, error) {
 	if err := CheckBudget(s, c, b); err != nil {
 		return nil, err
@@ -221,9 +221,10 @@ func RandomChoice(s *space.Space, c *space.CostModel, b Budget, low float64, r *
 		}
 		best, most = choice, v
 		if v >= low*b.Limit {
-			break
+			return best, nil
 		}
 	}
+	fit(s, c, b, best, r.Perm(len(best)), nil, r)
 	return best, nil
 }
 

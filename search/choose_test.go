@@ -202,4 +202,15 @@ func TestBaselines(t *testing.T) {
 	if len(seen) < 2 {
 		t.Error("random draws are all alike")
 	}
+	// Where no draw costs enough, what is left of the budget is spent.
+	random, err := search.RandomChoice(p.Space, c, p.Budget, 2, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d, dim := range p.Space.Dims {
+		more := slices.Clone(random)
+		if more[d]++; more[d] < len(dim.Choices) && c.At(more) <= p.Budget.Limit {
+			t.Errorf("random: %s could be raised within the limit", dim.Name)
+		}
+	}
 }

@@ -166,7 +166,7 @@ func (w *breeder) generation(parents []measured, n int) (out [][]int) {
 func (w *breeder) unseen(breed func() []int) []int {
 	for range bredAttempts {
 		choice := breed()
-		fit(w.s, w.cost, w.budget, choice, w.draw.Perm(len(choice)), nil, w.draw)
+		fit(w.s, w.cost, w.budget, choice, w.draw.Perm(len(choice)), nil, w.draw.Rand)
 		if key := choiceKey(choice); !w.seen[key] {
 			w.seen[key] = true
 			return choice

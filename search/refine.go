@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,13 +188,13 @@ func mutate(s *space.Space, c *space.CostModel, b Budget, choice []int, draw *rn
 			out[d] = (out[d] + 1 + draw.IntN(n-1)) % n
 		}
 	}
-	fit(s, c, b, out, order, changed, draw)
+	fit(s, c, b, out, order, changed, draw.Rand)
 	return out
 }
 
 // fit lowers dims of a choice at random, those that were changed last of all, while the
 // limit is exceeded, then raises dims in random order while it allows. Order holds all dims.
-func fit(s *space.Space, c *space.CostModel, b Budget, choice, order, changed []int, draw *rng.Stream) {
+func fit(s *space.Space, c *space.CostModel, b Budget, choice, order, changed []int, draw *rand.Rand) {
 	for c.At(choice) > b.Limit {
 		var can []int
 		for _, d := range order {
