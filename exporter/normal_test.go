@@ -13,6 +13,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 )
@@ -27,7 +28,7 @@ func TestNormalFormOnRuntime(t *testing.T) {
 	}
 	rt := ort.New(ort.Options{Library: lib})
 	equal, refused := 0, 0
-	for _, f := range corpus(t) {
+	for _, f := range modeltest.Corpus(t) {
 		raw, err := importer.Read(f)
 		if err != nil {
 			t.Fatal(err)

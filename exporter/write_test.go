@@ -2,7 +2,6 @@ package exporter_test
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,34 +9,13 @@ import (
 
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
 )
 
-// corpus returns the models of the ONNX backend test data and of ../shared/real.
-func corpus(t *testing.T) []string {
-	t.Helper()
-	var files []string
-	for _, dir := range []string{"/usr/share/libonnx-testdata", "../../shared/real"} {
-		if _, err := os.Stat(dir); err != nil {
-			t.Logf("skipped: %s is absent", dir)
-			continue
-		}
-		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && strings.HasSuffix(path, ".onnx") {
-				files = append(files, path)
-			}
-			return nil
-		})
-	}
-	if len(files) == 0 {
-		t.Skip("neither the ONNX backend test data nor ../shared/real is there")
-	}
-	return files
-}
-
 func TestCorpusIsLossless(t *testing.T) {
 	n := 0
-	for _, f := range corpus(t) {
+	for _, f := range modeltest.Corpus(t) {
 		m, err := importer.Read(f)
 		if err != nil {
 			t.Errorf("%v", err)

@@ -2,43 +2,16 @@ package importer_test
 
 import (
 	"bytes"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
 )
 
-const backendData = "/usr/share/libonnx-testdata"
-
-// corpus returns the models of the ONNX backend test data and of ../shared/real.
-func corpus(t *testing.T) []string {
-	t.Helper()
-	var files []string
-	for _, dir := range []string{backendData, "../../shared/real"} {
-		if _, err := os.Stat(dir); err != nil {
-			t.Logf("skipped: %s is absent", dir)
-			continue
-		}
-		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && strings.HasSuffix(path, ".onnx") {
-				files = append(files, path)
-			}
-			return nil
-		})
-	}
-	if len(files) == 0 {
-		t.Skip("neither " + backendData + " nor ../shared/real is there")
-	}
-	return files
-}
-
 func TestReadCorpus(t *testing.T) {
 	n := 0
-	for _, f := range corpus(t) {
+	for _, f := range modeltest.Corpus(t) {
 		if _, err := importer.Read(f); err != nil {
 			t.Errorf("%v", err)
 			continue
@@ -51,7 +24,7 @@ func TestReadCorpus(t *testing.T) {
 // Every model has a normal form that keeps its inputs (but for initialisers) and outputs.
 func TestNormalCorpus(t *testing.T) {
 	n := 0
-	for _, f := range corpus(t) {
+	for _, f := range modeltest.Corpus(t) {
 		raw, err := importer.Read(f)
 		if err != nil {
 			continue
@@ -84,7 +57,7 @@ func TestNormalCorpus(t *testing.T) {
 // The text form says everything about every model.
 func TestTextFormCorpus(t *testing.T) {
 	n := 0
-	for _, f := range corpus(t) {
+	for _, f := range modeltest.Corpus(t) {
 		m, err := importer.Read(f)
 		if err != nil {
 			continue

@@ -9,6 +9,7 @@ import (
 
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/internal/onnxpb"
 )
 
@@ -48,7 +49,7 @@ func unmarshal(t *testing.T, b []byte) *onnxpb.ModelProto {
 // What is written back says field by field what the source file said.
 func TestWriteBackEqualsSource(t *testing.T) {
 	n := 0
-	for _, f := range corpus(t) {
+	for _, f := range modeltest.Corpus(t) {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package modeltest gives tests the networks of package models, with data.
+// Package modeltest gives tests networks of package models, with data, and ONNX files.
 package modeltest
 
 import (
