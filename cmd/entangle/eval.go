@@ -12,7 +12,7 @@ import (
 
 func (e *env) evalCommand() *cli.Command {
 	flags := append(append(dataFlags(), deviceFlags()...),
-		&cli.StringFlag{Name: "runtime", Usage: "what runs the model: " + runtimeNames(), Value: "cpu"},
+		&cli.StringFlag{Name: "runtime", Usage: "what runs the model: " + runtimeNames() + "; xla where --device asks for a GPU", Value: "cpu"},
 		&cli.Float64Flag{Name: "gate", Usage: "smallest top-1 accuracy, 0…1, that passes"},
 		threadsFlag(), ortLibFlag(), jobFlag(), jsonFlag())
 	return &cli.Command{
@@ -51,7 +51,11 @@ func (e *env) eval(c *cli.Context) error {
 	if !(gate >= 0 && gate <= 1) {
 		return usagef("--gate: want a number from 0 to 1, got %v", gate)
 	}
-	rt, err := e.openRuntime(c, "runtime", c.String("runtime"))
+	name, err := runtimeUnderTest(c, "")
+	if err != nil {
+		return err
+	}
+	rt, err := e.openRuntime(c, "runtime", name)
 	if err != nil {
 		return err
 	}

@@ -60,3 +60,26 @@ func (r *gpuRuntime) Open(src runtimes.Source) (runtimes.Session, error) {
 	}
 	return r.native.Open(src)
 }
+
+// runtimeUnderTest names the runtime of --runtime, which is xla where it is not given and
+// --device asks for a GPU. Against is the other runtime of the command, "" for none: what
+// neither would heed is refused.
+func runtimeUnderTest(c *cli.Context, against string) (string, error) {
+	d, p, err := device(c)
+	if err != nil {
+		return "", err
+	}
+	name := c.String("runtime")
+	if d.kind == "cuda" && !c.IsSet("runtime") {
+		name = "xla"
+	}
+	if heeded := name == "xla" || against == "xla"; !heeded {
+		switch {
+		case d.kind == "cuda":
+			return "", usagef("--device %s: only the runtime xla runs on a GPU, got --runtime %s", c.String("device"), name)
+		case p != precisionDefault:
+			return "", usagef("--precision %s: only the runtime xla has it, got --runtime %s", p, name)
+		}
+	}
+	return name, nil
+}

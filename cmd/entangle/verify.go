@@ -12,7 +12,7 @@ import (
 
 func (e *env) verifyCommand() *cli.Command {
 	flags := append(append(dataFlags(), deviceFlags()...),
-		&cli.StringFlag{Name: "runtime", Usage: "runtime under test: " + runtimeNames(), Value: runtimeKinds()[0].name},
+		&cli.StringFlag{Name: "runtime", Usage: "runtime under test: " + runtimeNames() + "; xla where --device asks for a GPU", Value: runtimeKinds()[0].name},
 		&cli.StringFlag{Name: "against", Usage: "runtime that A runs on; with two models the one of --runtime", DefaultText: "cpu with one model"},
 		&cli.Float64Flag{Name: "abs", Usage: "absolute tolerance", Value: exporter.DefaultTolerance.Abs},
 		&cli.Float64Flag{Name: "rel", Usage: "tolerance relative to A's value", Value: exporter.DefaultTolerance.Rel},
@@ -50,15 +50,19 @@ func (e *env) verify(c *cli.Context) error {
 		return err
 	}
 	against := c.String("against")
+	tested, err := runtimeUnderTest(c, against)
+	if err != nil {
+		return err
+	}
 	switch {
 	case against != "":
 	case len(paths) == 2:
-		against = c.String("runtime")
+		against = tested
 	default:
 		against = "cpu"
 	}
 	var sides [2]exporter.Subject
-	for i, name := range []string{against, c.String("runtime")} {
+	for i, name := range []string{against, tested} {
 		flag := []string{"against", "runtime"}[i]
 		if sides[i].Runtime, err = e.openRuntime(c, flag, name); err != nil {
 			return err
