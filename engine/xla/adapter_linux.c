@@ -10,6 +10,10 @@
 // The binding waits for the end of every run. Here a run asks for no event of its end, and
 // waiting for no event is over at once: what reads a result waits for it.
 //
+// The binding keeps the bytes of an upload until the transfer is over, and waits for that.
+// A GPU's transfers queue up behind the runs before them, so each upload would wait for
+// the device to be idle. Here the plugin copies the bytes before it returns.
+//
 // The same table can load a serialised executable in place of a compilation, and
 // serialise one, which the binding has no functions for.
 #include "adapter_linux.h"
@@ -23,7 +27,7 @@
 typedef void *(*function)(void *);
 
 // Places in the table, which never change.
-enum { ERROR_DESTROY = 0, EVENT_DESTROY = 5, EVENT_AWAIT = 8, CLIENT_ADDRESSABLE_DEVICES = 16, CLIENT_COMPILE = 20, DEVICE_MEMORY_STATS = 34, EXECUTABLE_DESTROY = 40, EXECUTABLE_SERIALIZE = 49, LOADED_GET_EXECUTABLE = 51, LOADED_EXECUTE = 55, DESERIALIZE_AND_LOAD = 56, BUFFER_TO_HOST = 70 };
+enum { ERROR_DESTROY = 0, EVENT_DESTROY = 5, EVENT_AWAIT = 8, CLIENT_ADDRESSABLE_DEVICES = 16, CLIENT_COMPILE = 20, BUFFER_FROM_HOST = 22, DEVICE_MEMORY_STATS = 34, EXECUTABLE_DESTROY = 40, EXECUTABLE_SERIALIZE = 49, LOADED_GET_EXECUTABLE = 51, LOADED_EXECUTE = 55, DESERIALIZE_AND_LOAD = 56, BUFFER_TO_HOST = 70 };
 enum { FUNCTIONS = 220, ROOM = 512, LARGEST = 1 << 16 };
 
 struct table {
@@ -97,6 +101,7 @@ struct compile { size_t size; void *extension, *client, *program; const char *op
 struct load { size_t size; void *extension, *client; const char *bytes; size_t bytes_size; void *executable; const char *options; size_t options_size; };
 struct get { size_t size; void *extension, *loaded, *executable; };
 struct destroy { size_t size; void *extension, *executable; };
+struct upload { size_t size; void *extension, *client; const void *data; int type; const int64_t *dims; size_t rank; const int64_t *strides; size_t stride_count; int semantics; };
 struct devices { size_t size; void *extension, *client, **devices; size_t count; };
 struct memory {
   size_t size;
@@ -178,6 +183,9 @@ static void *call(int n, void *args) {
     return compile(args);
   case LOADED_EXECUTE:
     return execute(args);
+  case BUFFER_FROM_HOST:
+    ((struct upload *)args)->semantics = 0; // immutable only during the call
+    break;
   case EVENT_DESTROY:
   case EVENT_AWAIT:
     if (!((struct event *)args)->event) return NULL;

@@ -35,6 +35,7 @@ AT(5, PJRT_Event_Destroy);
 AT(8, PJRT_Event_Await);
 AT(16, PJRT_Client_AddressableDevices);
 AT(20, PJRT_Client_Compile);
+AT(22, PJRT_Client_BufferFromHostBuffer);
 AT(34, PJRT_Device_MemoryStats);
 AT(40, PJRT_Executable_Destroy);
 AT(49, PJRT_Executable_Serialize);
@@ -46,6 +47,8 @@ _Static_assert(offsetof(PJRT_Client_Compile_Args, program) == 24, "program");
 _Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, options) == 24, "options");
 _Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, num_devices) == 40, "num_devices");
 _Static_assert(offsetof(PJRT_LoadedExecutable_Execute_Args, device_complete_events) == 64, "device_complete_events");
+_Static_assert(offsetof(PJRT_Client_BufferFromHostBuffer_Args, host_buffer_semantics) == 72, "host_buffer_semantics");
+_Static_assert(PJRT_HostBufferSemantics_kImmutableOnlyDuringCall == 0, "semantics");
 _Static_assert(offsetof(PJRT_Client_AddressableDevices_Args, addressable_devices) == 24, "addressable_devices");
 _Static_assert(offsetof(PJRT_Device_MemoryStats_Args, bytes_limit) == 80, "bytes_limit");
 _Static_assert(offsetof(PJRT_Event_Await_Args, event) == 16, "event");
@@ -255,6 +258,11 @@ static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
       if (b->device != (int)d) return fail("an argument lies on another device");
       if (b->size != first->size || memcmp(b->data, first->data, b->size)) return fail("devices have different arguments");
     }
+  if (mode("full")) {
+    PJRT_Error *e = fail("Out of memory while trying to allocate 64 bytes.");
+    e->code = PJRT_Error_Code_RESOURCE_EXHAUSTED;
+    return e;
+  }
   put64('X');
   put64(x->id);
   for (size_t i = 0; i < a->num_args; i++) {
@@ -267,11 +275,6 @@ static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
   }
   PJRT_Error *e = answer();
   if (e) return e;
-  if (mode("full")) {
-    e = fail("Out of memory while trying to allocate 64 bytes.");
-    e->code = PJRT_Error_Code_RESOURCE_EXHAUSTED;
-    return e;
-  }
   for (size_t i = 0; i < x->results; i++) {
     char *data = malloc(x->shape[i].size + 1);
     if (x->shape[i].size && fread(data, 1, x->shape[i].size, from) != x->shape[i].size) return fail("the evaluator is gone");
@@ -299,6 +302,7 @@ static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
 
 static PJRT_Error *from_host(PJRT_Client_BufferFromHostBuffer_Args *a) {
   LONGER(a, PJRT_Client_BufferFromHostBuffer_Args);
+  if (a->host_buffer_semantics != PJRT_HostBufferSemantics_kImmutableOnlyDuringCall) return fail("an upload is waited for");
   size_t width = a->type == PJRT_Buffer_Type_PRED ? 1 : a->type == PJRT_Buffer_Type_F32 ? 4 : a->type == PJRT_Buffer_Type_F64 || a->type == PJRT_Buffer_Type_S64 ? 8 : a->type == PJRT_Buffer_Type_F16 || a->type == PJRT_Buffer_Type_BF16 ? 2 : 0;
   if (!width || a->num_dims > 16) return fail("an element type or rank that no program has");
   PJRT_Buffer *b = calloc(1, sizeof *b);
