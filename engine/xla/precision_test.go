@@ -53,12 +53,7 @@ func TestPrecision(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		off, size := 0.0, 0.0
-		for i, v := range want[c.output].F32 {
-			d := float64(got[c.output].F32[i] - v)
-			off, size = off+d*d, size+float64(v)*float64(v)
-		}
-		if e := math.Sqrt(off / size); !(e >= c.lo && e <= c.hi) {
+		if e := relativeError(got[c.output], want[c.output]); !(e >= c.lo && e <= c.hi) {
 			t.Errorf("%s of %s: want an error in [%g, %g], got %g", c.output, c.precision, c.lo, c.hi, e)
 		}
 	}
@@ -142,12 +137,7 @@ func TestPrecisionStep(t *testing.T) {
 				t.Fatal(err)
 			}
 			ph := s.Phases[len(s.Phases)-1]
-			in := map[string]*prim.Tensor{}
-			for _, x := range ph.Program.Inputs {
-				if in[x.Name] = ph.Data[x.Name]; in[x.Name] == nil {
-					in[x.Name] = s.Init[x.Name]
-				}
-			}
+			in := inputs(s, ph)
 			want, err := engine.RunHost(ref.New(), ph.Program, in)
 			if err != nil {
 				t.Fatal(err)
@@ -157,18 +147,16 @@ func TestPrecisionStep(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The first velocity is the gradient.
-			off, size := 0.0, 0.0
-			for _, o := range ph.Program.Outputs {
-				if !strings.HasSuffix(o.Name, "/velocity") {
-					continue
+			all := func(out map[string]*prim.Tensor) *prim.Tensor {
+				var v []float32
+				for _, o := range ph.Program.Outputs {
+					if strings.HasSuffix(o.Name, "/velocity") {
+						v = append(v, out[o.Name].F32...)
+					}
 				}
-				for i, v := range want[o.Name].F32 {
-					d := float64(got[o.Name].F32[i] - v)
-					off, size = off+d*d, size+float64(v)*float64(v)
-				}
+				return prim.F32Tensor(v, len(v))
 			}
-			loss := math.Abs(float64(got["loss"].F32[0]/want["loss"].F32[0]) - 1)
-			e := math.Sqrt(off / size)
+			e, loss := relativeError(all(got), all(want)), relativeError(got["loss"], want["loss"])
 			t.Logf("gradient off by %.4f, loss by %.5f", e, loss)
 			if !(e > 1e-3 && e < c.most) || loss > 0.01 {
 				t.Errorf("want gradients off by 0.001 to %g and the loss by less than 0.01, got %g and %g", c.most, e, loss)
