@@ -12,7 +12,9 @@
 //
 // The binding keeps the bytes of an upload until the transfer is over, and waits for that.
 // A GPU's transfers queue up behind the runs before them, so each upload would wait for
-// the device to be idle. Here the plugin copies the bytes before it returns.
+// the device to be idle. Here the plugin copies the bytes before it returns, but for
+// large ones, as a whole data set: those come before all runs, and would be copied to
+// pinned memory of that size.
 //
 // The same table can load a serialised executable in place of a compilation, and
 // serialise one, which the binding has no functions for.
@@ -28,7 +30,7 @@ typedef void *(*function)(void *);
 
 // Places in the table, which never change.
 enum { ERROR_DESTROY = 0, EVENT_DESTROY = 5, EVENT_AWAIT = 8, CLIENT_ADDRESSABLE_DEVICES = 16, CLIENT_COMPILE = 20, BUFFER_FROM_HOST = 22, DEVICE_MEMORY_STATS = 34, EXECUTABLE_DESTROY = 40, EXECUTABLE_SERIALIZE = 49, LOADED_GET_EXECUTABLE = 51, LOADED_EXECUTE = 55, DESERIALIZE_AND_LOAD = 56, BUFFER_TO_HOST = 70 };
-enum { FUNCTIONS = 220, ROOM = 512, LARGEST = 1 << 16 };
+enum { FUNCTIONS = 220, ROOM = 512, LARGEST = 1 << 16, LARGE_UPLOAD = 1 << 24 };
 
 struct table {
   size_t size;
@@ -169,6 +171,12 @@ static void *execute(struct execute *e) {
   return error;
 }
 
+static void copied(struct upload *u) {
+  int64_t elements = 1;
+  for (size_t i = 0; i < u->rank && elements <= LARGE_UPLOAD; i++) elements *= u->dims[i];
+  if (elements <= LARGE_UPLOAD) u->semantics = 0; // immutable only during the call
+}
+
 static void *show_devices(struct devices *d) {
   void *error = plain(CLIENT_ADDRESSABLE_DEVICES, d);
   if (!error && d->count > 0) device = d->devices[0];
@@ -184,7 +192,7 @@ static void *call(int n, void *args) {
   case LOADED_EXECUTE:
     return execute(args);
   case BUFFER_FROM_HOST:
-    ((struct upload *)args)->semantics = 0; // immutable only during the call
+    copied(args);
     break;
   case EVENT_DESTROY:
   case EVENT_AWAIT:
