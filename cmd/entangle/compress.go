@@ -173,6 +173,7 @@ func (e *env) compress(c *cli.Context) error {
 		}
 	}
 	r.Seconds, r.PeakBytes = watch.read()
+	r.DataWait = log.waited()
 	mismatch := e.verifyResult(c, m, &r, p.Set)
 	body, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

@@ -24,6 +24,7 @@ type compression struct {
 	Unverified   string                  `json:"unverified,omitempty"` // why no runtime checked the result
 	Seconds      float64                 `json:"seconds"`
 	PeakBytes    int64                   `json:"peak_memory_bytes,omitempty"`
+	DataWait     float64                 `json:"data_wait_seconds"` // of all steps
 }
 
 type fileSize struct {
@@ -130,7 +131,7 @@ func (r *compression) baselines() report.Table {
 // summary is what report.html says beside the curves.
 func (r *compression) summary() report.Summary {
 	s := report.Summary{Title: filepath.Base(r.File), Compare: r.comparison(), Notes: r.notes(), Widths: sizes(r.Candidates[0].Recipe)}
-	s.Facts = append(facts(r.Model, r.Data, r.Budget, r.Seed), report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, peak memory %.0f MiB", r.SearchTime, r.Seconds, float64(r.PeakBytes)/(1<<20))})
+	s.Facts = append(facts(r.Model, r.Data, r.Budget, r.Seed), report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", r.SearchTime, r.Seconds, r.DataWait, float64(r.PeakBytes)/(1<<20))})
 	if len(r.Candidates) > 1 {
 		s.Tables = append(s.Tables, r.baselines())
 	}

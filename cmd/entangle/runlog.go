@@ -24,11 +24,21 @@ type runLog struct {
 	choices map[string][]string // per dimension, as text
 	stage   string
 	bar     *report.Progress
+	waits   map[string]float64 // per stage, seconds that its steps waited for data
+}
+
+// waited returns the seconds that steps of all stages have waited for data.
+func (r *runLog) waited() float64 {
+	sum := 0.0
+	for _, s := range r.waits {
+		sum += s
+	}
+	return sum
 }
 
 // openRunLog appends to the folder's log.
 func (e *env) openRunLog(dir string) (*runLog, error) {
-	r := &runLog{e: e, choices: map[string][]string{}}
+	r := &runLog{e: e, choices: map[string][]string{}, waits: map[string]float64{}}
 	if dir == "" {
 		return r, nil
 	}
@@ -124,6 +134,7 @@ func (r *runLog) newBar(ev search.Event) *report.Progress {
 
 // observe takes one event.
 func (r *runLog) observe(ev search.Event) {
+	r.waits[ev.Stage] = max(r.waits[ev.Stage], ev.Wait)
 	if r.e.verbosity >= 0 {
 		if ev.Stage != r.stage || r.bar == nil {
 			r.endStage()
