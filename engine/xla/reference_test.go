@@ -181,9 +181,11 @@ func (d *referenceDevice) compile(text string, results []prim.Type) (loaded, err
 	} else if _, err := pipe(text, d.opt); err != nil {
 		return nil, err
 	}
-	out, err := pipe(out, d.opt, "--chlo-legalize-to-stablehlo")
-	if err != nil {
-		return nil, err
+	if strings.Contains(out, "chlo.") {
+		var err error
+		if out, err = pipe(out, d.opt, "--chlo-legalize-to-stablehlo"); err != nil {
+			return nil, err
+		}
 	}
 	return &referenceModule{d: d, text: out, results: results, devices: devices}, nil
 }
