@@ -65,11 +65,12 @@ type loaded interface {
 // Backend compiles programs for one device, or for several that share the batch. It is
 // safe for concurrent use.
 type Backend struct {
-	dev device
-	opt lower.Options
+	dev    device
+	opt    lower.Options
+	ledger *ledger
 }
 
-func newBackend(d device, o lower.Options) *Backend { return &Backend{d, o} }
+func newBackend(d device, o lower.Options) *Backend { return &Backend{d, o, &ledger{}} }
 
 // Name returns "xla".
 func (*Backend) Name() string { return "xla" }
@@ -99,7 +100,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &executable{fault: m.Fault, faults: m.Faults}
+	x := &executable{ledger: b.ledger, fault: m.Fault, faults: m.Faults}
 	for _, in := range q.Inputs {
 		x.inputs = append(x.inputs, clone(q.Nodes[in.ID].Type))
 		x.names = append(x.names, in.Name)
@@ -117,8 +118,6 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	return x, err
 }
 
-var faultType = prim.Type{DType: prim.I64}
-
 func clone(t prim.Type) prim.Type { return prim.Type{DType: t.DType, Shape: slices.Clone(t.Shape)} }
 
 // Upload copies t to the device.
@@ -130,5 +129,5 @@ func (b *Backend) Upload(t *prim.Tensor) (engine.Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &buffer{dev: b.dev, typ: clone(t.Type), array: a}, nil
+	return &buffer{dev: b.dev, ledger: b.ledger, typ: clone(t.Type), array: a}, nil
 }

@@ -9,9 +9,11 @@ import (
 
 // buffer implements engine.Buffer. array is nil after Free or donation.
 type buffer struct {
-	dev   device
-	typ   prim.Type
-	array array
+	dev     device
+	ledger  *ledger
+	outcome *outcome // of the run that made it; nil: nothing can be wrong with it
+	typ     prim.Type
+	array   array
 }
 
 // Type returns the type.
@@ -21,6 +23,12 @@ func (b *buffer) Type() prim.Type { return b.typ }
 func (b *buffer) Read() (*prim.Tensor, error) {
 	if b.array == nil {
 		return nil, fmt.Errorf("xla: read of %s: the buffer was freed or donated", b.typ)
+	}
+	if err := b.ledger.check(); err != nil {
+		return nil, err
+	}
+	if b.outcome != nil && b.outcome.err != nil {
+		return nil, b.outcome.err
 	}
 	t := prim.NewTensor(b.typ)
 	return t, b.array.read(t)
@@ -42,7 +50,7 @@ func (b *buffer) Write(t *prim.Tensor) error {
 		return err
 	}
 	b.array.free()
-	b.array = a
+	b.array, b.outcome = a, nil
 	return nil
 }
 

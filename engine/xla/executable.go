@@ -10,6 +10,7 @@ import (
 // executable implements engine.Executable.
 type executable struct {
 	dev     device
+	ledger  *ledger
 	exe     loaded
 	inputs  []prim.Type
 	names   []string
@@ -42,38 +43,24 @@ func (x *executable) Run(in []engine.Buffer) ([]engine.Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := x.checkFault(results); err != nil {
-		return nil, err
+	var o *outcome
+	if x.fault >= 0 {
+		o = &outcome{code: results[x.fault], faults: x.faults}
 	}
 	out := make([]engine.Buffer, len(x.outputs))
 	for i, t := range x.outputs {
-		out[i] = &buffer{dev: x.dev, typ: clone(t), array: results[i]}
+		out[i] = &buffer{dev: x.dev, ledger: x.ledger, outcome: o, typ: clone(t), array: results[i]}
+	}
+	if o == nil {
+		return out, nil
+	}
+	if err := x.ledger.add(o); err != nil {
+		for _, b := range out {
+			b.Free()
+		}
+		return nil, err
 	}
 	return out, nil
-}
-
-// checkFault reads the fault result; when it is set, every result is given up.
-func (x *executable) checkFault(results []array) error {
-	if x.fault < 0 {
-		return nil
-	}
-	code := prim.NewTensor(faultType)
-	err := results[x.fault].read(code)
-	results[x.fault].free()
-	if err == nil {
-		v := code.I64[0]
-		if v == 0 {
-			return nil
-		}
-		if v < 0 || v > int64(len(x.faults)) {
-			panic(fmt.Sprintf("BUG: xla: run: fault %d of %d", v, len(x.faults)))
-		}
-		err = fmt.Errorf("xla: run: %s", x.faults[v-1])
-	}
-	for _, a := range results[:x.fault] {
-		a.free()
-	}
-	return err
 }
 
 // check tells whether the buffers fit.
