@@ -12,6 +12,7 @@ type buffer struct {
 	dev     device
 	ledger  *ledger
 	outcome *outcome // of the run that made it; nil: nothing can be wrong with it
+	behind  int      // the number of the last outcome when it was made
 	typ     prim.Type
 	array   array
 }
@@ -24,7 +25,7 @@ func (b *buffer) Read() (*prim.Tensor, error) {
 	if b.array == nil {
 		return nil, fmt.Errorf("xla: read of %s: the buffer was freed or donated", b.typ)
 	}
-	if err := b.ledger.check(); err != nil {
+	if err := b.ledger.check(b.behind); err != nil {
 		return nil, err
 	}
 	if b.outcome != nil && b.outcome.err != nil {
@@ -50,7 +51,7 @@ func (b *buffer) Write(t *prim.Tensor) error {
 		return err
 	}
 	b.array.free()
-	b.array, b.outcome = a, nil
+	b.array, b.outcome, b.behind = a, nil, 0
 	return nil
 }
 

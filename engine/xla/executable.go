@@ -44,17 +44,18 @@ func (x *executable) Run(in []engine.Buffer) ([]engine.Buffer, error) {
 		return nil, err
 	}
 	var o *outcome
+	var number int
 	if x.fault >= 0 {
 		o = &outcome{code: results[x.fault], faults: x.faults}
+		number, err = x.ledger.add(o)
+	} else {
+		number = x.ledger.now()
 	}
 	out := make([]engine.Buffer, len(x.outputs))
 	for i, t := range x.outputs {
-		out[i] = &buffer{dev: x.dev, ledger: x.ledger, outcome: o, typ: clone(t), array: results[i]}
+		out[i] = &buffer{dev: x.dev, ledger: x.ledger, outcome: o, behind: number, typ: clone(t), array: results[i]}
 	}
-	if o == nil {
-		return out, nil
-	}
-	if err := x.ledger.add(o); err != nil {
+	if err != nil {
 		for _, b := range out {
 			b.Free()
 		}

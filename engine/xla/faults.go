@@ -38,29 +38,40 @@ func (o *outcome) settle() error {
 
 // ledger holds the outcomes of a device that have not been read, oldest first.
 type ledger struct {
-	mu   sync.Mutex
-	open []*outcome
+	mu    sync.Mutex
+	open  []*outcome
+	added int
 }
 
 // openOutcomes is how many runs may be ahead of the first that has not been looked at.
 const openOutcomes = 64
 
-// add takes the outcome of a run that has been started. The oldest ones are read when
-// there are many: those runs are over.
-func (l *ledger) add(o *outcome) error {
+// add takes the outcome of a run that has been started, and returns its number. The oldest
+// ones are read when there are many: those runs are over.
+func (l *ledger) add(o *outcome) (number int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open = append(l.open, o); len(l.open) <= openOutcomes {
-		return nil
+	l.added++
+	if l.open = append(l.open, o); len(l.open) > openOutcomes {
+		err = l.settle(openOutcomes / 2)
 	}
-	return l.settle(openOutcomes / 2)
+	return l.added, err
 }
 
-// check reads all outcomes. It returns the first error among them, once.
-func (l *ledger) check() error {
+// now returns the number of the last outcome.
+func (l *ledger) now() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.settle(len(l.open))
+	return l.added
+}
+
+// check reads the outcomes up to a number: those of runs that a device, which takes one
+// after the other, has behind it when what was made then can be read. It returns the
+// first error among them, once.
+func (l *ledger) check(number int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.settle(max(0, number-(l.added-len(l.open))))
 }
 
 func (l *ledger) settle(n int) (first error) {

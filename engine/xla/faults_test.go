@@ -9,8 +9,9 @@ import (
 	"github.com/entangle-nas/entangle/engine/xla/lower"
 )
 
-// TestFaults: an index out of range does not hold up the runs behind it. Whoever reads next
-// is told, whatever it reads; the run's own results stay errors, and others can be read.
+// TestFaults: an index out of range does not hold up the runs behind it. Whoever first reads
+// what was made then or later is told; the run's own results stay errors, and others can be
+// read, earlier ones without a look at the runs behind them.
 func TestFaults(t *testing.T) {
 	be := newBackend(interpreter{}, lower.Options{})
 	b := prim.NewBuilder()
@@ -47,7 +48,16 @@ func TestFaults(t *testing.T) {
 		return y
 	}
 	isFault := func(err error) bool { return err != nil && strings.Contains(err.Error(), "want 0 ≤ index < 8") }
-	bad, good := started(9), started(3)
+	before, bad, good := started(2), started(9), started(3)
+	if y, err := before.Read(); err != nil || y.F32[0] != 2 {
+		t.Errorf("before the fault: want 2, got %v, %v", y, err)
+	}
+	if y, err := x.Read(); err != nil || y.F32[7] != 7 {
+		t.Errorf("what was uploaded: got %v, %v", y, err)
+	}
+	if open := len(be.ledger.open); open != 2 {
+		t.Errorf("outcomes that have not been read: want 2, got %d", open)
+	}
 	if _, err := good.Read(); !isFault(err) {
 		t.Errorf("the first read behind a fault: got %v", err)
 	}
