@@ -33,7 +33,11 @@ func openDevice(t *testing.T) *Backend {
 }
 
 // TestDevice judges the GPU.
-func TestDevice(t *testing.T) { enginetest.Run(t, openDevice(t)) }
+func TestDevice(t *testing.T) {
+	be := openDevice(t)
+	enginetest.Run(t, be)
+	t.Run("precision", func(t *testing.T) { runPrecision(t, be.dev, 1e-5, 5e-3) })
+}
 
 // TestOpenFails: what is no plugin is refused in one line, and does not hang.
 func TestOpenFails(t *testing.T) {

@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -15,7 +16,11 @@ import (
 
 // TestPrecision: large products in bfloat16 are off by its rounding and no more, and sums
 // of many terms no further, since they are float32; small products stay float32.
-func TestPrecision(t *testing.T) {
+func TestPrecision(t *testing.T) { runPrecision(t, interpreter{}, 1e-6, 1e-6) }
+
+// runPrecision judges the precisions of a device, whose float32 and fast float32 products
+// may be so far off.
+func runPrecision(t *testing.T, d device, f32, tf32 float64) {
 	random := rng.New(1, "xla/precision")
 	fill := func(shape ...int) *prim.Tensor {
 		x := prim.NewTensor(prim.Type{DType: prim.F32, Shape: shape})
@@ -46,16 +51,19 @@ func TestPrecision(t *testing.T) {
 		output    string
 		lo, hi    float64 // of the relative root mean square error
 	}{
-		{lower.F32, "large", 0, 1e-6}, {lower.TF32, "large", 0, 1e-6}, {lower.BF16, "large", 1e-3, 5e-3},
-		{lower.BF16, "conv", 1e-3, 5e-3}, {lower.BF16, "small", 0, 1e-6},
+		{lower.F32, "large", 0, f32}, {lower.F32, "conv", 0, f32},
+		{lower.TF32, "large", 0, tf32}, {lower.TF32, "conv", 0, tf32},
+		{lower.BF16, "large", 1e-3, 5e-3}, {lower.BF16, "conv", 1e-3, 5e-3}, {lower.BF16, "small", 0, f32},
 	} {
-		got, err := engine.RunHost(newBackend(interpreter{}, lower.Options{Precision: c.precision}), p, in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e := relativeError(got[c.output], want[c.output]); !(e >= c.lo && e <= c.hi) {
-			t.Errorf("%s of %s: want an error in [%g, %g], got %g", c.output, c.precision, c.lo, c.hi, e)
-		}
+		t.Run(fmt.Sprintf("%s/%s", c.precision, c.output), func(t *testing.T) {
+			got, err := engine.RunHost(newBackend(d, lower.Options{Precision: c.precision}), p, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := relativeError(got[c.output], want[c.output]); !(e >= c.lo && e <= c.hi) {
+				t.Errorf("want an error in [%g, %g], got %g", c.lo, c.hi, e)
+			}
+		})
 	}
 }
 
