@@ -72,25 +72,57 @@ func (ev *evaluator) score(ctx context.Context, env Env, view data.View) (*Score
 	defer l.Close()
 	s := &Score{}
 	loss := 0.0
+	start := ev.startSamples
+	if ev.net.Positions > 0 {
+		start = ev.startPositions
+	}
+	// One batch is ahead: a device has it while the one before is counted here.
+	count := func(*Score, *float64) error { return nil }
 	err = l.Each(func(b *data.Batch) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if ev.net.Positions > 0 {
-			return ev.addPositions(s, &loss, env, f, b)
-		}
-		in, err := f.inputs(b)
+		next, err := start(env, f, b)
 		if err != nil {
 			return err
 		}
-		out, err := ev.fwd.run(env, in)
-		if err != nil {
-			return err
+		last := count
+		count = next
+		return last(s, &loss)
+	})
+	if err == nil {
+		err = count(s, &loss)
+	}
+	if err != nil {
+		return nil, err
+	}
+	counted := float64(s.Samples)
+	if ev.net.Positions > 0 {
+		if counted = float64(s.Positions); counted == 0 {
+			return nil, fmt.Errorf("search: evaluate: %q of %q: no position has a label", view.Part().Name, view.Set().Spec)
 		}
+	}
+	s.Accuracy, s.Loss = float64(s.Correct)/counted, loss/counted
+	return s, nil
+}
+
+// startSamples runs a batch; count waits for it and adds it to a score.
+func (ev *evaluator) startSamples(env Env, f *feed, b *data.Batch) (count func(*Score, *float64) error, err error) {
+	in, err := f.inputs(b)
+	if err != nil {
+		return nil, err
+	}
+	out, err := ev.fwd.run(env, in)
+	if err != nil {
+		return nil, err
+	}
+	in.free()
+	return func(s *Score, loss *float64) error {
 		z, err := out["@out/"+ev.net.Logits].Read()
 		if err != nil {
 			return err
 		}
+		out.free()
 		for i := range b.Valid {
 			row := z.F32[i*ev.net.Classes : (i+1)*ev.net.Classes]
 			s.Samples++
@@ -108,26 +140,13 @@ func (ev *evaluator) score(ctx context.Context, env Env, view data.View) (*Score
 			for _, v := range row {
 				sum += math.Exp(float64(v) - top)
 			}
-			loss += top + math.Log(sum) - float64(row[label])
+			*loss += top + math.Log(sum) - float64(row[label])
 			if best == int(label) {
 				s.Correct++
 			}
 		}
-		in.free()
-		out.free()
 		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	count := float64(s.Samples)
-	if ev.net.Positions > 0 {
-		if count = float64(s.Positions); count == 0 {
-			return nil, fmt.Errorf("search: evaluate: %q of %q: no position has a label", view.Part().Name, view.Set().Spec)
-		}
-	}
-	s.Accuracy, s.Loss = float64(s.Correct)/count, loss/count
-	return s, nil
+	}, nil
 }
 
 // Perplexity is e to the loss.

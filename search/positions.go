@@ -130,40 +130,42 @@ func (n *Network) counted(b *data.Batch) float64 {
 	return count
 }
 
-// addPositions adds one batch to s; loss in nats over the positions that count.
-func (ev *evaluator) addPositions(s *Score, loss *float64, env Env, f *feed, b *data.Batch) error {
+// startPositions is startSamples for a classifier of positions.
+func (ev *evaluator) startPositions(env Env, f *feed, b *data.Batch) (count func(*Score, *float64) error, err error) {
 	in, err := f.inputs(b)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	label, _, count, err := positionTargets(b, ev.net.Positions, ev.net.Classes)
+	label, _, labels, err := positionTargets(b, ev.net.Positions, ev.net.Classes)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if in[targetName], err = ev.be.Upload(label); err != nil {
-		return err
+		return nil, err
 	}
 	out, err := ev.fwd.run(env, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	nll, err := out[nllName].Read()
-	if err != nil {
-		return err
-	}
-	hit, err := out[hitName].Read()
-	if err != nil {
-		return err
-	}
-	for i, l := range label.F32 {
-		if l >= 0 {
-			*loss += float64(nll.F32[i])
-			s.Correct += int(hit.F32[i])
-		}
-	}
-	s.Samples += b.Valid
-	s.Positions += count
 	in.free()
-	out.free()
-	return nil
+	return func(s *Score, loss *float64) error {
+		nll, err := out[nllName].Read()
+		if err != nil {
+			return err
+		}
+		hit, err := out[hitName].Read()
+		if err != nil {
+			return err
+		}
+		out.free()
+		for i, l := range label.F32 {
+			if l >= 0 {
+				*loss += float64(nll.F32[i])
+				s.Correct += int(hit.F32[i])
+			}
+		}
+		s.Samples += b.Valid
+		s.Positions += labels
+		return nil
+	}, nil
 }
