@@ -72,26 +72,22 @@ func (ev *evaluator) score(ctx context.Context, env Env, view data.View) (*Score
 	defer l.Close()
 	s := &Score{}
 	loss := 0.0
-	start := ev.startSamples
-	if ev.net.Positions > 0 {
-		start = ev.startPositions
-	}
 	// One batch is ahead: a device has it while the one before is counted here.
-	count := func(*Score, *float64) error { return nil }
+	count := func() error { return nil }
 	err = l.Each(func(b *data.Batch) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		next, err := start(env, f, b)
+		next, err := ev.start(s, &loss, env, f, b)
 		if err != nil {
 			return err
 		}
 		last := count
 		count = next
-		return last(s, &loss)
+		return last()
 	})
 	if err == nil {
-		err = count(s, &loss)
+		err = count()
 	}
 	if err != nil {
 		return nil, err
@@ -106,47 +102,64 @@ func (ev *evaluator) score(ctx context.Context, env Env, view data.View) (*Score
 	return s, nil
 }
 
-// startSamples runs a batch; count waits for it and adds it to a score.
-func (ev *evaluator) startSamples(env Env, f *feed, b *data.Batch) (count func(*Score, *float64) error, err error) {
+// start runs a batch; count waits for it and adds it to s and to the sum of losses.
+func (ev *evaluator) start(s *Score, loss *float64, env Env, f *feed, b *data.Batch) (count func() error, err error) {
 	in, err := f.inputs(b)
 	if err != nil {
 		return nil, err
+	}
+	var label *prim.Tensor
+	if ev.net.Positions > 0 {
+		if label, _, _, err = positionTargets(b, ev.net.Positions, ev.net.Classes); err != nil {
+			return nil, err
+		}
+		if in[targetName], err = ev.be.Upload(label); err != nil {
+			return nil, err
+		}
 	}
 	out, err := ev.fwd.run(env, in)
 	if err != nil {
 		return nil, err
 	}
 	in.free()
-	return func(s *Score, loss *float64) error {
-		z, err := out["@out/"+ev.net.Logits].Read()
-		if err != nil {
-			return err
+	return func() error {
+		defer out.free()
+		s.Samples += b.Valid
+		if label != nil {
+			return addPositions(s, loss, out, label)
 		}
-		out.free()
-		for i := range b.Valid {
-			row := z.F32[i*ev.net.Classes : (i+1)*ev.net.Classes]
-			s.Samples++
-			label := b.Labels.I64[i]
-			if label < 0 || label >= int64(len(row)) {
-				return fmt.Errorf("search: label %d of sample %d: the model has %d classes", label, b.Index[i], len(row))
-			}
-			best, top := 0, math.Inf(-1)
-			for k, v := range row {
-				if float64(v) > top {
-					best, top = k, float64(v)
-				}
-			}
-			sum := 0.0
-			for _, v := range row {
-				sum += math.Exp(float64(v) - top)
-			}
-			*loss += top + math.Log(sum) - float64(row[label])
-			if best == int(label) {
-				s.Correct++
-			}
-		}
-		return nil
+		return ev.addSamples(s, loss, out, b)
 	}, nil
+}
+
+// addSamples adds the logits of a batch.
+func (ev *evaluator) addSamples(s *Score, loss *float64, out Env, b *data.Batch) error {
+	z, err := out["@out/"+ev.net.Logits].Read()
+	if err != nil {
+		return err
+	}
+	for i := range b.Valid {
+		row := z.F32[i*ev.net.Classes : (i+1)*ev.net.Classes]
+		label := b.Labels.I64[i]
+		if label < 0 || label >= int64(len(row)) {
+			return fmt.Errorf("search: label %d of sample %d: the model has %d classes", label, b.Index[i], len(row))
+		}
+		best, top := 0, math.Inf(-1)
+		for k, v := range row {
+			if float64(v) > top {
+				best, top = k, float64(v)
+			}
+		}
+		sum := 0.0
+		for _, v := range row {
+			sum += math.Exp(float64(v) - top)
+		}
+		*loss += top + math.Log(sum) - float64(row[label])
+		if best == int(label) {
+			s.Correct++
+		}
+	}
+	return nil
 }
 
 // Perplexity is e to the loss.

@@ -130,42 +130,22 @@ func (n *Network) counted(b *data.Batch) float64 {
 	return count
 }
 
-// startPositions is startSamples for a classifier of positions.
-func (ev *evaluator) startPositions(env Env, f *feed, b *data.Batch) (count func(*Score, *float64) error, err error) {
-	in, err := f.inputs(b)
+// addPositions adds the scores of a batch at the positions that have a label.
+func addPositions(s *Score, loss *float64, out Env, label *prim.Tensor) error {
+	nll, err := out[nllName].Read()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	label, _, labels, err := positionTargets(b, ev.net.Positions, ev.net.Classes)
+	hit, err := out[hitName].Read()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if in[targetName], err = ev.be.Upload(label); err != nil {
-		return nil, err
+	for i, l := range label.F32 {
+		if l >= 0 {
+			*loss += float64(nll.F32[i])
+			s.Correct += int(hit.F32[i])
+			s.Positions++
+		}
 	}
-	out, err := ev.fwd.run(env, in)
-	if err != nil {
-		return nil, err
-	}
-	in.free()
-	return func(s *Score, loss *float64) error {
-		nll, err := out[nllName].Read()
-		if err != nil {
-			return err
-		}
-		hit, err := out[hitName].Read()
-		if err != nil {
-			return err
-		}
-		out.free()
-		for i, l := range label.F32 {
-			if l >= 0 {
-				*loss += float64(nll.F32[i])
-				s.Correct += int(hit.F32[i])
-			}
-		}
-		s.Samples += b.Valid
-		s.Positions += labels
-		return nil
-	}, nil
+	return nil
 }

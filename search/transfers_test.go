@@ -9,6 +9,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/search/optim"
 )
 
 // transfers is a backend that records what goes to and from the device.
@@ -118,6 +119,70 @@ func TestTransfers(t *testing.T) {
 		}
 		if got := step(); !slices.Equal(got, append(want, "down f32[]", "down f32[]", "down f32[]", "down f32[]")) {
 			t.Errorf("step with a log line: got %q", got)
+		}
+	}
+}
+
+// TestEvaluateAhead: a batch is given to the device before the results of the one before it
+// are read.
+func TestEvaluateAhead(t *testing.T) {
+	plain, _ := built(t, "fashion-tiny", 4)
+	image := plain.Facts.Values[plain.Inputs[0]].Shape()
+	set, err := data.Synthetic(data.SyntheticOptions{Classes: plain.Classes, Shape: [3]int{image[1], image[2], image[3]}, Train: 4, Test: 12, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	be := &transfers{Backend: cpu.New(cpu.Options{Threads: 1})}
+	ev, err := newEvaluator(be, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := Env{}
+	if err := plain.load(be, env); err != nil {
+		t.Fatal(err)
+	}
+	be.log = nil
+	if s, err := ev.score(t.Context(), env, set.Part("test").All()); err != nil || s.Samples != 12 {
+		t.Fatalf("want 12 samples, got %v, %v", s, err)
+	}
+	up, down := "up "+prim.Type{DType: prim.F32, Shape: image}.String(), "down "+prim.Type{DType: prim.F32, Shape: []int{4, plain.Classes}}.String()
+	if want := []string{up, up, down, up, down, down}; !slices.Equal(be.log, want) {
+		t.Errorf("want %q, got %q", want, be.log)
+	}
+}
+
+// TestBatchInputs: what runs over examples is marked in the programs of a search, and nothing
+// else is: several devices share it out, whatever sizes weights have.
+func TestBatchInputs(t *testing.T) {
+	_, super := built(t, "fashion-tiny", 8) // some weights have a first size of 8
+	sgd, err := optim.ByName("sgd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	be := cpu.New(cpu.Options{Threads: 1})
+	weights, err := super.weightStep(be, Objective{Labels: 1}, true, sgd, sgd.Defaults, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alphas, err := super.alphaStep(be, Objective{Labels: 1}, true, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, st := range map[string]*step{"weights": weights, "architecture": alphas} {
+		var got []string
+		others := 0
+		for _, in := range st.p.Inputs {
+			if in.Batch {
+				got = append(got, in.Name)
+			} else if s := st.p.Nodes[in.ID].Type.Shape; len(s) > 0 && s[0] == 8 {
+				others++
+			}
+		}
+		slices.Sort(got)
+		want := []string{targetName, super.Inputs[0]}
+		slices.Sort(want)
+		if !slices.Equal(got, want) || others == 0 {
+			t.Errorf("%s: want %q and inputs of the batch's size beside them, got %q and %d", name, want, got, others)
 		}
 	}
 }

@@ -372,11 +372,11 @@ func TestVertex(t *testing.T) {
 
 func TestVertexRealModels(t *testing.T) {
 	if testing.Short() {
-		t.Skip("real models run in the long suite")
+		t.Skip("real models: skipped by -short")
 	}
 	list := real(t)
 	if len(list) == 0 {
-		t.Skip("no real models beside the project")
+		t.Skip("../shared/real with real models is absent")
 	}
 	for _, s := range list {
 		t.Run(s.name, func(t *testing.T) { checkVertices(t, s) })
@@ -390,7 +390,7 @@ func TestVertexRealModels(t *testing.T) {
 func ocrModel(t *testing.T, file string, sizes ...int) (*ir.Model, map[string]int) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("real models run in the long suite")
+		t.Skip("real models: skipped by -short")
 	}
 	dir := os.Getenv("ENTANGLE_OCR")
 	if dir == "" {

@@ -209,7 +209,7 @@ func TestCountedSize(t *testing.T) {
 // PyTorch exported them.
 func TestVertexRealTransformers(t *testing.T) {
 	if testing.Short() {
-		t.Skip("real models run in the long suite")
+		t.Skip("real models: skipped by -short")
 	}
 	for _, c := range []struct {
 		file                      string

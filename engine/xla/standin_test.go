@@ -135,6 +135,22 @@ func TestStandinRefuses(t *testing.T) {
 	})
 }
 
+// TestUploads: the stand-in refuses small uploads that are waited for, and large ones that
+// are copied first.
+func TestUploads(t *testing.T) {
+	be, err := Open(context.Background(), Options{Plugin: standin(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 1 << 24, 1<<24 + 1} {
+		b, err := be.Upload(prim.NewTensor(prim.Type{DType: prim.Bool, Shape: []int{n}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Free()
+	}
+}
+
 // TestFull: a device that is out of memory says so, also to errors.Is.
 func TestFull(t *testing.T) {
 	t.Setenv("ENTANGLE_STANDIN_MODE", "full")

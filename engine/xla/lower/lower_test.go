@@ -51,7 +51,9 @@ var programs = []struct {
 		y := b.Add(c, x, w)
 		mean := b.Mean(y, 0, 2, 3)
 		z := b.Map(prim.Op(prim.Max, prim.Op(prim.Mul, prim.Op(prim.Sub, prim.A(0), prim.A(1)), prim.A(2)), prim.L(0)), y, mean, scale)
-		b.Output("next", b.Add(c, z, w))
+		next := b.Add(c, z, w)
+		b.Output("next", next)
+		b.Output("back", b.Add(prim.ConvInputGrad{Conv: c, In: []int{32, 32}}, next, w)) // the kernel is flipped last
 		b.Output("mean", mean)
 		b.Output("branch", b.Sum(b.Plus(b.Transpose(y, 0, 2, 3, 1), b.Transpose(z, 0, 2, 3, 1)), 0, 1, 2))
 	}},

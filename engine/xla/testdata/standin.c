@@ -302,7 +302,10 @@ static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
 
 static PJRT_Error *from_host(PJRT_Client_BufferFromHostBuffer_Args *a) {
   LONGER(a, PJRT_Client_BufferFromHostBuffer_Args);
-  if (a->host_buffer_semantics != PJRT_HostBufferSemantics_kImmutableOnlyDuringCall) return fail("an upload is waited for");
+  size_t elements = 1;
+  for (size_t k = 0; k < a->num_dims; k++) elements *= a->dims[k];
+  int copied = a->host_buffer_semantics == PJRT_HostBufferSemantics_kImmutableOnlyDuringCall;
+  if (copied != (elements <= 1 << 24)) return fail(copied ? "a large upload is staged" : "an upload is waited for");
   size_t width = a->type == PJRT_Buffer_Type_PRED ? 1 : a->type == PJRT_Buffer_Type_F32 ? 4 : a->type == PJRT_Buffer_Type_F64 || a->type == PJRT_Buffer_Type_S64 ? 8 : a->type == PJRT_Buffer_Type_F16 || a->type == PJRT_Buffer_Type_BF16 ? 2 : 0;
   if (!width || a->num_dims > 16) return fail("an element type or rank that no program has");
   PJRT_Buffer *b = calloc(1, sizeof *b);
