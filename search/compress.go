@@ -1,7 +1,6 @@
 package search
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -16,107 +15,6 @@ import (
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
-
-// Job is everything that compressing one model needs, beside model and data.
-type Job struct {
-	Space     space.Options
-	Given     *space.Space // edited space.yaml; nil: New with Space
-	Batch     int
-	Seed      uint64
-	Splits    Splits
-	Order     string // of Importance
-	Super     space.Superposition
-	Separate  bool // every choice has weights of its own, see Network.Separate
-	Search    Config
-	Target    Target
-	Evolution Evolution
-	Refine    int    // subnets whose loss decides after the search; 0: the coefficients alone decide
-	Inherit   string // of Inherit; "" is the first
-	Calibrate int    // batches of recalibration after the cut
-	Tune      Weights
-	Method    string // of Methods; "" is the first
-	Baselines bool   // also tune what the other methods choose
-	Memory    int    // of Network, for the search and for tuning
-	DataLimit int    // likewise
-	Dir       string // checkpoints; "" keeps none
-	Every     int    // steps between checkpoints; 0: one per epoch
-	Observe   func(Event)
-}
-
-func (j *Job) method() string { return cmp.Or(j.Method, Methods[0]) }
-
-// Inherit lists the weights that a subnet can start from: those that the search
-// trained, or the original's.
-var Inherit = []string{"search", "original"}
-
-// Methods lists what can choose: the search, one width ratio everywhere, a random
-// choice of at least 97 % of the budget, or evolution over a supernet trained on
-// single subnets. Uniform and random start from the original's weights.
-var Methods = []string{"search", "uniform", "random", "evolution"}
-
-// DefaultJob returns the settings of a short search from pretrained weights to half
-// of the MACs.
-func DefaultJob() Job {
-	j := Job{Batch: 128, Splits: Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Order: "taylor", Super: space.Reader, Search: DefaultConfig(), Refine: 64,
-		Target: Target{Metric: space.MACs, Share: 0.5}, Calibrate: 100, Tune: DefaultWeights()}
-	for _, w := range []*Weights{&j.Search.Weights, &j.Tune} {
-		w.Objective = Objective{Labels: 0.5, Distill: 0.5, Temperature: 4}
-	}
-	return j
-}
-
-// Target is a budget as a share of the original's cost (Share) or absolute (Limit).
-type Target struct {
-	Metric space.Metric
-	Share  float64
-	Limit  float64
-}
-
-// Splits are the shares of the training samples for weight steps, architecture
-// steps and validation. Fine-tuning uses the first two together.
-type Splits struct {
-	Weights, Alpha, Val float64
-}
-
-// Check reports shares that are not a division of the samples.
-func (s Splits) Check() error {
-	if s.Weights <= 0 || s.Alpha <= 0 || s.Val < 0 || s.Weights+s.Alpha+s.Val > 1+1e-9 {
-		return fmt.Errorf("search: splits: want weights and alpha above 0, val ≥ 0, in all at most 1, got %g, %g, %g", s.Weights, s.Alpha, s.Val)
-	}
-	return nil
-}
-
-// Views are the splits of a data set's training part, and its test part when it has one.
-type Views struct {
-	Weights, Alpha, Both, Val, Test data.View
-}
-
-// View deals the training part.
-func (s Splits) View(set *data.Set, seed uint64) (*Views, error) {
-	if err := s.Check(); err != nil {
-		return nil, err
-	}
-	train := set.Part("train")
-	if train == nil {
-		return nil, fmt.Errorf("search: data %q: want a part named \"train\"", set.Spec)
-	}
-	shares := []data.Share{{Name: "weights", Fraction: s.Weights}, {Name: "alpha", Fraction: s.Alpha}}
-	if s.Val > 0 {
-		shares = append(shares, data.Share{Name: "val", Fraction: s.Val})
-	}
-	parts, err := train.All().Split(seed, shares...)
-	if err != nil {
-		return nil, err
-	}
-	v := &Views{Weights: parts[0], Alpha: parts[1], Both: parts[0].Join("train", parts[1])}
-	if s.Val > 0 {
-		v.Val = parts[2].Apart()
-	}
-	if t := set.Part("test"); t != nil {
-		v.Test = t.All().Apart()
-	}
-	return v, nil
-}
 
 // Plan is a job that has been checked against model and data and costs nothing yet.
 type Plan struct {
@@ -431,7 +329,7 @@ func (p *Plan) inherit(choice []int, weights map[string]*ir.Tensor) ([]int, map[
 func (p *Plan) refine(ctx context.Context, be engine.Backend, net, plain *Network, d *Decision, score [][]float64, choice []int) ([]int, error) {
 	j := p.Job
 	cost := p.Cost[p.Budget.Metric]
-	r, err := NewRefiner(be, net, plain, d.Weights, p.Views.Alpha, j.Search.Weights.Objective, j.Seed)
+	v, err := NewVertices(be, net, plain, d.Weights, p.Views.Alpha, j.Search.Weights.Objective, j.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -440,7 +338,7 @@ func (p *Plan) refine(ctx context.Context, be engine.Backend, net, plain *Networ
 		return nil, err
 	}
 	start := time.Now()
-	return r.Refine(ctx, cost, p.Budget, score, [][]int{choice, uniform}, j.Refine, j.Seed, func(trial int, best float64) {
+	return Refine(ctx, p.Space, cost, p.Budget, score, [][]int{choice, uniform}, j.Refine, j.Seed, v.Loss, func(trial int, best float64) {
 		if j.Observe != nil && (trial%20 == 0 || trial == j.Refine) {
 			j.Observe(Event{Stage: "refine", Kind: "step", Step: trial, Total: j.Refine, Loss: best, Seconds: time.Since(start).Seconds()})
 		}
@@ -541,3 +439,47 @@ func (p *Plan) scores(ctx context.Context, be engine.Backend, n *Network) (val, 
 	}
 	return val, test, nil
 }
+
+// evolve is the second stage after a supernet that was trained on single subnets, each
+// choice equally likely (Guo et al., "Single Path One-Shot Neural Architecture Search
+// with Uniform Sampling", 2020): Evolve on architecture batches, with as many trials
+// as cost what the architecture steps of a search would have, unless the job says how many.
+func (p *Plan) evolve(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet) ([]int, map[string]*ir.Tensor, error) {
+	j := p.Job
+	cfg := j.Search
+	cfg.Relaxation, cfg.Hard, cfg.AlphaFrom, cfg.Budget = "spos", 0, cfg.Weights.Epochs+1, nil
+	net, err := p.entangled(super)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, j.Seed, p.hooks("supernet"))
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := NewVertices(be, net, plain, d.Weights, p.Views.Alpha, cfg.Weights.Objective, j.Seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := j.Evolution
+	if e.Trials == 0 {
+		batches := cfg.Weights.Epochs * float64(p.Views.Weights.Len()/j.Batch)
+		e.Trials = max(int(math.Round(stepPasses*batches/vertexBatches)), 1)
+	}
+	start, done := time.Now(), 0
+	choice, err := Evolve(ctx, p.Space, p.Cost[p.Budget.Metric], p.Budget, e, j.Seed, v.Loss, func(trial int, best float64) {
+		done = trial
+		if j.Observe != nil && (trial%20 == 0 || trial == e.Trials) {
+			j.Observe(Event{Stage: "evolution", Kind: "step", Step: trial, Total: e.Trials, Loss: best, Seconds: time.Since(start).Seconds()})
+		}
+	})
+	if ctx.Err() != nil {
+		return nil, nil, &Interrupted{"evolution", done, p.hooks("supernet").Checkpoint}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return choice, net.chosen(choice, d.Weights), nil
+}
+
+// stepPasses is about how many forward passes a step costs.
+const stepPasses = 3

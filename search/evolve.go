@@ -3,16 +3,10 @@ package search
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"time"
 
-	"github.com/entangle-nas/entangle/data"
-	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/internal/rng"
-	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -36,50 +30,6 @@ func (e Evolution) filled() (Evolution, error) {
 	return e, nil
 }
 
-// evolve is the second stage after a supernet that was trained on single subnets, each
-// choice equally likely (Guo et al., "Single Path One-Shot Neural Architecture Search
-// with Uniform Sampling", 2020): Evolve on architecture batches, with as many trials
-// as cost what the architecture steps of a search would have, unless the job says how many.
-func (p *Plan) evolve(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet) ([]int, map[string]*ir.Tensor, error) {
-	j := p.Job
-	cfg := j.Search
-	cfg.Relaxation, cfg.Hard, cfg.AlphaFrom, cfg.Budget = "spos", 0, cfg.Weights.Epochs+1, nil
-	net, err := p.entangled(super)
-	if err != nil {
-		return nil, nil, err
-	}
-	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, j.Seed, p.hooks("supernet"))
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := NewRefiner(be, net, plain, d.Weights, p.Views.Alpha, cfg.Weights.Objective, j.Seed)
-	if err != nil {
-		return nil, nil, err
-	}
-	e := j.Evolution
-	if e.Trials == 0 {
-		batches := cfg.Weights.Epochs * float64(p.Views.Weights.Len()/j.Batch)
-		e.Trials = max(int(math.Round(stepPasses*batches/refineBatches)), 1)
-	}
-	start := time.Now()
-	choice, err := r.Evolve(ctx, p.Cost[p.Budget.Metric], p.Budget, e, j.Seed, func(trial int, best float64) {
-		if j.Observe != nil && (trial%20 == 0 || trial == e.Trials) {
-			j.Observe(Event{Stage: "evolution", Kind: "step", Step: trial, Total: e.Trials, Loss: best, Seconds: time.Since(start).Seconds()})
-		}
-	})
-	var stopped *Interrupted
-	if errors.As(err, &stopped) {
-		stopped.Checkpoint = p.hooks("supernet").Checkpoint
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return choice, net.chosen(choice, d.Weights), nil
-}
-
-// stepPasses is about how many forward passes a step costs.
-const stepPasses = 3
-
 // bredAttempts bounds the tries for a subnet that was not measured before.
 const bredAttempts = 10
 
@@ -94,15 +44,15 @@ type measured struct {
 // of every other, half are mutants of parents and half cross two of them, dim by
 // dim. What exceeds the limit is lowered, what is left of it is used, both at random
 // dims. Observe, when not nil, hears of every trial the least loss so far.
-func (r *Refiner) Evolve(ctx context.Context, c *space.CostModel, b Budget, e Evolution, seed uint64, observe func(trial int, best float64)) ([]int, error) {
+func Evolve(ctx context.Context, s *space.Space, c *space.CostModel, b Budget, e Evolution, seed uint64, loss Loss, observe func(trial int, best float64)) ([]int, error) {
 	e, err := e.filled()
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckBudget(r.net.Super.Space, c, b); err != nil {
+	if err := CheckBudget(s, c, b); err != nil {
 		return nil, err
 	}
-	w := &breeder{s: r.net.Super.Space, cost: c, budget: b, mutation: e.Mutation, draw: rng.New(seed, "search/evolve"), seen: map[string]bool{}}
+	w := &breeder{s: s, cost: c, budget: b, mutation: e.Mutation, draw: rng.New(seed, "search/evolve"), seen: map[string]bool{}}
 	var best []measured
 	for trial := 0; trial < e.Trials; {
 		generation := w.generation(best, min(e.Population, e.Trials-trial))
@@ -110,10 +60,10 @@ func (r *Refiner) Evolve(ctx context.Context, c *space.CostModel, b Budget, e Ev
 			break
 		}
 		for _, choice := range generation {
-			if ctx.Err() != nil {
-				return nil, &Interrupted{Stage: "evolution", Step: trial}
+			if err := ctx.Err(); err != nil {
+				return nil, err
 			}
-			v, err := r.Loss(choice)
+			v, err := loss(choice)
 			if err != nil {
 				return nil, err
 			}

@@ -221,10 +221,3 @@ func target(b *data.Batch, classes int, smoothing float64) (*prim.Tensor, error)
 	}
 	return t, nil
 }
-
-// free gives a batch's buffers back.
-func (e Env) free() {
-	for _, b := range e {
-		b.Free()
-	}
-}

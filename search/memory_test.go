@@ -11,47 +11,8 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/ref"
-	"github.com/entangle-nas/entangle/internal/modeltest"
-	"github.com/entangle-nas/entangle/models"
-	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search/optim"
-	"github.com/entangle-nas/entangle/space"
 )
-
-// built returns a network of that name, and entangled as well.
-func built(t *testing.T, name string, batch int) (plain, super *Network) {
-	t.Helper()
-	return builtWith(t, name, batch, space.Reader, space.Options{Divisor: 2})
-}
-
-func builtWith(t *testing.T, name string, batch int, sp space.Superposition, o space.Options) (plain, super *Network) {
-	t.Helper()
-	m := modeltest.Normal(t, name, models.Options{})
-	plain, err := NewNetwork(m, batch, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	facts, err := ops.InferModel(plain.Model, map[string]int{"batch": 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	an, err := space.Analyse(plain.Model, facts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dims, err := space.New(an, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, err := space.Entangle(an, dims, sp)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if super, err = NewNetwork(m, batch, nil, net); err != nil {
-		t.Fatal(err)
-	}
-	return plain, super
-}
 
 // TestStepMemory: what a step takes falls below a bound with as few parts computed
 // again as that needs; a bound that cannot be kept is an error with both sizes.
@@ -74,11 +35,11 @@ func TestStepMemory(t *testing.T) {
 			}{
 				{"weights", func(memory int) (*step, error) {
 					plain.Memory = memory
-					return plain.weightStep(be, Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
+					return weightStep(be, plain, Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
 				}},
 				{"architecture", func(memory int) (*step, error) {
 					super.Memory = memory
-					return super.alphaStep(be, Objective{Labels: 1}, true, 0)
+					return alphaStep(be, super, Objective{Labels: 1}, true, 0)
 				}},
 			} {
 				size := func(memory int) (int, int) {
@@ -127,7 +88,7 @@ func TestStepMemoryOfDevice(t *testing.T) {
 	}
 	size := func(be engine.Backend, memory int) (int, *step) {
 		plain.Memory = memory
-		st, err := plain.weightStep(be, Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
+		st, err := weightStep(be, plain, Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
 		if err != nil {
 			t.Fatal(err)
 		}

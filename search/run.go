@@ -10,7 +10,6 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
-	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/search/optim"
 	"github.com/entangle-nas/entangle/search/relax"
@@ -46,13 +45,6 @@ type Config struct {
 	// FreezeWeights takes architecture steps only.
 	FreezeWeights bool    `json:"freeze_weights" yaml:"freeze_weights"`
 	Budget        *Budget `json:"budget" yaml:"budget"`
-}
-
-// Budget is the most a subnet may cost.
-type Budget struct {
-	Metric space.Metric `json:"metric" yaml:"metric"`
-	// Limit is the largest cost in the metric's unit.
-	Limit float64 `json:"limit" yaml:"limit"`
 }
 
 // DefaultConfig returns DrNAS with the paper's constants for α beside two that are
@@ -178,7 +170,7 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	if s.aload, err = alpha.Loader(data.LoaderOptions{Moves: l.feed.holds(alpha.Part()), Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
 		return nil, err
 	}
-	if s.alphas, err = n.alphaStep(be, c.Weights.Objective, l.feed.labels, 0); err != nil {
+	if s.alphas, err = alphaStep(be, n, c.Weights.Objective, l.feed.labels, 0); err != nil {
 		return nil, err
 	}
 	if c.Unrolled {
@@ -302,18 +294,6 @@ func (s *searcher) means() [][]float64 {
 		out[i] = s.rx.Mean(a)
 	}
 	return out
-}
-
-// uploadCoef uploads coefficients as coefName takes them.
-func uploadCoef(be engine.Backend, coef [][]float64) (Env, error) {
-	var v []float32
-	for _, row := range coef {
-		for _, x := range row {
-			v = append(v, float32(x))
-		}
-	}
-	b, err := be.Upload(prim.F32Tensor(v, len(v)))
-	return Env{coefName: b}, err
 }
 
 // advance takes one architecture step (when its time has come) and one weight step.

@@ -67,7 +67,7 @@ func TestSeparateBeginsEntangled(t *testing.T) {
 			var in Env
 			var got [2][]float32
 			for i, n := range []*Network{one, many} {
-				st, err := n.alphaStep(be, Objective{Labels: 1}, true, 0)
+				st, err := alphaStep(be, n, Objective{Labels: 1}, true, 0)
 				if err != nil {
 					t.Fatal(err)
 				}

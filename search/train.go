@@ -177,9 +177,9 @@ func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, se
 		return nil, err
 	}
 	if c.parts() == 1 {
-		l.step, err = n.weightStep(be, c.Objective, l.feed.labels, m, c.Hyper, c.Clip)
-	} else if l.step, err = n.sumStep(be, c.Objective, l.feed.labels, c.parts(), true); err == nil {
-		l.apply, err = n.updateStep(be, m, c.Hyper, c.Clip)
+		l.step, err = weightStep(be, n, c.Objective, l.feed.labels, m, c.Hyper, c.Clip)
+	} else if l.step, err = sumStep(be, n, c.Objective, l.feed.labels, c.parts(), true); err == nil {
+		l.apply, err = updateStep(be, n, m, c.Hyper, c.Clip)
 	}
 	if err != nil {
 		return nil, err
@@ -188,11 +188,11 @@ func newLoop(be engine.Backend, n, teach *Network, view data.View, c Weights, se
 		return nil, err
 	}
 	if l.apply != nil {
-		if err := n.zeroSums(be, l.env); err != nil {
+		if err := zeroSums(be, n, l.env); err != nil {
 			return nil, err
 		}
 	}
-	if err := n.zeroState(be, m, c.Hyper, l.env); err != nil {
+	if err := zeroState(be, n, m, c.Hyper, l.env); err != nil {
 		return nil, err
 	}
 	l.pos = position{Run: l.fingerprint(view), Loaders: map[string]data.State{}, Streams: map[string][]byte{}}

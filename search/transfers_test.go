@@ -160,11 +160,11 @@ func TestBatchInputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	be := cpu.New(cpu.Options{Threads: 1})
-	weights, err := super.weightStep(be, Objective{Labels: 1}, true, sgd, sgd.Defaults, 0)
+	weights, err := weightStep(be, super, Objective{Labels: 1}, true, sgd, sgd.Defaults, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	alphas, err := super.alphaStep(be, Objective{Labels: 1}, true, 0)
+	alphas, err := alphaStep(be, super, Objective{Labels: 1}, true, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/ops"
 )
 
 // Tuned is what Tune did.
@@ -57,32 +56,4 @@ func Tune(ctx context.Context, be engine.Backend, n, teach *Network, v *Views, s
 		return nil, nil, err
 	}
 	return t, m, nil
-}
-
-// calibrated returns the network with recalibrated running statistics.
-func (n *Network) calibrated(ctx context.Context, be engine.Backend, view data.View, batches int, seed uint64) (*ir.Model, *Network, error) {
-	env := Env{}
-	if err := n.load(be, env); err != nil {
-		return nil, nil, err
-	}
-	if err := n.calibrate(ctx, be, env, view, batches, seed); err != nil {
-		return nil, nil, err
-	}
-	w, err := n.weights(env)
-	if err != nil {
-		return nil, nil, err
-	}
-	return n.with(w)
-}
-
-// with returns the network with other weights.
-func (n *Network) with(w map[string]*ir.Tensor) (*ir.Model, *Network, error) {
-	m := WithWeights(n.Model, w)
-	f, err := ops.InferModel(m, n.Facts.Bind)
-	if err != nil {
-		return nil, nil, err
-	}
-	c := *n
-	c.Model, c.Facts = m, f
-	return m, &c, nil
 }

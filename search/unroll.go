@@ -45,23 +45,23 @@ func newUnrolled(be engine.Backend, n *Network, c Config, labelled bool) (*unrol
 	u := &unrolled{sums: Env{}}
 	o, parts := c.Weights.Objective, c.Weights.parts()
 	var err error
-	if u.train, err = n.sumStep(be, o, labelled, parts, false); err != nil {
+	if u.train, err = sumStep(be, n, o, labelled, parts, false); err != nil {
 		return nil, err
 	}
-	if u.value, err = n.alphaStep(be, o, labelled, parts); err != nil {
+	if u.value, err = alphaStep(be, n, o, labelled, parts); err != nil {
 		return nil, err
 	}
-	if u.look, err = n.lookStep(be, c.Weights); err != nil {
+	if u.look, err = lookStep(be, n, c.Weights); err != nil {
 		return nil, err
 	}
-	if u.sides, err = n.sidesStep(be); err != nil {
+	if u.sides, err = sidesStep(be, n); err != nil {
 		return nil, err
 	}
-	return u, n.zeroSums(be, u.sums)
+	return u, zeroSums(be, n, u.sums)
 }
 
 // lookStep compiles w′ of every parameter from the sums of gradients.
-func (n *Network) lookStep(be engine.Backend, w Weights) (*step, error) {
+func lookStep(be engine.Backend, n *Network, w Weights) (*step, error) {
 	m, err := optim.ByName(w.Optimiser)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (n *Network) lookStep(be engine.Backend, w Weights) (*step, error) {
 }
 
 // sidesStep compiles w± of every parameter from the sums of gradients d.
-func (n *Network) sidesStep(be engine.Backend) (*step, error) {
+func sidesStep(be engine.Backend, n *Network) (*step, error) {
 	b := prim.NewBuilder()
 	params, sums := make([]prim.ID, len(n.Params)), make([]prim.ID, len(n.Params))
 	for i, name := range n.Params {

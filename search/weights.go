@@ -7,7 +7,6 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
-	"github.com/entangle-nas/entangle/search/optim"
 )
 
 // load uploads the model's parameters and statistics into env.
@@ -29,33 +28,6 @@ func (n *Network) load(be engine.Backend, env Env) error {
 		if env[name], err = be.Upload(h); err != nil {
 			return fmt.Errorf("search: weight %q: %w", t.Name, err)
 		}
-	}
-	return nil
-}
-
-// zeroState uploads zeros for every optimiser slot.
-func (n *Network) zeroState(be engine.Backend, m optim.Method, h optim.Hyper, env Env) error {
-	for _, name := range n.Params {
-		t := n.Model.Graph.Init(name)
-		for _, s := range m.State(h) {
-			z, err := be.Upload(prim.NewTensor(s.Type(prim.Type{DType: prim.F32, Shape: t.Dims})))
-			if err != nil {
-				return err
-			}
-			env[slotName(name, s.Name)] = z
-		}
-	}
-	return nil
-}
-
-// zeroSums uploads zeros for the sums of gradients.
-func (n *Network) zeroSums(be engine.Backend, env Env) error {
-	for _, name := range n.Params {
-		z, err := be.Upload(prim.NewTensor(prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}))
-		if err != nil {
-			return err
-		}
-		env[sumName(name)] = z
 	}
 	return nil
 }

@@ -1,0 +1,53 @@
+package search
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/data"
+)
+
+// Splits are the shares of the training samples for weight steps, architecture
+// steps and validation. Fine-tuning uses the first two together.
+type Splits struct {
+	Weights, Alpha, Val float64
+}
+
+// Check reports shares that are not a division of the samples.
+func (s Splits) Check() error {
+	if s.Weights <= 0 || s.Alpha <= 0 || s.Val < 0 || s.Weights+s.Alpha+s.Val > 1+1e-9 {
+		return fmt.Errorf("search: splits: want weights and alpha above 0, val ≥ 0, in all at most 1, got %g, %g, %g", s.Weights, s.Alpha, s.Val)
+	}
+	return nil
+}
+
+// Views are the splits of a data set's training part, and its test part when it has one.
+type Views struct {
+	Weights, Alpha, Both, Val, Test data.View
+}
+
+// View deals the training part.
+func (s Splits) View(set *data.Set, seed uint64) (*Views, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	train := set.Part("train")
+	if train == nil {
+		return nil, fmt.Errorf("search: data %q: want a part named \"train\"", set.Spec)
+	}
+	shares := []data.Share{{Name: "weights", Fraction: s.Weights}, {Name: "alpha", Fraction: s.Alpha}}
+	if s.Val > 0 {
+		shares = append(shares, data.Share{Name: "val", Fraction: s.Val})
+	}
+	parts, err := train.All().Split(seed, shares...)
+	if err != nil {
+		return nil, err
+	}
+	v := &Views{Weights: parts[0], Alpha: parts[1], Both: parts[0].Join("train", parts[1])}
+	if s.Val > 0 {
+		v.Val = parts[2].Apart()
+	}
+	if t := set.Part("test"); t != nil {
+		v.Test = t.All().Apart()
+	}
+	return v, nil
+}
