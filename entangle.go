@@ -49,11 +49,6 @@ func (m *Model) Analyse(dims map[string]int) (*space.Analysis, error) {
 	return space.Analyse(m.Normal, f)
 }
 
-// DefaultJob returns the settings of a short search from pretrained weights:
-// DrNAS, units ranked by first-order Taylor importance, recalibration and
-// fine-tuning with distillation. Target is half of the MACs.
-func DefaultJob() search.Job { return search.DefaultJob() }
-
 // Compress searches, cuts, recalibrates and fine-tunes. A target that no choice
 // meets is refused first, with a *search.TargetError.
 func (m *Model) Compress(ctx context.Context, be engine.Backend, set *data.Set, j search.Job) (*search.Outcome, error) {

@@ -112,11 +112,11 @@ func without(t *testing.T, b *bench, p *search.Plan, d space.Dim, unit int) *sea
 	}
 	full := len(d.Order)
 	s := &space.Space{Dims: []space.Dim{{Name: d.Name, Kind: d.Kind, Node: d.Node, Choices: []int{full - 1, full}, Order: append(order, unit)}}}
-	net, err := space.Entangle(p.An, s, space.Reader)
+	supernet, err := space.Entangle(p.An, s, space.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := subnet.Cut(net, []int{0}, nil)
+	m, err := subnet.Cut(supernet, []int{0}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,12 +66,12 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 	} else if p.Space.Source != "" && p.Space.Source != space.Fingerprint(m) {
 		return nil, fmt.Errorf("search: the space is for a model with fingerprint %.16s…, this one has %.16s…", p.Space.Source, space.Fingerprint(m))
 	}
-	net, err := space.Entangle(an, p.Space, j.Super)
+	supernet, err := space.Entangle(an, p.Space, j.Super)
 	if err != nil {
 		return nil, err
 	}
 	for _, metric := range space.Metrics {
-		if p.Cost[metric], err = net.Cost(metric); err != nil {
+		if p.Cost[metric], err = supernet.Cost(metric); err != nil {
 			return nil, err
 		}
 	}
@@ -292,11 +292,11 @@ func (p *Plan) entangled(super *space.Supernet) (*Network, error) {
 func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, super *space.Supernet) ([]int, map[string]*ir.Tensor, error) {
 	cfg := p.Job.Search
 	cfg.Budget = &p.Budget
-	net, err := p.entangled(super)
+	mixture, err := p.entangled(super)
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, p.Job.Seed, p.hooks("search"))
+	d, err := Run(ctx, be, mixture, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, p.Job.Seed, p.hooks("search"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -307,11 +307,11 @@ func (p *Plan) decide(ctx context.Context, be engine.Backend, plain *Network, su
 	}
 	choice = Spend(p.Space, p.Cost[p.Budget.Metric], p.Budget, score, choice)
 	if p.Job.Refine > 0 {
-		if choice, err = p.refine(ctx, be, net, plain, d, score, choice); err != nil {
+		if choice, err = p.refine(ctx, be, mixture, plain, d, score, choice); err != nil {
 			return nil, nil, err
 		}
 	}
-	return p.inherit(choice, net.chosen(choice, d.Weights))
+	return p.inherit(choice, mixture.chosen(choice, d.Weights))
 }
 
 // inherit returns the weights that a subnet starts from: those given, or nil for the original's.
@@ -326,10 +326,10 @@ func (p *Plan) inherit(choice []int, weights map[string]*ir.Tensor) ([]int, map[
 }
 
 // refine measures subnets around a choice with the weights that the search trained.
-func (p *Plan) refine(ctx context.Context, be engine.Backend, net, plain *Network, d *Decision, score [][]float64, choice []int) ([]int, error) {
+func (p *Plan) refine(ctx context.Context, be engine.Backend, mixture, plain *Network, d *Decision, score [][]float64, choice []int) ([]int, error) {
 	j := p.Job
 	cost := p.Cost[p.Budget.Metric]
-	v, err := NewVertices(be, net, plain, d.Weights, p.Views.Alpha, j.Search.Weights.Objective, j.Seed)
+	v, err := NewVertices(be, mixture, plain, d.Weights, p.Views.Alpha, j.Search.Weights.Objective, j.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -448,15 +448,15 @@ func (p *Plan) evolve(ctx context.Context, be engine.Backend, plain *Network, su
 	j := p.Job
 	cfg := j.Search
 	cfg.Relaxation, cfg.Hard, cfg.AlphaFrom, cfg.Budget = "spos", 0, cfg.Weights.Epochs+1, nil
-	net, err := p.entangled(super)
+	mixture, err := p.entangled(super)
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := Run(ctx, be, net, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, j.Seed, p.hooks("supernet"))
+	d, err := Run(ctx, be, mixture, plain, p.Views.Weights, p.Views.Alpha, data.View{}, cfg, j.Seed, p.hooks("supernet"))
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := NewVertices(be, net, plain, d.Weights, p.Views.Alpha, cfg.Weights.Objective, j.Seed)
+	v, err := NewVertices(be, mixture, plain, d.Weights, p.Views.Alpha, cfg.Weights.Objective, j.Seed)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -473,12 +473,12 @@ func (p *Plan) evolve(ctx context.Context, be engine.Backend, plain *Network, su
 		}
 	})
 	if ctx.Err() != nil {
-		return nil, nil, &Interrupted{"evolution", done, p.hooks("supernet").Checkpoint}
+		return nil, nil, &Interrupted{Stage: "evolution", Step: done, Checkpoint: p.hooks("supernet").Checkpoint}
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return choice, net.chosen(choice, d.Weights), nil
+	return choice, mixture.chosen(choice, d.Weights), nil
 }
 
 // stepPasses is about how many forward passes a step costs.

@@ -117,7 +117,7 @@ func (w *breeder) unseen(breed func() []int) []int {
 	for range bredAttempts {
 		choice := breed()
 		fit(w.s, w.cost, w.budget, choice, w.draw.Perm(len(choice)), nil, w.draw.Rand)
-		if key := choiceKey(choice); !w.seen[key] {
+		if key := fmt.Sprint(choice); !w.seen[key] {
 			w.seen[key] = true
 			return choice
 		}

@@ -61,7 +61,7 @@ func TestLessons(t *testing.T) {
 // TestDistributionLoss: T²·KL as a mean over rows, of logits of any rank.
 func TestDistributionLoss(t *testing.T) {
 	n := softmaxed(t, 13, -1)
-	g := &graph{b: prim.NewBuilder(), values: map[string]prim.ID{}}
+	g := &Lowered{b: prim.NewBuilder(), values: map[string]prim.ID{}}
 	g.values["z"] = g.b.Input("z", prim.Type{DType: prim.F32, Shape: []int{2, 2, 3}})
 	z := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{2, 2, 3}})
 	teacher := prim.NewTensor(z.Type)

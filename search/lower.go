@@ -36,8 +36,8 @@ func sumName(s string) string { return "@sum/" + s }
 
 func teacherName(output string) string { return "@teacher/" + output }
 
-// graph is a network lowered into a builder.
-type graph struct {
+// Lowered is a network lowered into a builder.
+type Lowered struct {
 	b      *prim.Builder
 	values map[string]prim.ID
 	params []prim.ID // in the order of Network.Params
@@ -47,8 +47,8 @@ type graph struct {
 
 // lower appends the network to a new builder; parameters, statistics and
 // coefficients become program inputs.
-func (n *Network) lower(training bool) (*graph, error) {
-	g := &graph{b: prim.NewBuilder(), stats: map[string]prim.ID{}}
+func (n *Network) lower(training bool) (*Lowered, error) {
+	g := &Lowered{b: prim.NewBuilder(), stats: map[string]prim.ID{}}
 	b := g.b
 	ids := map[string]prim.ID{}
 	for _, t := range n.Model.Graph.Inits {
@@ -78,9 +78,9 @@ func (n *Network) lower(training bool) (*graph, error) {
 	if n.Super != nil {
 		coefs := g.coefficients(n.Super.Space)
 		h = n.Super.Hooks(h, coefs)
-		if entangled := h.Init; n.separate != nil {
+		if entangled := h.Init; n.separation != nil {
 			h.Init = func(b *prim.Builder, t *ir.Tensor) prim.ID {
-				if len(n.separate.copies[t.Name]) < 2 {
+				if len(n.separation.copies[t.Name]) < 2 {
 					return entangled(b, t)
 				}
 				return n.mix(b, t.Name, coefs, func(copy string) prim.ID { return ids[copy] })
@@ -109,7 +109,7 @@ func batchInput(b *prim.Builder, name string, t prim.Type) prim.ID {
 }
 
 // coefficients declares the input of all coefficients and returns those of each dim.
-func (g *graph) coefficients(s *space.Space) []prim.ID {
+func (g *Lowered) coefficients(s *space.Space) []prim.ID {
 	total := 0
 	for _, d := range s.Dims {
 		total += len(d.Choices)
@@ -153,7 +153,7 @@ func emitLoss(b *prim.Builder, loss, correct prim.ID) {
 }
 
 // emitSums appends the sums of gradients of the parameters.
-func (n *Network) emitSums(g *graph, grads []prim.ID, parts int) {
+func (n *Network) emitSums(g *Lowered, grads []prim.ID, parts int) {
 	b := g.b
 	more := b.Input(moreName, prim.Type{DType: prim.F32})
 	sum := prim.Op(prim.Add, prim.Op(prim.Select, prim.A(2), prim.A(0), prim.L(0)), prim.Op(prim.Mul, prim.A(1), prim.L(1/float64(parts))))
@@ -164,7 +164,7 @@ func (n *Network) emitSums(g *graph, grads []prim.ID, parts int) {
 	}
 }
 
-func (n *Network) emitStats(g *graph) {
+func (n *Network) emitStats(g *Lowered) {
 	for _, name := range n.Stats {
 		if v, ok := g.stats[name]; ok {
 			g.b.Donate(statName(name))
@@ -197,7 +197,7 @@ func (n *Network) gradientStep(be engine.Backend, o Objective, labelled bool) (*
 }
 
 // compileGradients makes the gradients of a scalar with respect to every parameter the outputs.
-func (n *Network) compileGradients(be engine.Backend, g *graph, y prim.ID) (*step, error) {
+func (n *Network) compileGradients(be engine.Backend, g *Lowered, y prim.ID) (*step, error) {
 	grads, err := engine.Grad(g.b, y, g.params)
 	if err != nil {
 		return nil, fmt.Errorf("search: gradient step: %w", err)

@@ -34,11 +34,11 @@ func builtWith(t *testing.T, name string, batch int, sp space.Superposition, o s
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := space.Entangle(an, dims, sp)
+	supernet, err := space.Entangle(an, dims, sp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if super, err = NewNetwork(m, batch, nil, net); err != nil {
+	if super, err = NewNetwork(m, batch, nil, supernet); err != nil {
 		t.Fatal(err)
 	}
 	return plain, super

@@ -33,9 +33,9 @@ type Network struct {
 	// DataLimit is the most bytes of training samples that may live on the device: a
 	// part that fits is uploaded once and its batches are made there, bit for bit those
 	// that would have been uploaded. 0 uploads every batch.
-	DataLimit int
-	roles     map[string]ops.Training
-	separate  *separation // nil: choices share one weight
+	DataLimit  int
+	roles      map[string]ops.Training
+	separation *separation // nil: choices share one weight
 }
 
 // Binding returns the sizes that make a model static: batch for the leading

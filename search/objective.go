@@ -82,7 +82,7 @@ func (n *Network) teacherOutputs(o Objective) []string {
 // classes] (input "@target"); teacher values are inputs "@teacher/<value>".
 // correct counts samples whose largest logit is the target's largest; it is
 // Invalid without labels.
-func (n *Network) loss(g *graph, o Objective, labelled bool) (loss, correct prim.ID) {
+func (n *Network) loss(g *Lowered, o Objective, labelled bool) (loss, correct prim.ID) {
 	if n.Positions > 0 {
 		return n.positionLoss(g, o, labelled)
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // outputs is a network that is nothing but its outputs, each a program input.
-func outputs(batch int, shapes map[string][]int, names ...string) (*Network, *graph) {
+func outputs(batch int, shapes map[string][]int, names ...string) (*Network, *Lowered) {
 	n := &Network{Batch: batch, Model: &ir.Model{Graph: &ir.Graph{}}, Facts: &ops.Facts{Values: map[string]ops.Fact{}}}
-	g := &graph{b: prim.NewBuilder(), values: map[string]prim.ID{}}
+	g := &Lowered{b: prim.NewBuilder(), values: map[string]prim.ID{}}
 	for _, name := range names {
 		t := ir.TensorType(ir.Float32, shapes[name]...)
 		n.Model.Graph.Outputs = append(n.Model.Graph.Outputs, ir.Value{Name: name, Type: t})
@@ -27,7 +27,7 @@ func outputs(batch int, shapes map[string][]int, names ...string) (*Network, *gr
 }
 
 // evaluated runs loss and its gradient with respect to the named outputs.
-func evaluated(t *testing.T, n *Network, g *graph, o Objective, labelled bool, in map[string]*prim.Tensor, names ...string) (loss, correct float64, grads map[string][]float32) {
+func evaluated(t *testing.T, n *Network, g *Lowered, o Objective, labelled bool, in map[string]*prim.Tensor, names ...string) (loss, correct float64, grads map[string][]float32) {
 	t.Helper()
 	v, c := n.loss(g, o, labelled)
 	var wrt []prim.ID

@@ -22,7 +22,7 @@ func (n *Network) rows() int { return n.Batch * n.Positions }
 // class numbers f32[rows, 1], −1 where a position does not count, and shares
 // f32[rows, 1], which sum to 1 over those that count: the loss is the mean over
 // positions. Without labels every position counts alike. Correct is as in loss.
-func (n *Network) positionLoss(g *graph, o Objective, labelled bool) (loss, correct prim.ID) {
+func (n *Network) positionLoss(g *Lowered, o Objective, labelled bool) (loss, correct prim.ID) {
 	b := g.b
 	column := prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}}
 	z := b.Reshape(g.values[n.Logits], n.rows(), n.Classes)

@@ -17,10 +17,10 @@ func TestTrainResume(t *testing.T) {
 	n, v := b.parts(t, 16)
 	w := search.DefaultWeights()
 	w.Epochs, w.Augment = 2, "flip,mixup:0.4"
-	train := func(ctx context.Context, h search.Hooks) (*search.Result, error) {
+	run := func(ctx context.Context, h search.Hooks) (*search.Result, error) {
 		return search.Train(ctx, b.be, n, nil, v.Both, v.Val, w, 9, h)
 	}
-	whole, err := train(context.Background(), search.Hooks{})
+	whole, err := run(context.Background(), search.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestTrainResume(t *testing.T) {
 			cancel()
 		}
 	}
-	_, err = train(ctx, h)
+	_, err = run(ctx, h)
 	var stopped *search.Interrupted
 	if !errors.As(err, &stopped) || stopped.Step != 7 || stopped.Stage != "train" {
 		t.Fatalf("want an interruption at step 7, got %v", err)
@@ -43,7 +43,7 @@ func TestTrainResume(t *testing.T) {
 			first = e.Step
 		}
 	}
-	got, err := train(context.Background(), h)
+	got, err := run(context.Background(), h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestTrainResume(t *testing.T) {
 	}
 	// A finished run started again gives its result without a step.
 	h.Observe = func(e search.Event) { t.Errorf("a finished run took step %d", e.Step) }
-	if again, err := train(context.Background(), h); err != nil || !equalWeights(whole.Weights, again.Weights) {
+	if again, err := run(context.Background(), h); err != nil || !equalWeights(whole.Weights, again.Weights) {
 		t.Errorf("a finished run started again: %v", err)
 	}
 }

@@ -134,7 +134,7 @@ func Run(ctx context.Context, be engine.Backend, n, teach *Network, weights, alp
 	if err != nil {
 		return nil, err
 	}
-	return &Decision{Result{w, s.pos.Curve}, s.pos.Alpha, s.means()}, nil
+	return &Decision{Result{Weights: w, Curve: s.pos.Curve}, s.pos.Alpha, s.means()}, nil
 }
 
 func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View, c Config, seed uint64, h Hooks) (*searcher, error) {

@@ -60,21 +60,21 @@ func (n *Network) Separate() error {
 		}
 		s.copies[name] = append(s.copies[name], name)
 	}
-	n.Model, n.roles, n.separate = &m, roles, s
+	n.Model, n.roles, n.separation = &m, roles, s
 	return nil
 }
 
 // mix returns Σ over the copies of a weight, each at its own block, times the product
 // of its choices' coefficients. one gives the program value of a copy.
 func (n *Network) mix(b *prim.Builder, name string, coefs []prim.ID, one func(string) prim.ID) prim.ID {
-	dims := n.separate.dims[name]
+	dims := n.separation.dims[name]
 	vertex := make([]prim.ID, len(coefs))
 	total := prim.Invalid
-	for k, copy := range n.separate.copies[name] {
+	for k, copy := range n.separation.copies[name] {
 		w := one(copy)
 		rank := slices.Repeat([]int{1}, len(b.Shape(w)))
 		share := prim.Invalid
-		for i, choice := range n.separate.choices(n, name, k) {
+		for i, choice := range n.separation.choices(n, name, k) {
 			d := dims[i]
 			size := len(n.Super.Space.Dims[d].Choices)
 			hot := make([]float32, size)
@@ -110,18 +110,18 @@ func (s *separation) choices(n *Network, name string, k int) []int {
 
 // chosen returns the weights of a choice: of separate weights, those of its copies.
 func (n *Network) chosen(choice []int, w map[string]*ir.Tensor) map[string]*ir.Tensor {
-	if n.separate == nil {
+	if n.separation == nil {
 		return w
 	}
 	out := maps.Clone(w)
-	for name, copies := range n.separate.copies {
+	for name, copies := range n.separation.copies {
 		for _, copy := range copies {
 			delete(out, copy)
 		}
 		for k, copy := range copies {
 			match := true
-			for i, c := range n.separate.choices(n, name, k) {
-				match = match && choice[n.separate.dims[name][i]] == c
+			for i, c := range n.separation.choices(n, name, k) {
+				match = match && choice[n.separation.dims[name][i]] == c
 			}
 			if match {
 				out[name] = w[copy]

@@ -195,7 +195,7 @@ func TestSeparateSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	same := 0
-	for name, copies := range n.separate.copies {
+	for name, copies := range n.separation.copies {
 		for _, copy := range copies[:len(copies)-1] {
 			if slices.Equal(d.Weights[copy].Raw, d.Weights[name].Raw) {
 				same++

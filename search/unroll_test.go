@@ -117,7 +117,7 @@ func TestUnrolledSearch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &Decision{Result{w, nil}, s.pos.Alpha, s.means()}
+		return &Decision{Result{Weights: w}, s.pos.Alpha, s.means()}
 	}
 	one, two, plain := run(true), run(true), run(false)
 	if !reflect.DeepEqual(one, two) {

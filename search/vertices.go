@@ -3,8 +3,6 @@ package search
 import (
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -88,7 +86,7 @@ func (v *Vertices) Loss(choice []int) (float64, error) {
 	if err := v.net.Super.Space.CheckChoice(choice); err != nil {
 		return 0, err
 	}
-	key := choiceKey(choice)
+	key := fmt.Sprint(choice)
 	if loss, ok := v.known[key]; ok {
 		return loss, nil
 	}
@@ -116,14 +114,6 @@ func (v *Vertices) Loss(choice []int) (float64, error) {
 	v.known[key] = sum
 	v.Trials++
 	return sum, nil
-}
-
-func choiceKey(choice []int) string {
-	parts := make([]string, len(choice))
-	for i, k := range choice {
-		parts[i] = strconv.Itoa(k)
-	}
-	return strings.Join(parts, ",")
 }
 
 // uploadCoef uploads coefficients as coefName takes them.
