@@ -9,7 +9,6 @@ import (
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
-	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -51,8 +50,8 @@ func (m *Model) Analyse(dims map[string]int) (*space.Analysis, error) {
 
 // Compress searches, cuts, recalibrates and fine-tunes. A target that no choice
 // meets is refused first, with a *search.TargetError.
-func (m *Model) Compress(ctx context.Context, be engine.Backend, set *data.Set, j search.Job) (*search.Outcome, error) {
-	p, err := search.Prepare(m.Normal, set, j)
+func (m *Model) Compress(ctx context.Context, be engine.Backend, set *data.Set, j Job) (*Outcome, error) {
+	p, err := Prepare(m.Normal, set, j)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +60,8 @@ func (m *Model) Compress(ctx context.Context, be engine.Backend, set *data.Set, 
 
 // Search runs the search alone: the recipe, and the subnet with the weights that
 // the search trained.
-func (m *Model) Search(ctx context.Context, be engine.Backend, set *data.Set, j search.Job) (*subnet.Recipe, *ir.Model, error) {
-	p, err := search.Prepare(m.Normal, set, j)
+func (m *Model) Search(ctx context.Context, be engine.Backend, set *data.Set, j Job) (*subnet.Recipe, *ir.Model, error) {
+	p, err := Prepare(m.Normal, set, j)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
-	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -63,7 +62,7 @@ func ExampleModel_Compress() {
 	j := entangle.DefaultJob()
 	j.Batch, j.Space.Divisor = 16, 2
 	j.Search.Weights.Epochs, j.Tune.Epochs = 1, 1
-	j.Target = search.Target{Metric: space.MACs, Share: 0.5}
+	j.Target = entangle.Target{Metric: space.MACs, Share: 0.5}
 	res, err := m.Compress(context.Background(), cpu.New(cpu.Options{}), set, j)
 	if err != nil {
 		log.Fatal(err)

@@ -12,9 +12,14 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/internal/modeltest"
+	"github.com/entangle-nas/entangle/internal/nettest"
+	"github.com/entangle-nas/entangle/internal/runtest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -98,13 +103,13 @@ func TestAccumulatedTraining(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := modeltest.Normal(t, c.model, c.o)
 			train := func(batch, parts int, epochs float64) map[string]*ir.Tensor {
-				n, err := search.NewNetworkOn(m, batch, c.set, nil)
+				n, err := net.NewNetworkOn(m, batch, c.set, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
-				w := search.DefaultWeights()
+				w := train.DefaultWeights()
 				w.Epochs, w.Clip, w.Augment, w.Accumulate = epochs, c.clip, c.augment, parts
-				r, err := search.Train(context.Background(), cpu.New(cpu.Options{Threads: 1}), n, nil, c.set.Part("train").All(), data.View{}, w, 2, search.Hooks{})
+				r, err := train.Train(context.Background(), cpu.New(cpu.Options{Threads: 1}), n, nil, c.set.Part("train").All(), data.View{}, w, 2, train.Hooks{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -124,14 +129,14 @@ func TestAccumulatedTraining(t *testing.T) {
 // TestAccumulatedSearch: architecture and weights of a search in micro-batches equal
 // those of one in whole batches.
 func TestAccumulatedSearch(t *testing.T) {
-	b := newBench(t, "vit-tiny")
-	b.job.Search.Weights.Rate, b.job.Search.Weights.Epochs = 0.01, 0.5
+	b := runtest.New(t, "vit-tiny")
+	b.Job.Search.Weights.Rate, b.Job.Search.Weights.Epochs = 0.01, 0.5
 	run := func(batch, parts int) *search.Decision {
-		b.job.Batch, b.job.Search.Weights.Accumulate = batch, parts
-		p := b.plan(t)
-		cfg := b.job.Search
-		cfg.Budget = &search.Budget{Metric: space.MACs, Limit: p.Budget.Limit}
-		d, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+		b.Job.Batch, b.Job.Search.Weights.Accumulate = batch, parts
+		p := b.Plan(t)
+		cfg := b.Job.Search
+		cfg.Budget = &decide.Budget{Metric: space.MACs, Limit: p.Budget.Limit}
+		d, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,47 +149,47 @@ func TestAccumulatedSearch(t *testing.T) {
 			far = max(far, math.Abs(v-parts.Alpha[i][k]))
 		}
 	}
-	if d := apartBy(t, b.model, whole.Weights, parts.Weights); far > 1e-4 || d > 1e-3 {
+	if d := apartBy(t, b.Model, whole.Weights, parts.Weights); far > 1e-4 || d > 1e-3 {
 		t.Errorf("accumulated search: α %g apart, weights %g of the way", far, d)
 	}
 }
 
 // TestAccumulatedResume: sums of gradients end with a step, so a run resumes to the bit.
 func TestAccumulatedResume(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
-	b.job.Batch, b.job.Search.Weights.Accumulate = 8, 2
-	p := b.plan(t)
-	whole, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	b := runtest.New(t, "fashion-tiny")
+	b.Job.Batch, b.Job.Search.Weights.Accumulate = 8, 2
+	p := b.Plan(t)
+	whole, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := search.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint"), LogEvery: 1}
+	h := train.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint"), LogEvery: 1}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	h.Observe = func(e search.Event) {
+	h.Observe = func(e train.Event) {
 		if e.Step == 3 {
 			cancel()
 		}
 	}
-	var stopped *search.Interrupted
-	if _, err := b.run(ctx, p, b.job.Search, nil, h); !errors.As(err, &stopped) {
+	var stopped *train.Interrupted
+	if _, err := b.Run(ctx, p, b.Job.Search, nil, h); !errors.As(err, &stopped) {
 		t.Fatalf("want an interruption, got %v", err)
 	}
-	got, err := b.run(context.Background(), p, b.job.Search, nil, h)
+	got, err := b.Run(context.Background(), p, b.Job.Search, nil, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(whole.Alpha, got.Alpha) || !equalWeights(whole.Weights, got.Weights) {
+	if !reflect.DeepEqual(whole.Alpha, got.Alpha) || !nettest.EqualWeights(whole.Weights, got.Weights) {
 		t.Error("the resumed run differs from the uninterrupted one")
 	}
 }
 
 // TestAccumulateNeedsSamples: a step larger than the view is refused with its size.
 func TestAccumulateNeedsSamples(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
+	b := runtest.New(t, "fashion-tiny")
 	for _, parts := range []int{-1, 30} {
-		b.job.Search.Weights.Accumulate = parts
-		if _, err := b.run(context.Background(), b.plan(t), b.job.Search, nil, search.Hooks{}); err == nil {
+		b.Job.Search.Weights.Accumulate = parts
+		if _, err := b.Run(context.Background(), b.Plan(t), b.Job.Search, nil, train.Hooks{}); err == nil {
 			t.Errorf("%d micro-batches were accepted", parts)
 		}
 	}

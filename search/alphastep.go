@@ -5,6 +5,7 @@ import (
 
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/search/net"
 )
 
 // alphaStep compiles the architecture step: output "@alpha" is the gradient with
@@ -13,24 +14,24 @@ import (
 //
 // With sums it also adds up the gradients of the parameters over so many
 // micro-batches, as sumStep does.
-func alphaStep(be engine.Backend, n *Network, o Objective, labelled bool, sums int) (*step, error) {
-	g, err := n.lower(true)
+func alphaStep(be engine.Backend, n *net.Network, o net.Objective, labelled bool, sums int) (*net.Step, error) {
+	g, err := n.Lower(true)
 	if err != nil {
 		return nil, err
 	}
-	loss, _ := n.loss(g, o, labelled)
-	wrt := []prim.ID{g.coef}
+	loss, _ := n.Loss(g, o, labelled)
+	wrt := []prim.ID{g.Coef}
 	if sums > 0 {
-		wrt = append(wrt, g.params...)
+		wrt = append(wrt, g.Params...)
 	}
-	grads, err := engine.Grad(g.b, loss, wrt)
+	grads, err := engine.Grad(g.B, loss, wrt)
 	if err != nil {
 		return nil, fmt.Errorf("search: architecture step: %w", err)
 	}
 	if sums > 0 {
-		n.emitSums(g, grads[1:], sums)
+		n.EmitSums(g, grads[1:], sums)
 	}
-	g.b.Output(alphaName, g.b.Add(prim.Concat{Axis: 0}, grads[0], g.b.Reshape(loss, 1)))
-	g.b.Output(lossName, loss)
-	return n.compileTraining(be, "architecture step", g.b)
+	g.B.Output(net.AlphaName, g.B.Add(prim.Concat{Axis: 0}, grads[0], g.B.Reshape(loss, 1)))
+	g.B.Output(net.LossName, loss)
+	return n.CompileTraining(be, "architecture step", g.B)
 }

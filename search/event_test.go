@@ -4,17 +4,18 @@ import (
 	"context"
 	"testing"
 
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/internal/runtest"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 // TestLastEventIsNoShortMean: every step event is a mean over LogEvery steps or more,
 // the last one too, whatever the number of steps.
 func TestLastEventIsNoShortMean(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
+	b := runtest.New(t, "fashion-tiny")
 	for _, every := range []int{2, 3, 4, 5} {
 		var at []int
 		total := 0
-		_, err := b.run(context.Background(), b.plan(t), b.job.Search, nil, search.Hooks{LogEvery: every, Observe: func(e search.Event) {
+		_, err := b.Run(context.Background(), b.Plan(t), b.Job.Search, nil, train.Hooks{LogEvery: every, Observe: func(e train.Event) {
 			if e.Kind == "step" {
 				at, total = append(at, e.Step), e.Total
 			}

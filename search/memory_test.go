@@ -11,7 +11,10 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/ref"
-	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/internal/nettest"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
+	"github.com/entangle-nas/entangle/search/train/optim"
 )
 
 // TestStepMemory: what a step takes falls below a bound with as few parts computed
@@ -24,22 +27,22 @@ func TestStepMemory(t *testing.T) {
 		most  float64
 	}{{"resnet20", 32, 0.5}, {"vit", 32, 0.5}} {
 		t.Run(c.name, func(t *testing.T) {
-			plain, super := built(t, c.name, c.batch)
+			plain, super := nettest.Built(t, c.name, c.batch)
 			sgd, err := optim.ByName("sgd")
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, s := range []struct {
 				name string
-				make func(memory int) (*step, error)
+				make func(memory int) (*net.Step, error)
 			}{
-				{"weights", func(memory int) (*step, error) {
+				{"weights", func(memory int) (*net.Step, error) {
 					plain.Memory = memory
-					return weightStep(be, plain, Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
+					return train.WeightStep(be, plain, net.Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
 				}},
-				{"architecture", func(memory int) (*step, error) {
+				{"architecture", func(memory int) (*net.Step, error) {
 					super.Memory = memory
-					return alphaStep(be, super, Objective{Labels: 1}, true, 0)
+					return alphaStep(be, super, net.Objective{Labels: 1}, true, 0)
 				}},
 			} {
 				size := func(memory int) (int, int) {
@@ -47,10 +50,10 @@ func TestStepMemory(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					return st.exe.Memory(), len(st.p.Nodes)
+					return st.Exe.Memory(), len(st.P.Nodes)
 				}
 				whole, _ := size(0)
-				least, many := size(LeastMemory)
+				least, many := size(net.LeastMemory)
 				t.Logf("%s: %d MiB, at least %d MiB, %.2f of it", s.name, whole>>20, least>>20, float64(least)/float64(whole))
 				if float64(least) > c.most*float64(whole) {
 					t.Errorf("%s: least memory: want at most %g of %d, got %d", s.name, c.most, whole, least)
@@ -59,7 +62,7 @@ func TestStepMemory(t *testing.T) {
 				if got, few := size(limit); got > limit || few > many {
 					t.Errorf("%s: want at most %d bytes, got %d with %d nodes (least memory: %d)", s.name, limit, got, few, many)
 				}
-				var tight *MemoryError
+				var tight *net.MemoryError
 				if _, err := s.make(least / 2); !errors.As(err, &tight) || tight.Limit != least/2 || tight.Least < least/2 {
 					t.Errorf("%s: want a MemoryError, got %v", s.name, err)
 				}
@@ -81,24 +84,24 @@ func (r roomy) Room() (int, bool) { return r.bytes, r.known }
 // where even the least is more, that is tried.
 func TestStepMemoryOfDevice(t *testing.T) {
 	be := cpu.New(cpu.Options{Threads: 1})
-	plain, _ := built(t, "resnet20", 32)
+	plain, _ := nettest.Built(t, "resnet20", 32)
 	sgd, err := optim.ByName("sgd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := func(be engine.Backend, memory int) (int, *step) {
+	size := func(be engine.Backend, memory int) (int, *net.Step) {
 		plain.Memory = memory
-		st, err := weightStep(be, plain, Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
+		st, err := train.WeightStep(be, plain, net.Objective{Labels: 1}, true, sgd, sgd.Defaults, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return st.exe.Memory(), st
+		return st.Exe.Memory(), st
 	}
 	whole, st := size(be, 0)
-	least, _ := size(be, LeastMemory)
+	least, _ := size(be, net.LeastMemory)
 	inputs := 0
-	for _, in := range st.p.Inputs {
-		inputs += st.p.Nodes[in.ID].Type.Bytes()
+	for _, in := range st.P.Inputs {
+		inputs += st.P.Nodes[in.ID].Type.Bytes()
 	}
 	if got, _ := size(roomy{be, whole / 2, false}, 0); got != whole {
 		t.Errorf("unknown room: want %d bytes, got %d", whole, got)
@@ -123,7 +126,7 @@ func TestStepMemoryKeepsResults(t *testing.T) {
 			most float64
 		}{{ref.New(), 0}, {cpu.New(cpu.Options{Threads: 1}), 1e-4}} {
 			t.Run(name+"/"+c.be.Name(), func(t *testing.T) {
-				_, super := built(t, name, 8)
+				_, super := nettest.Built(t, name, 8)
 				shape := super.Facts.Values[super.Inputs[0]].Shape()
 				set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{shape[1], shape[2], shape[3]}, Train: 48, Test: 8, Seed: 3})
 				if err != nil {
@@ -137,7 +140,7 @@ func TestStepMemoryKeepsResults(t *testing.T) {
 					super.Memory = memory
 					cfg := DefaultConfig()
 					cfg.Weights.Epochs = 1
-					d, err := Run(context.Background(), c.be, super, nil, views.Weights, views.Alpha, data.View{}, cfg, 1, Hooks{})
+					d, err := Run(context.Background(), c.be, super, nil, views.Weights, views.Alpha, data.View{}, cfg, 1, train.Hooks{})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -154,7 +157,7 @@ func TestStepMemoryKeepsResults(t *testing.T) {
 					return all
 				}
 				far := 0.0
-				want, got := run(0), run(LeastMemory)
+				want, got := run(0), run(net.LeastMemory)
 				for i, v := range want {
 					far = max(far, math.Abs(v-got[i]))
 				}

@@ -10,8 +10,11 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/ref"
+	"github.com/entangle-nas/entangle/internal/nettest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 // TestResidentBatches: batches that are made on the device are the uploaded ones, bit
@@ -24,7 +27,7 @@ func TestResidentBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := &Network{Batch: batch, Inputs: []string{"x"}, Classes: 3, Facts: &ops.Facts{Values: map[string]ops.Fact{"x": {Type: ir.TensorType(ir.Float32, set.BatchType(0, batch).Shape...)}}}}
+		n := &net.Network{Batch: batch, Inputs: []string{"x"}, Classes: 3, Facts: &ops.Facts{Values: map[string]ops.Fact{"x": {Type: ir.TensorType(ir.Float32, set.BatchType(0, batch).Shape...)}}}}
 		view := set.Part("train").All()
 		for _, augment := range []string{"", "flip", "crop:2", "flip,crop:3", "crop:1,flip,crop:2,flip:0.3"} {
 			for _, be := range []engine.Backend{ref.New(), cpu.New(cpu.Options{Threads: 1})} {
@@ -33,21 +36,21 @@ func TestResidentBatches(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					feeds := [2]*feed{}
+					feeds := [2]*net.Feed{}
 					loaders := [2]*data.Loader{}
 					for i := range feeds {
-						if feeds[i], err = newFeed(be, n, nil, Objective{Labels: 1}, set, true); err != nil {
+						if feeds[i], err = net.NewFeed(be, n, nil, net.Objective{Labels: 1}, set, true); err != nil {
 							t.Fatal(err)
 						}
-						if err := feeds[i].hold(view, steps, i<<20); err != nil {
+						if err := feeds[i].Hold(view, steps, i<<20); err != nil {
 							t.Fatal(err)
 						}
-						if loaders[i], err = view.Loader(data.LoaderOptions{Batch: batch * parts, Shuffle: true, Augment: steps, Seed: 4, Name: "x", Moves: feeds[i].holds(view.Part())}); err != nil {
+						if loaders[i], err = view.Loader(data.LoaderOptions{Batch: batch * parts, Shuffle: true, Augment: steps, Seed: 4, Name: "x", Moves: feeds[i].Holds(view.Part())}); err != nil {
 							t.Fatal(err)
 						}
 						defer loaders[i].Close()
 					}
-					if feeds[0].held != nil || feeds[1].held == nil {
+					if feeds[0].Held != nil || feeds[1].Held == nil {
 						t.Fatal("want the samples on the device with a limit of a megabyte alone")
 					}
 					for range 5 {
@@ -57,12 +60,12 @@ func TestResidentBatches(t *testing.T) {
 							if err != nil {
 								t.Fatal(err)
 							}
-							x, err := f.prepare(b)
+							x, err := f.Prepare(b)
 							if err != nil {
 								t.Fatal(err)
 							}
 							for part := range parts {
-								env, err := f.upload(x, part)
+								env, err := f.Upload(x, part)
 								if err != nil {
 									t.Fatal(err)
 								}
@@ -89,7 +92,7 @@ func TestResidentBatches(t *testing.T) {
 
 // TestResidentLimits: what does not fit, or does more than move pixels, is uploaded.
 func TestResidentLimits(t *testing.T) {
-	plain, _ := built(t, "fashion-tiny", 4)
+	plain, _ := nettest.Built(t, "fashion-tiny", 4)
 	shape := plain.Facts.Values[plain.Inputs[0]].Shape()
 	set, err := data.Synthetic(data.SyntheticOptions{Classes: plain.Classes, Shape: [3]int{shape[1], shape[2], shape[3]}, Train: 20, Test: 4, Seed: 1})
 	if err != nil {
@@ -106,12 +109,12 @@ func TestResidentLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := newFeed(ref.New(), plain, nil, Objective{}, set, true)
+		f, err := net.NewFeed(ref.New(), plain, nil, net.Objective{}, set, true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.hold(view, steps, c.limit); err != nil || f.holds(view.Part()) != c.held || f.holds(set.Part("test")) {
-			t.Errorf("%q, limit %d of %d: want held %t, got %t (%v)", c.augment, c.limit, size, c.held, f.holds(view.Part()), err)
+		if err := f.Hold(view, steps, c.limit); err != nil || f.Holds(view.Part()) != c.held || f.Holds(set.Part("test")) {
+			t.Errorf("%q, limit %d of %d: want held %t, got %t (%v)", c.augment, c.limit, size, c.held, f.Holds(view.Part()), err)
 		}
 	}
 	steps, err := data.ParseAugments("cutout")
@@ -126,7 +129,7 @@ func TestResidentLimits(t *testing.T) {
 // TestResidentSearch: a search with its samples on the device gives the same bits, with
 // a teacher and in micro-batches.
 func TestResidentSearch(t *testing.T) {
-	plain, super := built(t, "fashion-tiny", 4)
+	plain, super := nettest.Built(t, "fashion-tiny", 4)
 	shape := plain.Facts.Values[plain.Inputs[0]].Shape()
 	set, err := data.Synthetic(data.SyntheticOptions{Classes: plain.Classes, Shape: [3]int{shape[1], shape[2], shape[3]}, Train: 64, Test: 4, Noise: 0.1, Seed: 1})
 	if err != nil {
@@ -140,8 +143,8 @@ func TestResidentSearch(t *testing.T) {
 		super.DataLimit = limit
 		c := DefaultConfig()
 		c.Weights.Epochs, c.Weights.Accumulate, c.Weights.Augment = 1, 2, "flip,crop:2"
-		c.Weights.Objective = Objective{Labels: 0.5, Distill: 0.5, Temperature: 2}
-		d, err := Run(context.Background(), cpu.New(cpu.Options{Threads: 1}), super, plain, views.Weights, views.Alpha, data.View{}, c, 1, Hooks{})
+		c.Weights.Objective = net.Objective{Labels: 0.5, Distill: 0.5, Temperature: 2}
+		d, err := Run(context.Background(), cpu.New(cpu.Options{Threads: 1}), super, plain, views.Weights, views.Alpha, data.View{}, c, 1, train.Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,19 +11,22 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/internal/rng"
-	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/relax"
+	"github.com/entangle-nas/entangle/search/train"
+	"github.com/entangle-nas/entangle/search/train/optim"
 	"github.com/entangle-nas/entangle/space"
 )
 
 // Config says how a search runs.
 type Config struct {
-	Weights    Weights     `json:"weights" yaml:"weights"`
-	Relaxation string      `json:"relaxation" yaml:"relaxation"`
-	AlphaRate  float64     `json:"alpha_lr" yaml:"alpha_lr"`
-	AlphaHyper optim.Hyper `json:"alpha_hyper" yaml:"alpha_hyper"` // of Adam, L2 inside the moments
-	AlphaClip  float64     `json:"alpha_clip" yaml:"alpha_clip"`   // of the global norm; 0 is none
-	AlphaFrom  float64     `json:"alpha_from" yaml:"alpha_from"`   // epochs of weight steps before the first architecture step
+	Weights    train.Weights `json:"weights" yaml:"weights"`
+	Relaxation string        `json:"relaxation" yaml:"relaxation"`
+	AlphaRate  float64       `json:"alpha_lr" yaml:"alpha_lr"`
+	AlphaHyper optim.Hyper   `json:"alpha_hyper" yaml:"alpha_hyper"` // of Adam, L2 inside the moments
+	AlphaClip  float64       `json:"alpha_clip" yaml:"alpha_clip"`   // of the global norm; 0 is none
+	AlphaFrom  float64       `json:"alpha_from" yaml:"alpha_from"`   // epochs of weight steps before the first architecture step
 	// AlphaStart is the share of probability that every dim's original begins with; 0
 	// begins uniform, as the paper does from random weights.
 	AlphaStart float64 `json:"alpha_start" yaml:"alpha_start"`
@@ -43,15 +46,15 @@ type Config struct {
 	// host in between. The paper's order is without. Unrolled steps never overlap.
 	Overlap bool `json:"overlap,omitempty" yaml:"overlap"`
 	// FreezeWeights takes architecture steps only.
-	FreezeWeights bool    `json:"freeze_weights" yaml:"freeze_weights"`
-	Budget        *Budget `json:"budget" yaml:"budget"`
+	FreezeWeights bool           `json:"freeze_weights" yaml:"freeze_weights"`
+	Budget        *decide.Budget `json:"budget" yaml:"budget"`
 }
 
 // DefaultConfig returns DrNAS with the paper's constants for α beside two that are
 // for short searches from pretrained weights: a learning rate above the paper's
 // 3e-4, which needs its 100 epochs, and a start that leans to the original.
 func DefaultConfig() Config {
-	w := DefaultWeights()
+	w := train.DefaultWeights()
 	w.Epochs = 4
 	w.Rate = 0.02
 	return Config{Weights: w, Relaxation: relax.Default, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
@@ -59,7 +62,7 @@ func DefaultConfig() Config {
 
 // Decision is what a search found.
 type Decision struct {
-	Result
+	train.Result
 	Alpha [][]float64 // per dim
 	Mean  [][]float64 // mean coefficients per dim
 }
@@ -75,15 +78,15 @@ const (
 )
 
 type searcher struct {
-	*loop
+	*train.Loop
 	cfg    Config
 	rx     relax.Relaxation
-	alphas *step
+	alphas *net.Step
 	// unrolled takes the gradient through a weight step; nil: alphas alone.
 	unrolled *unrolled
 	host     *optim.Host
 	aload    *data.Loader
-	afeed    *feed
+	afeed    *net.Feed
 	draw     *rng.Stream
 	cost     *space.CostModel
 	full     float64
@@ -95,7 +98,7 @@ type searcher struct {
 // Run searches the supernet net.Super: architecture steps on alpha, weight steps
 // on weights, which must be disjoint views of one part. Val, when not empty, is
 // scored every epoch at the mean coefficients.
-func Run(ctx context.Context, be engine.Backend, n, teach *Network, weights, alpha, val data.View, c Config, seed uint64, h Hooks) (*Decision, error) {
+func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights, alpha, val data.View, c Config, seed uint64, h train.Hooks) (*Decision, error) {
 	if h.Stage == "" {
 		h.Stage = "search"
 	}
@@ -104,40 +107,40 @@ func Run(ctx context.Context, be engine.Backend, n, teach *Network, weights, alp
 		return nil, err
 	}
 	defer s.close()
-	var ev *evaluator
-	if val.Len() > 0 && s.feed.labels {
-		if ev, err = newEvaluator(be, n); err != nil {
+	var ev *net.Evaluator
+	if val.Len() > 0 && s.Feed.Labels {
+		if ev, err = net.NewEvaluator(be, n); err != nil {
 			return nil, err
 		}
 	}
-	for s.pos.Step < s.total {
-		if err := s.stop(ctx); err != nil {
+	for s.Pos.Step < s.Total {
+		if err := s.Stop(ctx); err != nil {
 			return nil, err
 		}
 		if err := s.advance(); err != nil {
 			return nil, err
 		}
-		if ev != nil && (s.pos.Step%s.perEpoch == 0 || s.pos.Step == s.total) {
+		if ev != nil && (s.Pos.Step%s.PerEpoch == 0 || s.Pos.Step == s.Total) {
 			if err := s.evalMean(ctx, ev, val); err != nil {
 				return nil, err
 			}
 		}
 		s.keepStreams()
-		if err := s.tick(s.describe); err != nil {
+		if err := s.Tick(s.describe); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.finish(); err != nil {
+	if err := s.Finish(); err != nil {
 		return nil, err
 	}
-	w, err := n.weights(s.env)
+	w, err := n.Weights(s.Env)
 	if err != nil {
 		return nil, err
 	}
-	return &Decision{Result{Weights: w, Curve: s.pos.Curve}, s.pos.Alpha, s.means()}, nil
+	return &Decision{train.Result{Weights: w, Curve: s.Pos.Curve}, s.Pos.Alpha, s.means()}, nil
 }
 
-func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View, c Config, seed uint64, h Hooks) (*searcher, error) {
+func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, seed uint64, h train.Hooks) (*searcher, error) {
 	if n.Super == nil {
 		return nil, fmt.Errorf("search: want a supernet, got a plain network")
 	}
@@ -154,12 +157,12 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	if err := disjoint(weights, alpha); err != nil {
 		return nil, err
 	}
-	l, err := newLoop(be, n, teach, weights, c.Weights, seed, h, "weights")
+	l, err := train.NewLoop(be, n, teach, weights, c.Weights, seed, h, "weights")
 	if err != nil {
 		return nil, err
 	}
-	s := &searcher{loop: l, cfg: c, rx: rx, draw: rng.New(seed, "search/relax"), afeed: l.feed}
-	batch := n.Batch * c.Weights.parts()
+	s := &searcher{Loop: l, cfg: c, rx: rx, draw: rng.New(seed, "search/relax"), afeed: l.Feed}
+	batch := n.Batch * c.Weights.Parts()
 	if alpha.Len() < batch {
 		return nil, fmt.Errorf("search: want at least one batch of %d architecture samples, got %d", batch, alpha.Len())
 	}
@@ -167,14 +170,14 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	if err != nil {
 		return nil, err
 	}
-	if s.aload, err = alpha.Loader(data.LoaderOptions{Moves: l.feed.holds(alpha.Part()), Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
+	if s.aload, err = alpha.Loader(data.LoaderOptions{Moves: l.Feed.Holds(alpha.Part()), Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
 		return nil, err
 	}
-	if s.alphas, err = alphaStep(be, n, c.Weights.Objective, l.feed.labels, 0); err != nil {
+	if s.alphas, err = alphaStep(be, n, c.Weights.Objective, l.Feed.Labels, 0); err != nil {
 		return nil, err
 	}
 	if c.Unrolled {
-		if s.unrolled, err = newUnrolled(be, n, c, l.feed.labels); err != nil {
+		if s.unrolled, err = newUnrolled(be, n, c, l.Feed.Labels); err != nil {
 			return nil, err
 		}
 	}
@@ -188,17 +191,17 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 		sizes = append(sizes, len(d.Choices))
 		a := relax.Init(len(d.Choices), init)
 		lean(rx, a, c.AlphaStart)
-		s.pos.Alpha = append(s.pos.Alpha, a)
+		s.Pos.Alpha = append(s.Pos.Alpha, a)
 	}
 	if s.host, err = optim.NewHost(adam, c.AlphaHyper, sizes...); err != nil {
 		return nil, err
 	}
-	s.pos.Lambda = multiplierStart
+	s.Pos.Lambda = multiplierStart
 	if c.Budget != nil {
 		if s.cost, err = n.Super.Cost(c.Budget.Metric); err != nil {
 			return nil, err
 		}
-		if err := CheckBudget(n.Super.Space, s.cost, *c.Budget); err != nil {
+		if err := decide.CheckBudget(n.Super.Space, s.cost, *c.Budget); err != nil {
 			return nil, err
 		}
 		s.full = s.cost.At(n.Super.Space.Largest())
@@ -207,7 +210,7 @@ func newSearcher(be engine.Backend, n, teach *Network, weights, alpha data.View,
 	if err != nil {
 		return nil, err
 	}
-	s.pos.Run = l.fingerprint(weights, c, alpha.Index, string(space))
+	s.Pos.Run = l.Fingerprint(weights, c, alpha.Index, string(space))
 	return s, s.restore()
 }
 
@@ -255,33 +258,33 @@ func disjoint(a, b data.View) error {
 }
 
 func (s *searcher) restore() error {
-	if s.hooks.Checkpoint == "" {
+	if s.Hooks.Checkpoint == "" {
 		return nil
 	}
-	if err := s.resume(); err != nil || s.pos.Step == 0 {
+	if err := s.Resume(); err != nil || s.Pos.Step == 0 {
 		return err
 	}
-	if err := s.host.Restore(s.pos.Slots); err != nil {
+	if err := s.host.Restore(s.Pos.Slots); err != nil {
 		return err
 	}
-	if err := s.draw.Restore(s.pos.Streams["relax"]); err != nil {
+	if err := s.draw.Restore(s.Pos.Streams["relax"]); err != nil {
 		return fmt.Errorf("search: checkpoint: stream: %w", err)
 	}
-	return s.aload.Restore(s.pos.Loaders["alpha"])
+	return s.aload.Restore(s.Pos.Loaders["alpha"])
 }
 
 // keepStreams records what a checkpoint needs beside the loop's own state.
 func (s *searcher) keepStreams() {
-	s.pos.Slots = s.host.Slots
-	s.pos.Streams["relax"] = s.draw.State()
-	s.pos.Loaders["alpha"] = s.aload.State()
+	s.Pos.Slots = s.host.Slots
+	s.Pos.Streams["relax"] = s.draw.State()
+	s.Pos.Loaders["alpha"] = s.aload.State()
 }
 
-func (s *searcher) progress() float64 { return float64(s.pos.Step) / float64(max(s.total-1, 1)) }
+func (s *searcher) progress() float64 { return float64(s.Pos.Step) / float64(max(s.Total-1, 1)) }
 
 // sample draws coefficients for every dim.
 func (s *searcher) sample() (coef [][]float64, back []relax.Backward) {
-	for _, a := range s.pos.Alpha {
+	for _, a := range s.Pos.Alpha {
 		c, b := s.rx.Sample(a, s.draw, s.progress())
 		coef, back = append(coef, c), append(back, b)
 	}
@@ -289,8 +292,8 @@ func (s *searcher) sample() (coef [][]float64, back []relax.Backward) {
 }
 
 func (s *searcher) means() [][]float64 {
-	out := make([][]float64, len(s.pos.Alpha))
-	for i, a := range s.pos.Alpha {
+	out := make([][]float64, len(s.Pos.Alpha))
+	for i, a := range s.Pos.Alpha {
 		out[i] = s.rx.Mean(a)
 	}
 	return out
@@ -298,26 +301,26 @@ func (s *searcher) means() [][]float64 {
 
 // advance takes one architecture step (when its time has come) and one weight step.
 func (s *searcher) advance() error {
-	var train *fed
+	var train *net.Batch
 	if !s.cfg.FreezeWeights {
 		var err error
-		if train, err = s.take(s.loader, s.feed); err != nil {
+		if train, err = s.Take(s.Loader, s.Feed); err != nil {
 			return err
 		}
 		// Before the architecture step: its result is waited for.
-		if train.ready, err = s.upload(train, 0); err != nil {
+		if train.Ready, err = s.Upload(train, 0); err != nil {
 			return err
 		}
 	}
 	move := func() error { return nil }
-	if float64(s.pos.Step) >= s.cfg.AlphaFrom*float64(s.perEpoch) {
+	if float64(s.Pos.Step) >= s.cfg.AlphaFrom*float64(s.PerEpoch) {
 		var err error
 		if move, err = s.alphaStep(train); err != nil {
 			return err
 		}
 	}
 	if train == nil {
-		s.pos.Step++
+		s.Pos.Step++
 		return move()
 	}
 	if !s.cfg.Overlap {
@@ -325,12 +328,12 @@ func (s *searcher) advance() error {
 			return err
 		}
 	}
-	env, err := uploadCoef(s.be, s.weightCoef())
+	env, err := net.UploadCoef(s.Be, s.weightCoef())
 	if err != nil {
 		return err
 	}
-	defer env.free()
-	if err := s.weightStepOn(train, env); err != nil || !s.cfg.Overlap {
+	defer env.Free()
+	if err := s.WeightStepOn(train, env); err != nil || !s.cfg.Overlap {
 		return err
 	}
 	return move()
@@ -344,7 +347,7 @@ func (s *searcher) weightCoef() [][]float64 {
 		coef = s.vertex()
 	}
 	if s.cfg.Sandwich {
-		switch sp := s.net.Super.Space; s.pos.Step % 4 {
+		switch sp := s.Net.Super.Space; s.Pos.Step % 4 {
 		case 1:
 			coef = sp.OneHot(sp.Largest())
 		case 3:
@@ -373,23 +376,23 @@ func (s *searcher) vertex() [][]float64 {
 // alphaStep starts an architecture step: the loss on an architecture batch and its
 // gradient. move waits for them and moves α, by them and the cost term. Train is the
 // batch of the weight step that follows, nil when there is none.
-func (s *searcher) alphaStep(train *fed) (move func() error, err error) {
-	x, err := s.take(s.aload, s.afeed)
+func (s *searcher) alphaStep(train *net.Batch) (move func() error, err error) {
+	x, err := s.Take(s.aload, s.afeed)
 	if err != nil {
 		return nil, err
 	}
 	coef, back := s.sample()
-	env, err := uploadCoef(s.be, coef)
+	env, err := net.UploadCoef(s.Be, coef)
 	if err != nil {
 		return nil, err
 	}
-	defer env.free()
-	step := s.pos.Step
+	defer env.Free()
+	step := s.Pos.Step
 	if s.unrolled != nil {
 		dcoef, loss, err := s.unrolled.slope(s, x, train, env)
 		return func() error { return s.move(step, back, coef, dcoef, loss) }, err
 	}
-	run, err := s.launch(s.alphas, Env{}, x, s.alphaDraw, env)
+	run, err := s.launch(s.alphas, net.Env{}, x, s.alphaDraw, env)
 	return func() error {
 		dcoef, loss, err := run.read()
 		if err != nil {
@@ -402,7 +405,7 @@ func (s *searcher) alphaStep(train *fed) (move func() error, err error) {
 // move moves α by the gradient of the loss with respect to coefficients, and the cost.
 func (s *searcher) move(step int, back []relax.Backward, coef [][]float64, dcoef []float64, loss float64) error {
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("%s: architecture step %d: %w (%g)", s.hooks.Stage, step, ErrDiverged, loss)
+		return fmt.Errorf("%s: architecture step %d: %w (%g)", s.Hooks.Stage, step, train.ErrDiverged, loss)
 	}
 	s.aloss += loss
 	s.asteps++
@@ -413,7 +416,7 @@ func (s *searcher) move(step int, back []relax.Backward, coef [][]float64, dcoef
 	}
 	s.addCost(grads)
 	if s.cfg.KL > 0 && s.rx.Regulariser != nil {
-		for i, a := range s.pos.Alpha {
+		for i, a := range s.Pos.Alpha {
 			_, g := s.rx.Regulariser(a)
 			for k := range g {
 				grads[i][k] += s.cfg.KL * g[k]
@@ -421,18 +424,18 @@ func (s *searcher) move(step int, back []relax.Backward, coef [][]float64, dcoef
 		}
 	}
 	optim.ClipHost(grads, s.cfg.AlphaClip)
-	s.host.Update(s.cfg.AlphaRate, s.pos.Alpha, grads)
+	s.host.Update(s.cfg.AlphaRate, s.Pos.Alpha, grads)
 	return nil
 }
 
 // alphaDraw is the second half of the seed of an architecture step's micro-batch.
-func (s *searcher) alphaDraw(parts, i int) int64 { return -1 - int64(s.pos.Step*parts+i) }
+func (s *searcher) alphaDraw(parts, i int) int64 { return -1 - int64(s.Pos.Step*parts+i) }
 
 // slope runs an architecture step's program over a batch and returns the gradient of
 // the loss with respect to all coefficients, and the loss: means over the
 // micro-batches. Buffers of extra stand before those of the run; what the program
 // sums up is left in sums.
-func (s *searcher) slope(p *step, sums Env, x *fed, draw func(parts, i int) int64, extra ...Env) (grad []float64, loss float64, err error) {
+func (s *searcher) slope(p *net.Step, sums net.Env, x *net.Batch, draw func(parts, i int) int64, extra ...net.Env) (grad []float64, loss float64, err error) {
 	run, err := s.launch(p, sums, x, draw, extra...)
 	if err != nil {
 		return nil, 0, err
@@ -444,25 +447,25 @@ func (s *searcher) slope(p *step, sums Env, x *fed, draw func(parts, i int) int6
 type slopes []engine.Buffer
 
 // launch is slope without waiting for the results.
-func (s *searcher) launch(p *step, sums Env, x *fed, draw func(parts, i int) int64, extra ...Env) (run slopes, err error) {
-	for part := range x.parts {
-		in, err := s.microBatch(x, part, draw(x.parts, part))
+func (s *searcher) launch(p *net.Step, sums net.Env, x *net.Batch, draw func(parts, i int) int64, extra ...net.Env) (run slopes, err error) {
+	for part := range x.Parts {
+		in, err := s.MicroBatch(x, part, draw(x.Parts, part))
 		if err != nil {
 			return nil, err
 		}
-		more, err := s.more(p, part)
+		more, err := s.More(p, part)
 		if err != nil {
 			return nil, err
 		}
-		out, err := p.run(sums, slices.Concat([]Env{in, more}, extra, []Env{sums, s.env})...)
+		out, err := p.Run(sums, slices.Concat([]net.Env{in, more}, extra, []net.Env{sums, s.Env})...)
 		if err != nil {
 			return nil, err
 		}
-		run = append(run, out[alphaName])
-		delete(out, alphaName)
-		in.free()
-		more.free()
-		out.free()
+		run = append(run, out[net.AlphaName])
+		delete(out, net.AlphaName)
+		in.Free()
+		more.Free()
+		out.Free()
 	}
 	return run, nil
 }
@@ -497,27 +500,27 @@ func (s *searcher) addCost(grads [][]float64) {
 	value, dcoef := s.cost.Expect(s.means())
 	s.ratio = value / s.full
 	excess := max(min(value/s.cfg.Budget.Limit-1, 1), -1)
-	s.pos.Lambda = min(s.pos.Lambda*math.Exp(multiplierDrift*excess), multiplierMax)
-	mu := s.pos.Lambda * math.Exp(multiplierReact*excess)
+	s.Pos.Lambda = min(s.Pos.Lambda*math.Exp(multiplierDrift*excess), multiplierMax)
+	mu := s.Pos.Lambda * math.Exp(multiplierReact*excess)
 	for i := range grads {
 		for k := range dcoef[i] {
 			dcoef[i][k] *= mu / s.cfg.Budget.Limit
 		}
-		for k, g := range s.rx.MeanBackward(s.pos.Alpha[i], dcoef[i]) {
+		for k, g := range s.rx.MeanBackward(s.Pos.Alpha[i], dcoef[i]) {
 			grads[i][k] = (grads[i][k] + g) / (1 + mu)
 		}
 	}
 }
 
-func (s *searcher) describe(e *Event) {
+func (s *searcher) describe(e *train.Event) {
 	if s.asteps > 0 {
 		e.AlphaLoss = s.aloss / s.asteps
 	}
 	s.aloss, s.asteps = 0, 0
-	e.Cost, e.Multiplier = s.ratio, s.pos.Lambda
+	e.Cost, e.Multiplier = s.ratio, s.Pos.Lambda
 	e.Coef = map[string][]float64{}
 	for i, m := range s.means() {
-		e.Coef[s.net.Super.Space.Dims[i].Name] = m
+		e.Coef[s.Net.Super.Space.Dims[i].Name] = m
 		h := 0.0
 		for _, p := range m {
 			if p > 0 {
@@ -525,23 +528,23 @@ func (s *searcher) describe(e *Event) {
 			}
 		}
 		if len(m) > 1 {
-			e.Entropy += h / math.Log(float64(len(m))) / float64(len(s.pos.Alpha))
+			e.Entropy += h / math.Log(float64(len(m))) / float64(len(s.Pos.Alpha))
 		}
 	}
 }
 
-func (s *searcher) evalMean(ctx context.Context, ev *evaluator, val data.View) error {
-	env, err := uploadCoef(s.be, s.means())
+func (s *searcher) evalMean(ctx context.Context, ev *net.Evaluator, val data.View) error {
+	env, err := net.UploadCoef(s.Be, s.means())
 	if err != nil {
 		return err
 	}
-	defer env.free()
-	all := maps.Clone(s.env)
+	defer env.Free()
+	all := maps.Clone(s.Env)
 	maps.Copy(all, env)
-	return s.eval(ctx, ev, all, val)
+	return s.Eval(ctx, ev, all, val)
 }
 
 func (s *searcher) close() {
-	s.loop.close()
+	s.Loop.Close()
 	s.aload.Close()
 }

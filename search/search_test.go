@@ -10,29 +10,33 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/internal/nettest"
+	"github.com/entangle-nas/entangle/internal/runtest"
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 )
 
 // TestSameSeedSameBytes: two searches with one seed agree to the bit; another seed differs.
 func TestSameSeedSameBytes(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
-	p := b.plan(t)
-	one, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	b := runtest.New(t, "fashion-tiny")
+	p := b.Plan(t)
+	one, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	two, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(one.Alpha, two.Alpha) || !equalWeights(one.Weights, two.Weights) {
+	if !reflect.DeepEqual(one.Alpha, two.Alpha) || !nettest.EqualWeights(one.Weights, two.Weights) {
 		t.Error("two runs with one seed differ")
 	}
-	b.job.Seed++
-	three, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	b.Job.Seed++
+	three, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,20 +47,20 @@ func TestSameSeedSameBytes(t *testing.T) {
 
 // TestResume: a run stopped at any step and started again equals the uninterrupted one bit for bit.
 func TestResume(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
-	b.job.Search.Sandwich = true
-	b.job.Search.Budget = &search.Budget{Metric: space.MACs, Limit: 1e5}
-	p := b.plan(t)
-	whole, err := b.run(context.Background(), p, b.job.Search, nil, search.Hooks{})
+	b := runtest.New(t, "fashion-tiny")
+	b.Job.Search.Sandwich = true
+	b.Job.Search.Budget = &decide.Budget{Metric: space.MACs, Limit: 1e5}
+	p := b.Plan(t)
+	whole, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := search.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint"), LogEvery: 1}
+	h := train.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint"), LogEvery: 1}
 	stops := 0
 	for {
 		ctx, cancel := context.WithCancel(context.Background())
 		begun := -1
-		h.Observe = func(e search.Event) {
+		h.Observe = func(e train.Event) {
 			if begun < 0 {
 				begun = e.Step
 			}
@@ -64,9 +68,9 @@ func TestResume(t *testing.T) {
 				cancel()
 			}
 		}
-		got, err := b.run(ctx, p, b.job.Search, nil, h)
+		got, err := b.Run(ctx, p, b.Job.Search, nil, h)
 		cancel()
-		var stopped *search.Interrupted
+		var stopped *train.Interrupted
 		if errors.As(err, &stopped) {
 			if stopped.Checkpoint != h.Checkpoint {
 				t.Fatalf("checkpoint %q", stopped.Checkpoint)
@@ -80,7 +84,7 @@ func TestResume(t *testing.T) {
 		if stops < 2 {
 			t.Fatalf("%d stops: want at least 2", stops)
 		}
-		if !reflect.DeepEqual(whole.Alpha, got.Alpha) || !equalWeights(whole.Weights, got.Weights) {
+		if !reflect.DeepEqual(whole.Alpha, got.Alpha) || !nettest.EqualWeights(whole.Weights, got.Weights) {
 			t.Error("the resumed run differs from the uninterrupted one")
 		}
 		break
@@ -90,9 +94,9 @@ func TestResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := b.job.Search
+	other := b.Job.Search
 	other.AlphaRate *= 2
-	if _, err := b.run(context.Background(), p, other, nil, h); err == nil {
+	if _, err := b.Run(context.Background(), p, other, nil, h); err == nil {
 		t.Error("a checkpoint of another configuration was accepted")
 	}
 	if after, err := os.ReadFile(h.Checkpoint); err != nil || !slices.Equal(before, after) {
@@ -102,18 +106,18 @@ func TestResume(t *testing.T) {
 	if err := os.WriteFile(h.Checkpoint, before[:len(before)/2], 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.run(context.Background(), p, b.job.Search, nil, h); err == nil {
+	if _, err := b.Run(context.Background(), p, b.Job.Search, nil, h); err == nil {
 		t.Error("a truncated checkpoint was accepted")
 	}
 }
 
 // TestFreezeWeights: with frozen weights only α moves.
 func TestFreezeWeights(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
-	p := b.plan(t)
-	cfg := b.job.Search
+	b := runtest.New(t, "fashion-tiny")
+	p := b.Plan(t)
+	cfg := b.Job.Search
 	cfg.FreezeWeights = true
-	d, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	d, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +127,7 @@ func TestFreezeWeights(t *testing.T) {
 		}
 	}
 	cfg.AlphaRate = 0
-	still, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	still, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,68 +139,68 @@ func TestFreezeWeights(t *testing.T) {
 // TestArchitectureDataDoesNotLeak: with α held still, the architecture batches
 // change nothing about the weights; with α moving, they do through α alone.
 func TestArchitectureDataDoesNotLeak(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
-	p := b.plan(t)
-	cfg := b.job.Search
+	b := runtest.New(t, "fashion-tiny")
+	p := b.Plan(t)
+	cfg := b.Job.Search
 	cfg.AlphaRate = 0
 	half := p.Views.Alpha.Head(p.Views.Alpha.Len() / 2)
-	one, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	one, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := b.run(context.Background(), p, cfg, &half, search.Hooks{})
+	two, err := b.Run(context.Background(), p, cfg, &half, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !equalWeights(one.Weights, two.Weights) {
+	if !nettest.EqualWeights(one.Weights, two.Weights) {
 		t.Error("architecture data reached the weights while α stood still")
 	}
 	cfg.AlphaRate = 0.05
-	three, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	three, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	four, err := b.run(context.Background(), p, cfg, &half, search.Hooks{})
+	four, err := b.Run(context.Background(), p, cfg, &half, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if reflect.DeepEqual(three.Alpha, four.Alpha) {
 		t.Error("α does not depend on the architecture data")
 	}
-	if _, err := b.run(context.Background(), p, cfg, &p.Views.Weights, search.Hooks{}); err == nil {
+	if _, err := b.Run(context.Background(), p, cfg, &p.Views.Weights, train.Hooks{}); err == nil {
 		t.Error("overlapping splits were accepted")
 	}
 }
 
 // TestTrainLearns: training a tiny network raises its accuracy far above chance.
 func TestTrainLearns(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
-	n, v := b.parts(t, 16)
-	w := search.DefaultWeights()
+	b := runtest.New(t, "fashion-tiny")
+	n, v := b.Parts(t, 16)
+	w := train.DefaultWeights()
 	w.Epochs, w.Rate = 6, 0.1
-	res, m, err := search.Tune(context.Background(), b.be, n, nil, v, v.Test, w, 0, 1, search.Hooks{})
+	res, m, err := entangle.Tune(context.Background(), b.Be, n, nil, v, v.Test, w, 0, 1, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if res.After.Accuracy < 0.6 {
 		t.Errorf("accuracy %.3f after training, %.3f before: want at least 0.6 (chance is 0.25)", res.After.Accuracy, res.Before.Accuracy)
 	}
-	if len(m.Graph.Inits) != len(b.model.Graph.Inits) {
+	if len(m.Graph.Inits) != len(b.Model.Graph.Inits) {
 		t.Error("training changed the model's initialisers")
 	}
 }
 
 // TestBadData: data that does not fit the model is an error with both shapes.
 func TestBadData(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
+	b := runtest.New(t, "fashion-tiny")
 	set, err := data.Synthetic(data.SyntheticOptions{Classes: 4, Shape: [3]int{3, 8, 8}, Train: 64, Test: 16, Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := search.Prepare(b.model, set, b.job); err == nil {
+	if _, err := entangle.Prepare(b.Model, set, b.Job); err == nil {
 		t.Error("data of another shape was accepted")
 	}
-	nan := b.model.Clone()
+	nan := b.Model.Clone()
 	for i, x := range nan.Graph.Inits {
 		if x.DType == ir.Float32 && len(x.Dims) == 4 {
 			v, _ := x.Float32s()
@@ -205,11 +209,11 @@ func TestBadData(t *testing.T) {
 			break
 		}
 	}
-	p, err := search.Prepare(nan, b.set, b.job)
+	p, err := entangle.Prepare(nan, b.Set, b.Job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Compress(context.Background(), b.be); err == nil {
+	if _, err := p.Compress(context.Background(), b.Be); err == nil {
 		t.Error("a model with NaN weights was compressed")
 	}
 }

@@ -9,7 +9,10 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
+	"github.com/entangle-nas/entangle/internal/nettest"
 	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -18,10 +21,10 @@ import (
 var few = space.Options{Divisor: 2, MaxChoices: 3}
 
 // separated is a network entangled, and with separate weights.
-func separated(t *testing.T, name string) (entangled, separate *Network) {
+func separated(t *testing.T, name string) (entangled, separate *net.Network) {
 	t.Helper()
-	_, entangled = builtWith(t, name, 4, space.Every, few)
-	_, separate = builtWith(t, name, 4, space.Every, few)
+	_, entangled = nettest.BuiltWith(t, name, 4, space.Every, few)
+	_, separate = nettest.BuiltWith(t, name, 4, space.Every, few)
 	if err := separate.Separate(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,14 +41,14 @@ func randomTensor(typ prim.Type, r *rng.Stream) *prim.Tensor {
 }
 
 // randomInputs fills every input of a step that env lacks.
-func randomInputs(t *testing.T, s *step, env Env, r *rng.Stream) Env {
+func randomInputs(t *testing.T, s *net.Step, env net.Env, r *rng.Stream) net.Env {
 	t.Helper()
-	in := Env{}
-	for _, x := range s.p.Inputs {
+	in := net.Env{}
+	for _, x := range s.P.Inputs {
 		if env[x.Name] != nil {
 			continue
 		}
-		v, err := ref.New().Upload(randomTensor(s.p.Nodes[x.ID].Type, r))
+		v, err := ref.New().Upload(randomTensor(s.P.Nodes[x.ID].Type, r))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,25 +67,25 @@ func TestSeparateBeginsEntangled(t *testing.T) {
 				t.Errorf("%d weights: want more than twice the %d of one for all choices", len(many.Params), len(one.Params))
 			}
 			be := ref.New()
-			var in Env
+			var in net.Env
 			var got [2][]float32
-			for i, n := range []*Network{one, many} {
-				st, err := alphaStep(be, n, Objective{Labels: 1}, true, 0)
+			for i, n := range []*net.Network{one, many} {
+				st, err := alphaStep(be, n, net.Objective{Labels: 1}, true, 0)
 				if err != nil {
 					t.Fatal(err)
 				}
-				env := Env{}
-				if err := n.load(be, env); err != nil {
+				env := net.Env{}
+				if err := n.Load(be, env); err != nil {
 					t.Fatal(err)
 				}
 				if in == nil {
 					in = randomInputs(t, st, env, rng.New(1, "test/separate"))
 				}
-				out, err := st.run(env, in)
+				out, err := st.Run(env, in)
 				if err != nil {
 					t.Fatal(err)
 				}
-				v, err := out[alphaName].Read()
+				v, err := out[net.AlphaName].Read()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -104,22 +107,22 @@ func TestSeparateVertex(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, n := separated(t, name)
 			be, r := ref.New(), rng.New(2, "test/separate")
-			env := Env{}
-			if err := n.load(be, env); err != nil {
+			env := net.Env{}
+			if err := n.Load(be, env); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range n.Params {
-				v, err := be.Upload(randomTensor(env[paramName(p)].Type(), r))
+				v, err := be.Upload(randomTensor(env[net.ParamName(p)].Type(), r))
 				if err != nil {
 					t.Fatal(err)
 				}
-				env[paramName(p)] = v
+				env[net.ParamName(p)] = v
 			}
-			weights, err := n.weights(env)
+			weights, err := n.Weights(env)
 			if err != nil {
 				t.Fatal(err)
 			}
-			st, err := n.forward(be)
+			st, err := n.Forward(be)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,32 +133,32 @@ func TestSeparateVertex(t *testing.T) {
 				for d, dim := range s.Dims {
 					choice[d] = r.IntN(len(dim.Choices))
 				}
-				coef, err := uploadCoef(be, s.OneHot(choice))
+				coef, err := net.UploadCoef(be, s.OneHot(choice))
 				if err != nil {
 					t.Fatal(err)
 				}
-				in[coefName] = coef[coefName]
-				got, err := st.run(env, in)
+				in[net.CoefName] = coef[net.CoefName]
+				got, err := st.Run(env, in)
 				if err != nil {
 					t.Fatal(err)
 				}
-				m, err := subnet.Cut(n.Super, choice, n.chosen(choice, weights))
+				m, err := subnet.Cut(n.Super, choice, n.Chosen(choice, weights))
 				if err != nil {
 					t.Fatal(err)
 				}
-				small, err := NewNetwork(m, 4, nil, nil)
+				small, err := net.NewNetwork(m, 4, nil, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
-				fwd, err := small.forward(be)
+				fwd, err := small.Forward(be)
 				if err != nil {
 					t.Fatal(err)
 				}
-				cut := Env{}
-				if err := small.load(be, cut); err != nil {
+				cut := net.Env{}
+				if err := small.Load(be, cut); err != nil {
 					t.Fatal(err)
 				}
-				want, err := fwd.run(cut, in)
+				want, err := fwd.Run(cut, in)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -190,12 +193,12 @@ func TestSeparateSearch(t *testing.T) {
 	}
 	c := DefaultConfig()
 	c.Weights.Epochs = 1
-	d, err := Run(context.Background(), ref.New(), n, nil, views.Weights, views.Alpha, data.View{}, c, 1, Hooks{})
+	d, err := Run(context.Background(), ref.New(), n, nil, views.Weights, views.Alpha, data.View{}, c, 1, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	same := 0
-	for name, copies := range n.separation.copies {
+	for name, copies := range n.Separation.Copies {
 		for _, copy := range copies[:len(copies)-1] {
 			if slices.Equal(d.Weights[copy].Raw, d.Weights[name].Raw) {
 				same++
@@ -206,7 +209,7 @@ func TestSeparateSearch(t *testing.T) {
 		t.Errorf("%d copies are still equal to their original", same)
 	}
 	choice := n.Super.Space.Smallest()
-	got := n.chosen(choice, d.Weights)
+	got := n.Chosen(choice, d.Weights)
 	var names []string
 	for _, x := range n.Super.An.Model.Graph.Inits {
 		if got[x.Name] != nil {
@@ -220,7 +223,7 @@ func TestSeparateSearch(t *testing.T) {
 
 // TestSeparateLimits: plain networks and spaces with too many choices are refused.
 func TestSeparateLimits(t *testing.T) {
-	plain, super := builtWith(t, "vit-tiny", 4, space.Every, space.Options{Divisor: 1, MaxChoices: 16})
+	plain, super := nettest.BuiltWith(t, "vit-tiny", 4, space.Every, space.Options{Divisor: 1, MaxChoices: 16})
 	if err := plain.Separate(); err == nil {
 		t.Error("a plain network was separated")
 	}

@@ -5,25 +5,26 @@ import (
 	"math"
 	"testing"
 
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/internal/runtest"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 // TestAlphaClip: Adam does not see the scale of its gradients, but the decay that
 // enters its moments does: a hard clip leaves the decay alone in charge.
 func TestAlphaClip(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
-	p := b.plan(t)
-	cfg := b.job.Search
+	b := runtest.New(t, "fashion-tiny")
+	p := b.Plan(t)
+	cfg := b.Job.Search
 	cfg.FreezeWeights, cfg.Relaxation, cfg.Weights.Epochs = true, "darts", 1
 	cfg.AlphaHyper.WeightDecay = 1
 	cfg.AlphaClip = 1e-12
 	cfg.AlphaRate = 0
-	start, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	start, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.AlphaRate = 1e-5
-	d, err := b.run(context.Background(), p, cfg, nil, search.Hooks{})
+	d, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,9 +40,9 @@ func TestAlphaClip(t *testing.T) {
 // TestEventsTellTheWait: the time spent on data grows from event to event and is part
 // of the whole.
 func TestEventsTellTheWait(t *testing.T) {
-	b := newBench(t, "fashion-tiny")
+	b := runtest.New(t, "fashion-tiny")
 	before := 0.0
-	_, err := b.run(context.Background(), b.plan(t), b.job.Search, nil, search.Hooks{LogEvery: 3, Observe: func(e search.Event) {
+	_, err := b.Run(context.Background(), b.Plan(t), b.Job.Search, nil, train.Hooks{LogEvery: 3, Observe: func(e train.Event) {
 		if e.Wait <= before || e.Wait >= e.Seconds {
 			t.Errorf("step %d: %g s of %g s are waiting, %g s before", e.Step, e.Wait, e.Seconds, before)
 		}

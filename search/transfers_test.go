@@ -9,7 +9,10 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/prim"
-	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/internal/nettest"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
+	"github.com/entangle-nas/entangle/search/train/optim"
 )
 
 // transfers is a backend that records what goes to and from the device.
@@ -65,7 +68,7 @@ func (r trackedRun) Run(in []engine.Buffer) ([]engine.Buffer, error) {
 // up, and with Overlap when both steps have been started; samples that live on the device
 // go up as indices. Losses come down when logged.
 func TestTransfers(t *testing.T) {
-	_, super := built(t, "fashion-tiny", 4)
+	_, super := nettest.Built(t, "fashion-tiny", 4)
 	image := super.Facts.Values[super.Inputs[0]].Shape()
 	set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{image[1], image[2], image[3]}, Train: 64, Test: 4, Seed: 1})
 	if err != nil {
@@ -90,7 +93,7 @@ func TestTransfers(t *testing.T) {
 		super.DataLimit = c.limit
 		cfg := DefaultConfig()
 		cfg.Weights.Augment, cfg.Overlap = "", c.overlap
-		s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, cfg, 1, Hooks{LogEvery: 2})
+		s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, cfg, 1, train.Hooks{LogEvery: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +103,7 @@ func TestTransfers(t *testing.T) {
 			if err := s.advance(); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.tick(nil); err != nil {
+			if err := s.Tick(nil); err != nil {
 				t.Fatal(err)
 			}
 			return be.log
@@ -126,23 +129,23 @@ func TestTransfers(t *testing.T) {
 // TestEvaluateAhead: a batch is given to the device before the results of the one before it
 // are read.
 func TestEvaluateAhead(t *testing.T) {
-	plain, _ := built(t, "fashion-tiny", 4)
+	plain, _ := nettest.Built(t, "fashion-tiny", 4)
 	image := plain.Facts.Values[plain.Inputs[0]].Shape()
 	set, err := data.Synthetic(data.SyntheticOptions{Classes: plain.Classes, Shape: [3]int{image[1], image[2], image[3]}, Train: 4, Test: 12, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	be := &transfers{Backend: cpu.New(cpu.Options{Threads: 1})}
-	ev, err := newEvaluator(be, plain)
+	ev, err := net.NewEvaluator(be, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := Env{}
-	if err := plain.load(be, env); err != nil {
+	env := net.Env{}
+	if err := plain.Load(be, env); err != nil {
 		t.Fatal(err)
 	}
 	be.log = nil
-	if s, err := ev.score(t.Context(), env, set.Part("test").All()); err != nil || s.Samples != 12 {
+	if s, err := ev.Score(t.Context(), env, set.Part("test").All()); err != nil || s.Samples != 12 {
 		t.Fatalf("want 12 samples, got %v, %v", s, err)
 	}
 	up, down := "up "+prim.Type{DType: prim.F32, Shape: image}.String(), "down "+prim.Type{DType: prim.F32, Shape: []int{4, plain.Classes}}.String()
@@ -154,32 +157,32 @@ func TestEvaluateAhead(t *testing.T) {
 // TestBatchInputs: what runs over examples is marked in the programs of a search, and nothing
 // else is: several devices share it out, whatever sizes weights have.
 func TestBatchInputs(t *testing.T) {
-	_, super := built(t, "fashion-tiny", 8) // some weights have a first size of 8
+	_, super := nettest.Built(t, "fashion-tiny", 8) // some weights have a first size of 8
 	sgd, err := optim.ByName("sgd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	be := cpu.New(cpu.Options{Threads: 1})
-	weights, err := weightStep(be, super, Objective{Labels: 1}, true, sgd, sgd.Defaults, 0)
+	weights, err := train.WeightStep(be, super, net.Objective{Labels: 1}, true, sgd, sgd.Defaults, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	alphas, err := alphaStep(be, super, Objective{Labels: 1}, true, 0)
+	alphas, err := alphaStep(be, super, net.Objective{Labels: 1}, true, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, st := range map[string]*step{"weights": weights, "architecture": alphas} {
+	for name, st := range map[string]*net.Step{"weights": weights, "architecture": alphas} {
 		var got []string
 		others := 0
-		for _, in := range st.p.Inputs {
+		for _, in := range st.P.Inputs {
 			if in.Batch {
 				got = append(got, in.Name)
-			} else if s := st.p.Nodes[in.ID].Type.Shape; len(s) > 0 && s[0] == 8 {
+			} else if s := st.P.Nodes[in.ID].Type.Shape; len(s) > 0 && s[0] == 8 {
 				others++
 			}
 		}
 		slices.Sort(got)
-		want := []string{targetName, super.Inputs[0]}
+		want := []string{net.TargetName, super.Inputs[0]}
 		slices.Sort(want)
 		if !slices.Equal(got, want) || others == 0 {
 			t.Errorf("%s: want %q and inputs of the batch's size beside them, got %q and %d", name, want, got, others)

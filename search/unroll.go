@@ -5,7 +5,9 @@ import (
 
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
-	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
+	"github.com/entangle-nas/entangle/search/train/optim"
 )
 
 // unrollRadius is the length of the step by which the weights are moved to either
@@ -31,21 +33,21 @@ func sideName(s string, plus bool) string {
 // with ξ the learning rate of the weights, v SGD's velocity (0 for other optimisers)
 // and a the coefficients. Running statistics do not move.
 type unrolled struct {
-	train *step // sums of ∂Lt/∂w
-	look  *step // w′
-	value *step // ∂La/∂a and sums of ∂La/∂w
-	sides *step // w⁺, w⁻, ε
-	sums  Env
+	train *net.Step // sums of ∂Lt/∂w
+	look  *net.Step // w′
+	value *net.Step // ∂La/∂a and sums of ∂La/∂w
+	sides *net.Step // w⁺, w⁻, ε
+	sums  net.Env
 }
 
-func newUnrolled(be engine.Backend, n *Network, c Config, labelled bool) (*unrolled, error) {
+func newUnrolled(be engine.Backend, n *net.Network, c Config, labelled bool) (*unrolled, error) {
 	if c.FreezeWeights {
 		return nil, errors.New("search: unrolled: want weights that move, they are frozen")
 	}
-	u := &unrolled{sums: Env{}}
-	o, parts := c.Weights.Objective, c.Weights.parts()
+	u := &unrolled{sums: net.Env{}}
+	o, parts := c.Weights.Objective, c.Weights.Parts()
 	var err error
-	if u.train, err = sumStep(be, n, o, labelled, parts, false); err != nil {
+	if u.train, err = train.SumStep(be, n, o, labelled, parts, false); err != nil {
 		return nil, err
 	}
 	if u.value, err = alphaStep(be, n, o, labelled, parts); err != nil {
@@ -57,39 +59,39 @@ func newUnrolled(be engine.Backend, n *Network, c Config, labelled bool) (*unrol
 	if u.sides, err = sidesStep(be, n); err != nil {
 		return nil, err
 	}
-	return u, zeroSums(be, n, u.sums)
+	return u, train.ZeroSums(be, n, u.sums)
 }
 
 // lookStep compiles w′ of every parameter from the sums of gradients.
-func lookStep(be engine.Backend, n *Network, w Weights) (*step, error) {
+func lookStep(be engine.Backend, n *net.Network, w train.Weights) (*net.Step, error) {
 	m, err := optim.ByName(w.Optimiser)
 	if err != nil {
 		return nil, err
 	}
 	b := prim.NewBuilder()
-	rate := b.Input(rateName, prim.Type{DType: prim.F32})
+	rate := b.Input(net.RateName, prim.Type{DType: prim.F32})
 	for _, name := range n.Params {
 		t := prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}
-		p, g := b.Input(paramName(name), t), b.Input(sumName(name), t)
+		p, g := b.Input(net.ParamName(name), t), b.Input(net.SumName(name), t)
 		if len(t.Shape) > 1 {
 			g = b.Map(prim.Op(prim.Add, prim.A(0), prim.Op(prim.Mul, prim.L(w.Hyper.WeightDecay), prim.A(1))), g, p)
 		}
 		if m.Name == "sgd" && w.Hyper.Momentum > 0 {
-			v := b.Input(slotName(name, m.State(w.Hyper)[0].Name), t)
+			v := b.Input(net.SlotName(name, m.State(w.Hyper)[0].Name), t)
 			g = b.Map(prim.Op(prim.Add, prim.A(0), prim.Op(prim.Mul, prim.L(w.Hyper.Momentum), prim.A(1))), g, v)
 		}
-		b.Output(paramName(name), b.Map(prim.Op(prim.Sub, prim.A(0), prim.Op(prim.Mul, prim.A(1), prim.A(2))), p, rate, g))
+		b.Output(net.ParamName(name), b.Map(prim.Op(prim.Sub, prim.A(0), prim.Op(prim.Mul, prim.A(1), prim.A(2))), p, rate, g))
 	}
-	return compile(be, "unrolled step", b)
+	return net.Compile(be, "unrolled step", b)
 }
 
 // sidesStep compiles w± of every parameter from the sums of gradients d.
-func sidesStep(be engine.Backend, n *Network) (*step, error) {
+func sidesStep(be engine.Backend, n *net.Network) (*net.Step, error) {
 	b := prim.NewBuilder()
 	params, sums := make([]prim.ID, len(n.Params)), make([]prim.ID, len(n.Params))
 	for i, name := range n.Params {
 		t := prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}
-		params[i], sums[i] = b.Input(paramName(name), t), b.Input(sumName(name), t)
+		params[i], sums[i] = b.Input(net.ParamName(name), t), b.Input(net.SumName(name), t)
 	}
 	radius := b.Map(prim.Op(prim.Div, prim.L(unrollRadius), prim.Op(prim.Max, prim.A(0), prim.L(1e-12))), optim.Norm(b, sums))
 	for i, name := range n.Params {
@@ -98,59 +100,59 @@ func sidesStep(be engine.Backend, n *Network) (*step, error) {
 		b.Output(sideName(name, false), b.Map(prim.Op(prim.Sub, prim.A(0), move), params[i], sums[i], radius))
 	}
 	b.Output(radiusName, radius)
-	return compile(be, "sides of the weights", b)
+	return net.Compile(be, "sides of the weights", b)
 }
 
 // slope returns the gradient with respect to the coefficients, and the loss at w′. x
 // is the architecture batch and train the next weight step's.
-func (u *unrolled) slope(s *searcher, x, train *fed, coef Env) (grad []float64, loss float64, err error) {
-	rate := s.plan.At(s.pos.Step)
-	trainDraw := func(parts, i int) int64 { return int64(s.pos.Step*parts + i) }
-	for part := range train.parts {
-		in, err := s.microBatch(train, part, trainDraw(train.parts, part))
+func (u *unrolled) slope(s *searcher, x, train *net.Batch, coef net.Env) (grad []float64, loss float64, err error) {
+	rate := s.Plan.At(s.Pos.Step)
+	trainDraw := func(parts, i int) int64 { return int64(s.Pos.Step*parts + i) }
+	for part := range train.Parts {
+		in, err := s.MicroBatch(train, part, trainDraw(train.Parts, part))
 		if err != nil {
 			return nil, 0, err
 		}
-		more, err := s.more(u.train, part)
+		more, err := s.More(u.train, part)
 		if err != nil {
 			return nil, 0, err
 		}
-		out, err := u.train.run(u.sums, in, more, coef, u.sums, s.env)
+		out, err := u.train.Run(u.sums, in, more, coef, u.sums, s.Env)
 		if err != nil {
 			return nil, 0, err
 		}
-		in.free()
-		more.free()
-		out.free()
+		in.Free()
+		more.Free()
+		out.Free()
 	}
-	xi, err := s.number(rateName, float32(rate))
+	xi, err := s.Number(net.RateName, float32(rate))
 	if err != nil {
 		return nil, 0, err
 	}
-	defer xi.free()
-	look := Env{}
-	if _, err := u.look.run(look, xi, u.sums, s.env); err != nil {
+	defer xi.Free()
+	look := net.Env{}
+	if _, err := u.look.Run(look, xi, u.sums, s.Env); err != nil {
 		return nil, 0, err
 	}
-	defer look.free()
+	defer look.Free()
 	if grad, loss, err = s.slope(u.value, u.sums, x, s.alphaDraw, coef, look); err != nil {
 		return nil, 0, err
 	}
-	sides, err := u.sides.run(Env{}, u.sums, s.env)
+	sides, err := u.sides.Run(net.Env{}, u.sums, s.Env)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer sides.free()
-	radius, err := scalar(sides[radiusName])
+	defer sides.Free()
+	radius, err := net.Scalar(sides[radiusName])
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, plus := range []bool{true, false} {
-		w := Env{}
-		for _, name := range s.net.Params {
-			w[paramName(name)] = sides[sideName(name, plus)]
+		w := net.Env{}
+		for _, name := range s.Net.Params {
+			w[net.ParamName(name)] = sides[sideName(name, plus)]
 		}
-		h, _, err := s.slope(s.alphas, Env{}, train, trainDraw, coef, w)
+		h, _, err := s.slope(s.alphas, net.Env{}, train, trainDraw, coef, w)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -10,12 +10,15 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/ref"
+	"github.com/entangle-nas/entangle/internal/nettest"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 // unrolledSearcher is a search of a small smooth network, in micro-batches.
 func unrolledSearcher(t *testing.T, be engine.Backend, c Config) *searcher {
 	t.Helper()
-	_, super := built(t, "flatten-tiny", 4)
+	_, super := nettest.Built(t, "flatten-tiny", 4)
 	set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{1, 8, 8}, Train: 64, Test: 8, Seed: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +27,7 @@ func unrolledSearcher(t *testing.T, be engine.Backend, c Config) *searcher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, 1, Hooks{})
+	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, 1, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,17 +48,17 @@ func TestUnrolledGradient(t *testing.T) {
 	if err := s.advance(); err != nil { // velocity
 		t.Fatal(err)
 	}
-	train, err := s.take(s.loader, s.feed)
+	train, err := s.Take(s.Loader, s.Feed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := s.take(s.aload, s.afeed)
+	x, err := s.Take(s.aload, s.afeed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	coef := s.means()
-	upload := func() Env {
-		env, err := uploadCoef(s.be, coef)
+	upload := func() net.Env {
+		env, err := net.UploadCoef(s.Be, coef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +78,7 @@ func TestUnrolledGradient(t *testing.T) {
 	if again := after(); again != loss {
 		t.Errorf("the loss after a step is %g, then %g: something moved", loss, again)
 	}
-	first, _, err := s.slope(s.alphas, Env{}, x, s.alphaDraw, upload())
+	first, _, err := s.slope(s.alphas, net.Env{}, x, s.alphaDraw, upload())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,16 +111,16 @@ func TestUnrolledSearch(t *testing.T) {
 		c := DefaultConfig()
 		c.Unrolled = second
 		s := unrolledSearcher(t, cpu.New(cpu.Options{Threads: 1}), c)
-		for s.pos.Step < 4 {
+		for s.Pos.Step < 4 {
 			if err := s.advance(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		w, err := s.net.weights(s.env)
+		w, err := s.Net.Weights(s.Env)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &Decision{Result{Weights: w}, s.pos.Alpha, s.means()}
+		return &Decision{train.Result{Weights: w}, s.Pos.Alpha, s.means()}
 	}
 	one, two, plain := run(true), run(true), run(false)
 	if !reflect.DeepEqual(one, two) {
@@ -128,9 +131,9 @@ func TestUnrolledSearch(t *testing.T) {
 	}
 	c := DefaultConfig()
 	c.Unrolled, c.FreezeWeights = true, true
-	_, super := built(t, "flatten-tiny", 4)
+	_, super := nettest.Built(t, "flatten-tiny", 4)
 	views := unrolledSearcher(t, cpu.New(cpu.Options{Threads: 1}), DefaultConfig())
-	if _, err := Run(context.Background(), views.be, super, nil, views.loader.View(), views.aload.View(), data.View{}, c, 1, Hooks{}); err == nil {
+	if _, err := Run(context.Background(), views.Be, super, nil, views.Loader.View(), views.aload.View(), data.View{}, c, 1, train.Hooks{}); err == nil {
 		t.Error("frozen weights were unrolled")
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/xla"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 // commands lists every verb in the order of the help text.
@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv}
 	err := e.app().RunContext(ctx, e.reorder(args))
 	if cause := context.Cause(ctx); cause != nil && err != nil {
-		var stopped *search.Interrupted
+		var stopped *train.Interrupted
 		switch {
 		case errors.As(err, &stopped):
 			err = errors.Join(err, cause)

@@ -18,7 +18,8 @@ import (
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ops"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 func TestExitCode(t *testing.T) {
@@ -32,15 +33,15 @@ func TestExitCode(t *testing.T) {
 		{&modelError{errors.New("truncated")}, 3},
 		{&ops.UnsupportedError{}, 3},
 		{&runtimes.UnsupportedError{}, 3},
-		{&search.TargetError{}, 4},
+		{&decide.TargetError{}, 4},
 		{&exporter.MismatchError{Result: &exporter.Verification{}}, 5},
 		{&qualityError{"top-1", 1, 0}, 6},
 		{&deviceError{xla.ErrNotBuilt}, 7},
-		{&search.Interrupted{}, 130},
+		{&train.Interrupted{}, 130},
 		{context.Canceled, 130},
 		{&signalError{os.Interrupt}, 130},
 		{&signalError{syscall.SIGTERM}, 143},
-		{errors.Join(&search.Interrupted{}, &signalError{syscall.SIGTERM}), 143},
+		{errors.Join(&train.Interrupted{}, &signalError{syscall.SIGTERM}), 143},
 	} {
 		for _, err := range []error{c.err, fmt.Errorf("stage: %w", c.err)} {
 			if c.err == nil {

@@ -8,11 +8,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -45,7 +46,7 @@ func concat(lists ...[]cli.Flag) []cli.Flag {
 }
 
 // planned opens model, data and space and checks the target.
-func (e *env) planned(c *cli.Context, tune bool) (*model, *search.Plan, error) {
+func (e *env) planned(c *cli.Context, tune bool) (*model, *entangle.Plan, error) {
 	j, err := applyJob(c)
 	if err != nil {
 		return nil, nil, err
@@ -71,8 +72,8 @@ func (e *env) planned(c *cli.Context, tune bool) (*model, *search.Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := search.Prepare(m.normal, set, settings)
-	var unmet *search.TargetError
+	p, err := entangle.Prepare(m.normal, set, settings)
+	var unmet *decide.TargetError
 	if err != nil && (p == nil || !errors.As(err, &unmet)) {
 		return nil, nil, err
 	}
@@ -83,7 +84,7 @@ func (e *env) planned(c *cli.Context, tune bool) (*model, *search.Plan, error) {
 }
 
 // begin opens what a planned run needs: the backend, the run folder and its log.
-func (e *env) begin(c *cli.Context, p *search.Plan, out string) (engine.Backend, *runLog, error) {
+func (e *env) begin(c *cli.Context, p *entangle.Plan, out string) (engine.Backend, *runLog, error) {
 	be, err := e.openBackend(c)
 	if err != nil {
 		return nil, nil, err
@@ -107,7 +108,7 @@ func (e *env) begin(c *cli.Context, p *search.Plan, out string) (engine.Backend,
 	return be, log, nil
 }
 
-func (e *env) printProfile(p *search.Plan) {
+func (e *env) printProfile(p *entangle.Plan) {
 	fmt.Fprintf(e.stderr, "%d dimensions, %.3g subnets; target %s ≤ %s\n", len(p.Space.Dims), p.Space.Size(), p.Budget.Metric, count(p.Budget.Limit))
 	t := &table{}
 	t.add("subnet", ">MACs", ">parameters", ">bytes")

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/report"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -16,7 +18,7 @@ type compression struct {
 	File   string `json:"file"`
 	Data   string `json:"data"`
 	Metric string `json:"target_metric"`
-	*search.Outcome
+	*entangle.Outcome
 	Files        [2]fileSize             `json:"files"` // original, result
 	Verification *exporter.Verification  `json:"verification,omitempty"`
 	Latency      *exporter.LatencyReport `json:"latency,omitempty"`
@@ -58,11 +60,11 @@ func (e *env) printCompression(r *compression) error {
 }
 
 // part returns the split that quality is told on, with the original's score there.
-func (r *compression) part() (name string, original *search.Score, of func(search.Candidate) search.Quality) {
+func (r *compression) part() (name string, original *net.Score, of func(entangle.Candidate) entangle.Quality) {
 	if q := r.Candidates[0].Test; r.Original.Test != nil || q.Distance != nil {
-		return "test", r.Original.Test, func(c search.Candidate) search.Quality { return c.Test }
+		return "test", r.Original.Test, func(c entangle.Candidate) entangle.Quality { return c.Test }
 	}
-	return "validation", r.Original.Val, func(c search.Candidate) search.Quality { return c.Val }
+	return "validation", r.Original.Val, func(c entangle.Candidate) entangle.Quality { return c.Val }
 }
 
 func (r *compression) comparison() []report.Comparison {
@@ -138,7 +140,7 @@ func (r *compression) summary() report.Summary {
 	return s
 }
 
-func percent(s *search.Score) string {
+func percent(s *net.Score) string {
 	if s == nil {
 		return "-"
 	}
@@ -147,7 +149,7 @@ func percent(s *search.Score) string {
 
 // apart prints the largest relative error of the outputs, and of classes how many
 // rows have the original's largest one, at the output where they are fewest.
-func apart(f *search.Fidelity) string {
+func apart(f *net.Fidelity) string {
 	if f == nil {
 		return "-"
 	}
@@ -164,7 +166,7 @@ func apart(f *search.Fidelity) string {
 }
 
 // nearest returns the latest distance of a subnet's life.
-func nearest(d *search.Distance) *search.Fidelity {
+func nearest(d *entangle.Distance) *net.Fidelity {
 	switch {
 	case d.Tuned != nil:
 		return d.Tuned
@@ -183,7 +185,7 @@ func worst(v *exporter.Verification) float64 {
 }
 
 // last returns the latest score of a subnet's life.
-func last(q search.Quality) *search.Score {
+func last(q entangle.Quality) *net.Score {
 	switch {
 	case q.Tuned != nil:
 		return q.Tuned
@@ -193,7 +195,7 @@ func last(q search.Quality) *search.Score {
 	return q.Inherited
 }
 
-func diff(before, after *search.Score) string {
+func diff(before, after *net.Score) string {
 	if before == nil || after == nil {
 		return ""
 	}
@@ -214,7 +216,7 @@ func compareCosts[K ~string](from, to map[K]float64) []report.Comparison {
 }
 
 // facts says what a page is about.
-func facts(model, data string, b search.Budget, seed uint64) []report.Fact {
+func facts(model, data string, b decide.Budget, seed uint64) []report.Fact {
 	return []report.Fact{{Name: "model", Value: model}, {Name: "data", Value: data},
 		{Name: "target", Value: fmt.Sprintf("%s ≤ %s", b.Metric, count(b.Limit))}, {Name: "seed", Value: fmt.Sprint(seed)}}
 }

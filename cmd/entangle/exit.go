@@ -11,7 +11,8 @@ import (
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ops"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 // Exit codes.
@@ -91,8 +92,8 @@ func exitCode(err error) int {
 		quality     *qualityError
 		device      *deviceError
 		sig         *signalError
-		unmet       *search.TargetError
-		interrupted *search.Interrupted
+		unmet       *decide.TargetError
+		interrupted *train.Interrupted
 	)
 	switch {
 	case err == nil:

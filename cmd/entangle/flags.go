@@ -9,10 +9,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/search"
-	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/relax"
+	"github.com/entangle-nas/entangle/search/train/optim"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -173,7 +175,7 @@ func searchFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "alpha-decay", Usage: "weight decay of the architecture parameters; draws the choices of a dimension together", Value: d.AlphaHyper.WeightDecay},
 		&cli.Float64Flag{Name: "alpha-start", Usage: "share of probability that the original begins with; 0 begins uniform", Value: d.AlphaStart},
 		&cli.Float64Flag{Name: "alpha-from", Usage: "epochs of weight steps before the first architecture step"},
-		&cli.StringFlag{Name: "order", Usage: "importance that ranks a width's units: " + strings.Join(search.Importance, ", "), Value: search.Importance[0], Action: oneOf("order", search.Importance...)},
+		&cli.StringFlag{Name: "order", Usage: "importance that ranks a width's units: " + strings.Join(net.Importance, ", "), Value: net.Importance[0], Action: oneOf("order", net.Importance...)},
 		&cli.StringFlag{Name: "superposition", Usage: "weights that carry a width's coefficients: every (as in TangleNAS) or reader (once per unit)", Value: string(space.Reader)},
 		&cli.BoolFlag{Name: "separate-weights", Usage: "give every choice weights of its own, as in weight sharing without entanglement; wants --superposition every"},
 		&cli.Float64Flag{Name: "hard", Usage: "share of weight steps on one drawn subnet, rising from 0 to it over the search", Value: d.Hard},
@@ -181,10 +183,10 @@ func searchFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "unrolled", Usage: "take the gradient of the architecture through one weight step (DARTS, second order): five forward and backward passes per step instead of two"},
 		&cli.BoolFlag{Name: "overlap", Usage: "take the weight step with the coefficients from before the architecture step beside it, so that a GPU need not wait for the host", DefaultText: "on a GPU"},
 		&cli.BoolFlag{Name: "freeze-weights", Usage: "move only the architecture parameters"},
-		&cli.StringFlag{Name: "method", Usage: "what chooses: " + strings.Join(search.Methods, ", "), Value: search.Methods[0]},
+		&cli.StringFlag{Name: "method", Usage: "what chooses: " + strings.Join(entangle.Methods, ", "), Value: entangle.Methods[0]},
 		&cli.IntFlag{Name: "trials", Usage: "subnets that evolution measures", DefaultText: "as many as cost what the architecture steps of a search would"},
-		&cli.IntFlag{Name: "refine", Usage: "subnets within the target whose loss on the alpha split decides after the search; 0: the coefficients alone decide", Value: search.DefaultJob().Refine},
-		&cli.StringFlag{Name: "inherit", Usage: "weights that the subnet starts from: search or original", Value: search.Inherit[0]},
+		&cli.IntFlag{Name: "refine", Usage: "subnets within the target whose loss on the alpha split decides after the search; 0: the coefficients alone decide", Value: entangle.DefaultJob().Refine},
+		&cli.StringFlag{Name: "inherit", Usage: "weights that the subnet starts from: search or original", Value: entangle.Inherit[0]},
 		&cli.IntFlag{Name: "calibrate", Usage: "batches that recalibrate running statistics after the cut", Value: 100},
 	}, spaceFlags()...)
 }

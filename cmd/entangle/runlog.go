@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/entangle-nas/entangle/report"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -73,7 +73,7 @@ func (r *runLog) close() error {
 
 // rewind drops what an earlier process wrote at or after an event, the first of
 // this process: those records lie beyond the checkpoint and are about to come again.
-func (r *runLog) rewind(ev search.Event) error {
+func (r *runLog) rewind(ev train.Event) error {
 	size, err := sizeBefore(r.path, ev.Stage, ev.Step)
 	if err != nil || size < 0 {
 		return err
@@ -122,7 +122,7 @@ const logEvery = 20
 
 // newBar starts the progress of a stage at its first event, with the clock put
 // back to where the stage began in this process.
-func (r *runLog) newBar(ev search.Event) *report.Progress {
+func (r *runLog) newBar(ev train.Event) *report.Progress {
 	late := time.Duration(ev.Seconds * float64(time.Second))
 	return report.NewProgress(r.e.stderr, report.ProgressOptions{Label: ev.Stage, Total: ev.Total, Done: (ev.Step - 1) / logEvery * logEvery, Interactive: r.e.interactive(),
 		Now: func() time.Time {
@@ -133,7 +133,7 @@ func (r *runLog) newBar(ev search.Event) *report.Progress {
 }
 
 // observe takes one event.
-func (r *runLog) observe(ev search.Event) {
+func (r *runLog) observe(ev train.Event) {
 	r.waits[ev.Stage] = max(r.waits[ev.Stage], ev.Wait)
 	if r.e.verbosity >= 0 {
 		if ev.Stage != r.stage || r.bar == nil {

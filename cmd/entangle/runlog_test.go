@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/report"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 // TestLogOfResumedRun: the first event of a process drops what an earlier one wrote
@@ -31,7 +31,7 @@ func TestLogOfResumedRun(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	process := func(events ...search.Event) {
+	process := func(events ...train.Event) {
 		t.Helper()
 		e := &env{stderr: io.Discard, verbosity: -1}
 		log, err := e.openRunLog(dir)
@@ -45,8 +45,8 @@ func TestLogOfResumedRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	at := func(stage, kind string, step int) search.Event {
-		return search.Event{Stage: stage, Kind: kind, Step: step, Total: 40}
+	at := func(stage, kind string, step int) train.Event {
+		return train.Event{Stage: stage, Kind: kind, Step: step, Total: 40}
 	}
 	process(at("search", "step", 10), at("search", "eval", 20), at("search", "step", 20), at("search", "step", 30), at("finetune", "step", 10))
 	if got, want := steps(), "ss| se|| ss|| ss||| fs|"; got != want {

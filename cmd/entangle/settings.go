@@ -9,8 +9,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -43,8 +46,8 @@ func splits(c *cli.Context) (search.Splits, error) {
 }
 
 // weightSettings reads the train section.
-func weightSettings(c *cli.Context) (search.Weights, error) {
-	w := search.DefaultWeights()
+func weightSettings(c *cli.Context) (train.Weights, error) {
+	w := train.DefaultWeights()
 	w.Epochs = c.Float64("epochs")
 	w.Optimiser, w.Schedule = c.String("optimizer"), c.String("schedule")
 	w.Hyper.Momentum, w.Hyper.WeightDecay = c.Float64("momentum"), c.Float64("weight-decay")
@@ -66,7 +69,7 @@ func weightSettings(c *cli.Context) (search.Weights, error) {
 	if !(d >= 0 && d <= 1) {
 		return w, usagef("--distill: want a share from 0 to 1, got %g", d)
 	}
-	w.Objective = search.Objective{Labels: 1 - d, Distill: d, Temperature: c.Float64("temperature"), Smoothing: c.Float64("smoothing")}
+	w.Objective = net.Objective{Labels: 1 - d, Distill: d, Temperature: c.Float64("temperature"), Smoothing: c.Float64("smoothing")}
 	switch {
 	case !(w.Epochs >= 0):
 		return w, usagef("--epochs: want 0 or more, got %g", w.Epochs)
@@ -99,14 +102,14 @@ func spaceOptions(c *cli.Context) (space.Options, error) {
 }
 
 // target reads --target METRIC=VALUE: a share of the original up to 1, a count above.
-func target(c *cli.Context) (search.Target, error) {
+func target(c *cli.Context) (entangle.Target, error) {
 	text := c.String("target")
 	name, value, ok := strings.Cut(text, "=")
 	v, err := strconv.ParseFloat(value, 64)
 	if !ok || err != nil || !(v > 0) {
-		return search.Target{}, usagef("--target: want METRIC=VALUE, for example macs=0.5, got %q", text)
+		return entangle.Target{}, usagef("--target: want METRIC=VALUE, for example macs=0.5, got %q", text)
 	}
-	t := search.Target{Metric: space.Metric(name)}
+	t := entangle.Target{Metric: space.Metric(name)}
 	known := false
 	for _, m := range space.Metrics {
 		known = known || m == t.Metric
@@ -122,8 +125,8 @@ func target(c *cli.Context) (search.Target, error) {
 
 // jobSettings reads everything that a search needs; tune says whether the train
 // section speaks of fine-tuning after it.
-func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
-	j := search.Job{Batch: c.Int("batch"), Seed: c.Uint64("seed"), Order: c.String("order"), Super: space.Superposition(c.String("superposition")), Calibrate: c.Int("calibrate")}
+func jobSettings(c *cli.Context, tune bool) (entangle.Job, error) {
+	j := entangle.Job{Batch: c.Int("batch"), Seed: c.Uint64("seed"), Order: c.String("order"), Super: space.Superposition(c.String("superposition")), Calibrate: c.Int("calibrate")}
 	var err error
 	if j.Splits, err = splits(c); err != nil {
 		return j, err
@@ -187,14 +190,14 @@ func jobSettings(c *cli.Context, tune bool) (search.Job, error) {
 	if !(s.AlphaStart >= 0 && s.AlphaStart < 1) {
 		return j, usagef("--alpha-start: want a share in [0, 1), got %g", s.AlphaStart)
 	}
-	if !contains(search.Methods, j.Method) {
-		return j, usagef("--method: want one of %s, got %q", strings.Join(search.Methods, ", "), j.Method)
+	if !contains(entangle.Methods, j.Method) {
+		return j, usagef("--method: want one of %s, got %q", strings.Join(entangle.Methods, ", "), j.Method)
 	}
-	if !contains(search.Inherit, j.Inherit) {
-		return j, usagef("--inherit: want one of %s, got %q", strings.Join(search.Inherit, ", "), j.Inherit)
+	if !contains(entangle.Inherit, j.Inherit) {
+		return j, usagef("--inherit: want one of %s, got %q", strings.Join(entangle.Inherit, ", "), j.Inherit)
 	}
-	if !contains(search.Importance, j.Order) {
-		return j, usagef("--order: want one of %s, got %q", strings.Join(search.Importance, ", "), j.Order)
+	if !contains(net.Importance, j.Order) {
+		return j, usagef("--order: want one of %s, got %q", strings.Join(net.Importance, ", "), j.Order)
 	}
 	return j, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle/engine"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/net"
 )
 
 var sizeUnits = []struct {
@@ -36,7 +36,7 @@ func stepMemory(c *cli.Context) (int, error) {
 	case "":
 		return 0, nil
 	case "least":
-		return search.LeastMemory, nil
+		return net.LeastMemory, nil
 	default:
 		n, ok := parseSize(text)
 		if !ok {

@@ -6,9 +6,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/exporter"
-	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 func (e *env) trainCommand() *cli.Command {
@@ -48,16 +50,16 @@ func tuneFlags() []cli.Flag {
 }
 
 type training struct {
-	Model   string           `json:"model"`
-	File    string           `json:"file"`
-	Data    string           `json:"data"`
-	Before  *search.Score    `json:"before,omitempty"`
-	After   *search.Score    `json:"after,omitempty"`
-	From    *search.Fidelity `json:"distance_before,omitempty"`
-	To      *search.Fidelity `json:"distance_after,omitempty"`
-	Part    string           `json:"part,omitempty"`
-	Seconds float64          `json:"seconds"`
-	Peak    int64            `json:"peak_memory_bytes,omitempty"`
+	Model   string        `json:"model"`
+	File    string        `json:"file"`
+	Data    string        `json:"data"`
+	Before  *net.Score    `json:"before,omitempty"`
+	After   *net.Score    `json:"after,omitempty"`
+	From    *net.Fidelity `json:"distance_before,omitempty"`
+	To      *net.Fidelity `json:"distance_after,omitempty"`
+	Part    string        `json:"part,omitempty"`
+	Seconds float64       `json:"seconds"`
+	Peak    int64         `json:"peak_memory_bytes,omitempty"`
 }
 
 func (e *env) tune(c *cli.Context, stage, teacher string) error {
@@ -103,7 +105,7 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if err != nil {
 		return err
 	}
-	n, err := search.NewNetworkOn(m.normal, c.Int("batch"), set, nil)
+	n, err := net.NewNetworkOn(m.normal, c.Int("batch"), set, nil)
 	if err != nil {
 		return err
 	}
@@ -113,13 +115,13 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if n.DataLimit, err = deviceData(c, be); err != nil {
 		return err
 	}
-	var teach *search.Network
+	var teach *net.Network
 	if teacher != "" {
 		t, err := loadModel(teacher)
 		if err != nil {
 			return err
 		}
-		if teach, err = search.NewNetworkOn(t.normal, c.Int("batch"), set, nil); err != nil {
+		if teach, err = net.NewNetworkOn(t.normal, c.Int("batch"), set, nil); err != nil {
 			return err
 		}
 	}
@@ -136,8 +138,8 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if part.Len() == 0 {
 		part = views.Val
 	}
-	t, result, err := search.Tune(c.Context, be, n, teach, views, part, w, c.Int("calibrate"), c.Uint64("seed"),
-		search.Hooks{Observe: log.observe, Stage: stage, Every: c.Int("every"), Checkpoint: filepath.Join(dir, stage+".checkpoint")})
+	t, result, err := entangle.Tune(c.Context, be, n, teach, views, part, w, c.Int("calibrate"), c.Uint64("seed"),
+		train.Hooks{Observe: log.observe, Stage: stage, Every: c.Int("every"), Checkpoint: filepath.Join(dir, stage+".checkpoint")})
 	if cerr := log.close(); err == nil {
 		err = cerr
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/enginetest"
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -13,6 +14,8 @@ import (
 	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/internal/workloads"
 	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -102,10 +105,10 @@ func TestSearch(t *testing.T) {
 func decide(t *testing.T, name string, be engine.Backend) *search.Decision {
 	t.Helper()
 	m, set := modeltest.WithImages(t, name, 60, 16)
-	j := search.Job{Space: space.Options{Divisor: 2}, Batch: 8, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "l1",
-		Super: space.Every, Search: search.DefaultConfig(), Target: search.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 2, Tune: search.DefaultWeights()}
+	j := entangle.Job{Space: space.Options{Divisor: 2}, Batch: 8, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "l1",
+		Super: space.Every, Search: search.DefaultConfig(), Target: entangle.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 2, Tune: train.DefaultWeights()}
 	j.Search.Weights.Epochs = 1
-	p, err := search.Prepare(m, set, j)
+	p, err := entangle.Prepare(m, set, j)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +116,11 @@ func decide(t *testing.T, name string, be engine.Backend) *search.Decision {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := search.NewNetwork(p.Model, j.Batch, set.Shape(), super)
+	n, err := net.NewNetwork(p.Model, j.Batch, set.Shape(), super)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dec, err := search.Run(context.Background(), be, n, nil, p.Views.Weights, p.Views.Alpha, p.Views.Val, j.Search, j.Seed, search.Hooks{})
+	dec, err := search.Run(context.Background(), be, n, nil, p.Views.Weights, p.Views.Alpha, p.Views.Val, j.Search, j.Seed, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/internal/rng"
-	"github.com/entangle-nas/entangle/search/optim"
+	"github.com/entangle-nas/entangle/search/train/optim"
 )
 
 // images is what the networks of a step see: square ones of three channels.

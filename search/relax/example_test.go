@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/entangle-nas/entangle/internal/rng"
-	"github.com/entangle-nas/entangle/search/optim"
 	"github.com/entangle-nas/entangle/search/relax"
+	"github.com/entangle-nas/entangle/search/train/optim"
 )
 
 // Three choices with known losses: the search finds the second.

@@ -1,0 +1,2 @@
+// Package runtest prepares whole jobs on tiny models for tests.
+package runtest

@@ -1,0 +1,132 @@
+package runtest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/entangle-nas/entangle"
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/internal/modeltest"
+	"github.com/entangle-nas/entangle/internal/nettest"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
+	"github.com/entangle-nas/entangle/space"
+	"github.com/entangle-nas/entangle/subnet"
+)
+
+// bench is a tiny model with data, ready to search.
+type bench struct {
+	Be    engine.Backend
+	Model *ir.Model
+	Set   *data.Set
+	Job   entangle.Job
+}
+
+func New(t *testing.T, name string) *bench {
+	t.Helper()
+	m, set := modeltest.WithImages(t, name, 320, 80)
+	j := entangle.Job{Space: space.Options{Divisor: 2}, Batch: 16, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "taylor",
+		Super: space.Every, Search: search.DefaultConfig(), Target: entangle.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 8, Tune: train.DefaultWeights()}
+	j.Search.Weights.Epochs, j.Tune.Epochs = 1, 1
+	return &bench{cpu.New(cpu.Options{Threads: 2}), m, set, j}
+}
+
+// Parts returns the model as a network for batches of that size, and the parts of the set.
+func (b *bench) Parts(t *testing.T, batch int) (*net.Network, *search.Views) {
+	t.Helper()
+	n, err := net.NewNetwork(b.Model, batch, b.Set.Shape(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := b.Job.Splits.View(b.Set, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, v
+}
+
+func (b *bench) Plan(t *testing.T) *entangle.Plan {
+	t.Helper()
+	p, err := entangle.Prepare(b.Model, b.Set, b.Job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Run searches with the plan's space; alpha replaces the architecture view when not nil.
+func (b *bench) Run(ctx context.Context, p *entangle.Plan, cfg search.Config, alpha *data.View, h train.Hooks) (*search.Decision, error) {
+	super, err := space.Entangle(p.An, p.Space, b.Job.Super)
+	if err != nil {
+		return nil, err
+	}
+	n, err := net.NewNetwork(p.Model, b.Job.Batch, b.Set.Shape(), super)
+	if err != nil {
+		return nil, err
+	}
+	view := p.Views.Alpha
+	if alpha != nil {
+		view = *alpha
+	}
+	return search.Run(ctx, b.Be, n, nil, p.Views.Weights, view, data.View{}, cfg, b.Job.Seed, h)
+}
+
+// Refining is a refiner of a small decoder with its own weights.
+func Refining(t *testing.T, offer space.Options) (*entangle.Plan, *space.Supernet, *net.Vertices) {
+	t.Helper()
+	set, err := data.Open("lm:"+nettest.Chain(t), data.Options{Seq: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := entangle.DefaultJob()
+	j.Batch, j.Seed, j.Space = 32, 3, offer
+	j.Target = entangle.Target{Metric: space.MACs, Share: 0.6}
+	p, err := entangle.Prepare(modeltest.Normal(t, "llama-tiny", models.Options{Vocab: 12}), set, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	super, err := space.Entangle(p.An, p.Space, j.Super)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := net.NewNetworkOn(p.Model, j.Batch, set, super)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := net.NewVertices(cpu.New(cpu.Options{Threads: 1}), n, nil, nil, p.Views.Alpha, net.Objective{Labels: 1}, j.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, super, r
+}
+
+// Without is the model with one unit cut.
+func Without(t *testing.T, b *bench, p *entangle.Plan, d space.Dim, unit int) *net.Network {
+	t.Helper()
+	order := []int{}
+	for u := range len(d.Order) {
+		if u != unit {
+			order = append(order, u)
+		}
+	}
+	full := len(d.Order)
+	s := &space.Space{Dims: []space.Dim{{Name: d.Name, Kind: d.Kind, Node: d.Node, Choices: []int{full - 1, full}, Order: append(order, unit)}}}
+	supernet, err := space.Entangle(p.An, s, space.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := subnet.Cut(supernet, []int{0}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := net.NewNetwork(m, 16, b.Set.Shape(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

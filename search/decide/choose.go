@@ -1,0 +1,241 @@
+package decide
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Choose returns the choice (indices per dim) of the largest total log-probability
+// that costs at most the budget's limit; score holds log-probabilities per dim. It
+// starts from the most probable choice, trades the least log-probability per unit
+// of cost saved until the limit holds, then takes every improvement by one or two
+// dims that keeps it. Without a budget it is the most probable choice.
+func Choose(s *space.Space, c *space.CostModel, b *Budget, score [][]float64) ([]int, error) {
+	choice := make([]int, len(s.Dims))
+	for d, row := range score {
+		for k, v := range row {
+			if v > row[choice[d]] {
+				choice[d] = k
+			}
+		}
+	}
+	if b == nil {
+		return choice, nil
+	}
+	if err := CheckBudget(s, c, *b); err != nil {
+		return nil, err
+	}
+	at := func(d, k int) float64 {
+		old := choice[d]
+		choice[d] = k
+		v := c.At(choice)
+		choice[d] = old
+		return v
+	}
+	for cost := c.At(choice); cost > b.Limit; cost = c.At(choice) {
+		best, bd, bk := math.Inf(1), -1, -1
+		for d := range choice {
+			for k := range choice[d] {
+				saved := min(cost-at(d, k), cost-b.Limit)
+				if saved <= 0 {
+					continue
+				}
+				if price := (score[d][choice[d]] - score[d][k]) / saved; price < best {
+					best, bd, bk = price, d, k
+				}
+			}
+		}
+		if bd < 0 {
+			copy(choice, s.Smallest())
+			break
+		}
+		choice[bd] = bk
+	}
+	for improve(choice, score, c, b.Limit, at) {
+	}
+	return choice, nil
+}
+
+// spendPrice is the most log-probability that Spend gives up for one upgrade.
+const spendPrice = 1.5
+
+// Spend uses what a choice leaves of the budget: while some dim can take a larger
+// choice within the limit for at most spendPrice of log-probability, it takes the
+// one with the best ratio of cost gained to log-probability given up. The cost term
+// of a search is silent below the limit, so what is left there was not decided by it.
+func Spend(s *space.Space, c *space.CostModel, b Budget, score [][]float64, choice []int) []int {
+	choice = slices.Clone(choice)
+	for {
+		now := c.At(choice)
+		best, bd, bk := 0.0, -1, -1
+		for d := range choice {
+			old := choice[d]
+			for k := old + 1; k < len(score[d]); k++ {
+				choice[d] = k
+				at := c.At(choice)
+				price := max(score[d][old]-score[d][k], 1e-3)
+				if gain := (at - now) / price; at <= b.Limit && price <= spendPrice && gain > best {
+					best, bd, bk = gain, d, k
+				}
+			}
+			choice[d] = old
+		}
+		if bd < 0 {
+			return choice
+		}
+		choice[bd] = bk
+	}
+}
+
+// improve makes the best change of one dim, or of a pair of dims, that raises the
+// score within the limit.
+func improve(choice []int, score [][]float64, c *space.CostModel, limit float64, at func(d, k int) float64) bool {
+	best, bd, bk, ed, ek := 1e-12, -1, 0, -1, 0
+	for d := range choice {
+		for k := range score[d] {
+			if gain := score[d][k] - score[d][choice[d]]; gain > best && at(d, k) <= limit {
+				best, bd, bk, ed = gain, d, k, -1
+			}
+		}
+	}
+	if bd < 0 {
+		for d := range choice {
+			for k := choice[d] + 1; k < len(score[d]); k++ {
+				up := score[d][k] - score[d][choice[d]]
+				if up <= best {
+					continue
+				}
+				old := choice[d]
+				choice[d] = k
+				for e := range choice {
+					for j := range choice[e] {
+						if gain := up + score[e][j] - score[e][choice[e]]; e != d && gain > best && at(e, j) <= limit {
+							best, bd, bk, ed, ek = gain, d, k, e, j
+						}
+					}
+				}
+				choice[d] = old
+			}
+		}
+	}
+	if bd < 0 {
+		return false
+	}
+	choice[bd] = bk
+	if ed >= 0 {
+		choice[ed] = ek
+	}
+	return true
+}
+
+// Uniform returns one width ratio everywhere, kernels and depth whole, at a cost of
+// at most the limit: the baseline of uniform scaling. Widths round down to their
+// choices; what that leaves goes to one dim after the other, each raised to its
+// choice at the next larger ratio while the limit holds.
+func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
+	if err := CheckBudget(s, c, b); err != nil {
+		return nil, err
+	}
+	at := func(ratio float64) []int {
+		choice := s.Largest()
+		for d, dim := range s.Dims {
+			if !dim.CountsUnits() {
+				continue
+			}
+			full := float64(dim.Choices[len(dim.Choices)-1])
+			choice[d] = 0
+			for k, v := range dim.Choices {
+				if float64(v) <= ratio*full+1e-9 {
+					choice[d] = k
+				}
+			}
+		}
+		return choice
+	}
+	const steps = 1000
+	for i := steps; i >= 0; i-- {
+		choice := at(float64(i) / steps)
+		if c.At(choice) > b.Limit {
+			continue
+		}
+		next := choice
+		for k := i + 1; k <= steps && slices.Equal(next, choice); k++ {
+			next = at(float64(k) / steps)
+		}
+		for d, k := range next {
+			old := choice[d]
+			if choice[d] = k; c.At(choice) > b.Limit {
+				choice[d] = old
+			}
+		}
+		return choice, nil
+	}
+	return s.Smallest(), nil
+}
+
+// RandomChoice draws uniform choices until one costs at most the limit and at
+// least a share low of it; after 10,000 draws it takes the largest affordable
+// one seen, and raises dims in random order while the limit allows.
+func RandomChoice(s *space.Space, c *space.CostModel, b Budget, low float64, r *rand.Rand) ([]int, error) {
+	if err := CheckBudget(s, c, b); err != nil {
+		return nil, err
+	}
+	best, most := s.Smallest(), c.At(s.Smallest())
+	for range 10000 {
+		choice := make([]int, len(s.Dims))
+		for d, dim := range s.Dims {
+			choice[d] = r.IntN(len(dim.Choices))
+		}
+		v := c.At(choice)
+		if v > b.Limit || v <= most {
+			continue
+		}
+		best, most = choice, v
+		if v >= low*b.Limit {
+			return best, nil
+		}
+	}
+	fit(s, c, b, best, r.Perm(len(best)), nil, r)
+	return best, nil
+}
+
+// Ordinal turns mean coefficients into scores for Choose that know the order of
+// choices. Choice k is k steps up from the smallest; S_j, the probability of a choice
+// of at least j, is the coefficient that the supernet gives to the units of step j. The
+// score of k is Σ_{j≤k} log S_j + Σ_{j>k} log(1 − S_j): each step is kept or left by its
+// own coefficient, so cutting deep into one dim costs every step on the way.
+func Ordinal(mean [][]float64) [][]float64 {
+	const low = 1e-6
+	out := make([][]float64, len(mean))
+	for d, p := range mean {
+		out[d] = make([]float64, len(p))
+		reach := 0.0
+		for j := len(p) - 1; j > 0; j-- {
+			reach += p[j]
+			s := min(max(reach, low), 1-low)
+			for k := range p {
+				if k >= j {
+					out[d][k] += math.Log(s)
+				} else {
+					out[d][k] += math.Log(1 - s)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// LogProb returns the logarithms of probabilities, bounded below.
+func LogProb(p [][]float64) [][]float64 {
+	out := make([][]float64, len(p))
+	for d, row := range p {
+		out[d] = make([]float64, len(row))
+		for k, v := range row {
+			out[d][k] = math.Log(max(v, 1e-12))
+		}
+	}
+	return out
+}

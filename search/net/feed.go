@@ -1,0 +1,223 @@
+package net
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// Feed turns batches into buffers under the names that programs expect, the
+// teacher's outputs included.
+type Feed struct {
+	be      engine.Backend
+	net     *Network
+	o       Objective
+	fields  []string // graph input per field of the data set
+	teacher *teacher
+	Labels  bool
+	Held    *resident // nil: batches come with their samples
+}
+
+// teacher is the original model, run in inference mode.
+type teacher struct {
+	net *Network
+	fwd *Step
+	env Env
+}
+
+func newTeacher(be engine.Backend, n *Network, outputs []string) (*teacher, error) {
+	if len(outputs) == 0 {
+		return nil, nil
+	}
+	fwd, err := n.Forward(be, outputs...)
+	if err != nil {
+		return nil, fmt.Errorf("search: teacher: %w", err)
+	}
+	t := &teacher{n, fwd, Env{}}
+	return t, n.Load(be, t.env)
+}
+
+// fieldInputs maps the data's fields to graph inputs, as inputFields does; "" where
+// the model has no input for a field.
+func fieldInputs(n *Network, set *data.Set) ([]string, error) {
+	fields, err := inputFields(n.Inputs, set)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(set.Fields))
+	for i, k := range fields {
+		out[k] = n.Inputs[i]
+	}
+	return out, nil
+}
+
+func NewFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *data.Set, labels bool) (*Feed, error) {
+	fields, err := fieldInputs(n, set)
+	if err != nil {
+		return nil, err
+	}
+	f := &Feed{be: be, net: n, o: o, fields: fields, Labels: labels && n.Classes > 0}
+	if o.Distill > 0 {
+		if teach == nil {
+			return nil, fmt.Errorf("search: objective: distillation needs the original model as teacher")
+		}
+		if teach.Batch != n.Batch {
+			return nil, fmt.Errorf("search: teacher: want batch %d, got %d", n.Batch, teach.Batch)
+		}
+		if f.teacher, err = newTeacher(be, teach, n.teacherOutputs(o)); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Batch is a batch as programs take it: host tensors of whole batches with the program
+// inputs that they are for, dealt in parts of the network's batch.
+type Batch struct {
+	Batch   *data.Batch
+	names   []string
+	tensors []*prim.Tensor
+	Parts   int
+	Ready   Env // part 0, uploaded ahead; nil: not yet
+}
+
+func (x *Batch) add(name string, t *prim.Tensor) {
+	x.names, x.tensors = append(x.names, name), append(x.tensors, t)
+}
+
+// fieldsOf takes a batch's input fields only.
+func (f *Feed) fieldsOf(b *data.Batch) *Batch {
+	x := &Batch{Batch: b, Parts: len(b.Index) / f.net.Batch}
+	if b.Moves != nil {
+		f.Held.add(x, b)
+	}
+	for i, t := range b.Inputs {
+		if name := f.fields[i]; name != "" {
+			x.add(name, t)
+		}
+	}
+	return x
+}
+
+// Prepare takes a batch with its targets.
+func (f *Feed) Prepare(b *data.Batch) (*Batch, error) {
+	x := f.fieldsOf(b)
+	switch {
+	case f.Labels && f.net.Positions > 0:
+		label, share, _, err := positionTargets(b, f.net.Positions, f.net.Classes)
+		if err != nil {
+			return nil, err
+		}
+		for i := range share.F32 {
+			share.F32[i] *= float32(x.Parts)
+		}
+		x.add(TargetName, label)
+		x.add(shareName, share)
+	case f.Labels:
+		t, err := target(b, f.net.Classes, f.o.Smoothing)
+		if err != nil {
+			return nil, err
+		}
+		x.add(TargetName, t)
+	}
+	return x, nil
+}
+
+// Upload uploads part i.
+func (f *Feed) Upload(x *Batch, i int) (Env, error) {
+	env := Env{}
+	for k, t := range x.tensors {
+		rows := t.Shape[0] / x.Parts
+		name, part := x.names[k], t.Span(i*rows, (i+1)*rows)
+		if want, ok := f.net.Facts.Values[name]; ok && !slices.Equal(want.Shape(), part.Shape) {
+			return nil, fmt.Errorf("search: input %q: the model wants %v, the data gives %v", name, want.Shape(), part.Shape)
+		}
+		buf, err := f.be.Upload(part)
+		if err != nil {
+			return nil, err
+		}
+		env[name] = buf
+	}
+	if env[indexName] == nil {
+		return env, nil
+	}
+	return env, f.Held.make(env)
+}
+
+// Hold keeps the part of a view on the device when it is no larger than limit bytes and
+// its batches can be made there.
+func (f *Feed) Hold(view data.View, steps []data.Step, limit int) (err error) {
+	if limit > 0 && len(f.fields) == 1 && f.fields[0] != "" {
+		f.Held, err = newResident(f.be, f.net, f.fields[0], view, steps, limit)
+	}
+	return err
+}
+
+// Holds reports whether batches of a part are made on the device.
+func (f *Feed) Holds(part *data.Part) bool { return f.Held != nil && f.Held.part == part }
+
+// Teach runs the teacher on uploaded inputs and adds its outputs to them.
+func (f *Feed) Teach(env Env) error {
+	if f.teacher == nil {
+		return nil
+	}
+	out, err := f.teacher.fwd.Run(f.teacher.env, env)
+	if err != nil {
+		return err
+	}
+	for _, v := range f.net.teacherOutputs(f.o) {
+		env[teacherName(v)] = out["@out/"+v]
+	}
+	return nil
+}
+
+// inputs uploads the input fields of a batch of the network's size.
+func (f *Feed) inputs(b *data.Batch) (Env, error) { return f.Upload(f.fieldsOf(b), 0) }
+
+// Batch uploads a batch of the network's size with its targets, the teacher's included.
+func (f *Feed) batch(b *data.Batch) (Env, error) {
+	x, err := f.Prepare(b)
+	if err != nil {
+		return nil, err
+	}
+	env, err := f.Upload(x, 0)
+	if err != nil {
+		return nil, err
+	}
+	return env, f.Teach(env)
+}
+
+// target returns the label distribution f32[batch, classes].
+func target(b *data.Batch, classes int, smoothing float64) (*prim.Tensor, error) {
+	if b.Labels == nil {
+		return nil, fmt.Errorf("search: the batch has no labels")
+	}
+	n := b.Labels.Len()
+	t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{n, classes}})
+	if b.Soft != nil && b.Soft.Shape[1] == classes {
+		copy(t.F32, b.Soft.F32)
+	} else {
+		for i, l := range b.Labels.I64 {
+			if l < 0 || l >= int64(classes) {
+				return nil, fmt.Errorf("search: label %d of sample %d: the model has %d classes", l, b.Index[i], classes)
+			}
+			if b.Lambda == nil {
+				t.F32[i*classes+int(l)] = 1
+				continue
+			}
+			t.F32[i*classes+int(l)] += b.Lambda[i]
+			if p := b.Labels.I64[b.Partner[i]]; p >= 0 && p < int64(classes) {
+				t.F32[i*classes+int(p)] += 1 - b.Lambda[i]
+			}
+		}
+	}
+	if smoothing > 0 {
+		for i := range t.F32 {
+			t.F32[i] = t.F32[i]*float32(1-smoothing) + float32(smoothing)/float32(classes)
+		}
+	}
+	return t, nil
+}

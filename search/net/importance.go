@@ -1,0 +1,162 @@
+package net
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Importance lists the ways of ordering a width's units.
+var Importance = []string{"taylor", "magnitude", "none"}
+
+// Order ranks the units of every width by importance: "taylor" (first-order change
+// of the loss on batches of view), "magnitude" (norm of the weights) or "none".
+// Distillation alone has no slope at the original: there, "taylor" estimates the
+// first-order change of the outputs instead, by its square along random signs; of
+// probabilities p that of √p, whose square is a quarter of the curvature of KL(p ‖ ·).
+func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.Analysis, s *space.Space, how string, view data.View, o Objective, batches int, seed uint64) error {
+	switch how {
+	case "none":
+		return nil
+	case "magnitude":
+		sc, err := space.Magnitude(an, s)
+		if err == nil {
+			s.SetOrder(sc)
+		}
+		return err
+	case "taylor":
+	default:
+		return fmt.Errorf("search: importance %q: want one of %v", how, Importance)
+	}
+	labelled := view.Part().Labelled() && n.Classes > 0
+	if err := o.Check(n, labelled); err != nil {
+		return err
+	}
+	probe := o.Labels == 0
+	var st *Step
+	var err error
+	if probe {
+		st, err = n.probeStep(be, o.Temperature)
+		o.Distill = 0
+	} else {
+		st, err = n.gradientStep(be, o, labelled)
+	}
+	if err != nil {
+		return err
+	}
+	f, err := NewFeed(be, n, teach, o, view.Set(), labelled && !probe)
+	if err != nil {
+		return err
+	}
+	signs := rng.New(seed, "importance/probe")
+	env := Env{}
+	if err := n.Load(be, env); err != nil {
+		return err
+	}
+	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: view.Len() >= n.Batch, Seed: seed, Name: "importance"})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	var total space.Scores
+	for range batches {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := l.Next()
+		if err != nil {
+			return err
+		}
+		in, err := f.batch(b)
+		if err != nil {
+			return err
+		}
+		if probe {
+			if err := n.probes(be, signs, in); err != nil {
+				return err
+			}
+		}
+		out, err := st.Run(env, in)
+		if err != nil {
+			return err
+		}
+		grads := map[string][]float32{}
+		for _, p := range n.Params {
+			t, err := out[gradName(p)].Read()
+			if err != nil {
+				return err
+			}
+			grads[p] = t.F32
+		}
+		in.Free()
+		out.Free()
+		sc, err := space.Taylor(an, s, grads)
+		if err != nil {
+			return err
+		}
+		if total == nil {
+			total = sc
+			continue
+		}
+		for i := range sc {
+			for u, v := range sc[i] {
+				total[i][u] += v
+			}
+		}
+	}
+	s.SetOrder(total)
+	return nil
+}
+
+func probeName(output string) string { return "@probe/" + output }
+
+// probeStep compiles the gradient of Σ sign·y / √Σy² over the outputs y that a
+// teacher would give; signs are inputs. For logits y is the root of their softmax at
+// the temperature.
+func (n *Network) probeStep(be engine.Backend, temperature float64) (*Step, error) {
+	g, err := n.Lower(false)
+	if err != nil {
+		return nil, err
+	}
+	b := g.B
+	total := prim.Invalid
+	for _, l := range n.lessons() {
+		y := g.values[l.value]
+		signs := batchInput(b, probeName(l.value), b.Type(y))
+		if l.logits {
+			y = b.Map(prim.Op(prim.Exp, prim.Op(prim.Mul, prim.A(0), prim.L(0.5))), logSoftmax(b, b.Scale(y, 1/temperature)))
+		}
+		power := b.StopGrad(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(0)), y))
+		part := b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Sqrt, prim.Op(prim.Add, prim.A(1), prim.L(1e-8)))),
+			scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), signs, y), power)
+		if total == prim.Invalid {
+			total = part
+		} else {
+			total = b.Plus(total, part)
+		}
+	}
+	if total == prim.Invalid {
+		return nil, fmt.Errorf("search: importance: the model has no float output")
+	}
+	return n.compileGradients(be, g, total)
+}
+
+// probes uploads random signs for every probed output.
+func (n *Network) probes(be engine.Backend, r *rng.Stream, in Env) error {
+	for _, v := range n.teacherOutputs(Objective{Distill: 1}) {
+		t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: n.Facts.Values[v].Shape()})
+		for i := range t.F32 {
+			t.F32[i] = float32(2*r.IntN(2) - 1)
+		}
+		var err error
+		if in[probeName(v)], err = be.Upload(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package net
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Names of program inputs and outputs beside the graph's own: "@" cannot begin a
+// name that data feeds, so they never collide.
+const (
+	SeedName    = "@seed"
+	TargetName  = "@target"
+	RateName    = "@rate"
+	LossName    = "@loss"
+	CorrectName = "@correct"
+	NormName    = "@norm"
+	MoreName    = "@more"
+	AlphaName   = "@alpha"
+	CoefName    = "coef"
+)
+
+func ParamName(s string) string { return "@param/" + s }
+
+func statName(s string) string { return "@stat/" + s }
+
+func SlotName(s, slot string) string { return "@opt/" + slot + "/" + s }
+
+func gradName(s string) string { return "@grad/" + s }
+
+func SumName(s string) string { return "@sum/" + s }
+
+func teacherName(output string) string { return "@teacher/" + output }
+
+// Lowered is a network lowered into a builder.
+type Lowered struct {
+	B      *prim.Builder
+	values map[string]prim.ID
+	Params []prim.ID // in the order of Network.Params
+	Coef   prim.ID   // coefficients of all dims of the space, one after the other
+	stats  map[string]prim.ID
+}
+
+// Lower appends the network to a new builder; parameters, statistics and
+// coefficients become program inputs.
+func (n *Network) Lower(training bool) (*Lowered, error) {
+	g := &Lowered{B: prim.NewBuilder(), stats: map[string]prim.ID{}}
+	b := g.B
+	ids := map[string]prim.ID{}
+	for _, t := range n.Model.Graph.Inits {
+		switch n.roles[t.Name] {
+		case ops.Parameter:
+			ids[t.Name] = b.Input(ParamName(t.Name), prim.Type{DType: prim.F32, Shape: t.Dims})
+			g.Params = append(g.Params, ids[t.Name])
+		case ops.Statistic:
+			ids[t.Name] = b.Input(statName(t.Name), prim.Type{DType: prim.F32, Shape: t.Dims})
+		}
+	}
+	h := ops.Hooks{Training: training, Float: prim.F32, Seed: prim.Invalid}
+	if training {
+		h.Seed = b.Input(SeedName, prim.Type{DType: prim.I64, Shape: []int{2}})
+		h.Update = func(name string, v prim.ID) { g.stats[name] = v }
+	}
+	h.Init = func(b *prim.Builder, t *ir.Tensor) prim.ID {
+		if id, ok := ids[t.Name]; ok {
+			return id
+		}
+		c, err := ops.HostTensor(t, prim.F32)
+		if err != nil {
+			return b.Fail(err)
+		}
+		return b.Const(c)
+	}
+	if n.Super != nil {
+		coefs := g.coefficients(n.Super.Space)
+		h = n.Super.Hooks(h, coefs)
+		if entangled := h.Init; n.Separation != nil {
+			h.Init = func(b *prim.Builder, t *ir.Tensor) prim.ID {
+				if len(n.Separation.Copies[t.Name]) < 2 {
+					return entangled(b, t)
+				}
+				return n.mix(b, t.Name, coefs, func(copy string) prim.ID { return ids[copy] })
+			}
+		}
+	}
+	var err error
+	g.values, err = ops.Lower(b, n.Model, n.Facts, h)
+	for _, v := range n.Model.Graph.Inputs {
+		if id, ok := g.values[v.Name]; ok && b.Node(id).Prim == nil {
+			if s := b.Shape(id); len(s) > 0 && s[0] == n.Batch {
+				b.Batch(v.Name)
+			}
+		}
+	}
+	return g, err
+}
+
+// batchInput declares an input that has a row, or rows, for every sample of a batch.
+func batchInput(b *prim.Builder, name string, t prim.Type) prim.ID {
+	id := b.Input(name, t)
+	if len(t.Shape) > 0 {
+		b.Batch(name)
+	}
+	return id
+}
+
+// coefficients declares the input of all coefficients and returns those of each dim.
+func (g *Lowered) coefficients(s *space.Space) []prim.ID {
+	total := 0
+	for _, d := range s.Dims {
+		total += len(d.Choices)
+	}
+	g.Coef = g.B.Input(CoefName, prim.Type{DType: prim.F32, Shape: []int{total}})
+	out := make([]prim.ID, len(s.Dims))
+	at := 0
+	for i, d := range s.Dims {
+		k := len(d.Choices)
+		out[i] = g.B.Add(prim.Slice{Start: []int{at}, Size: []int{k}, Step: []int{1}}, g.Coef)
+		at += k
+	}
+	return out
+}
+
+// Forward compiles the inference program: outputs are the graph's outputs and the logits.
+func (n *Network) Forward(be engine.Backend, extra ...string) (*Step, error) {
+	g, err := n.Lower(false)
+	if err != nil {
+		return nil, err
+	}
+	named := map[string]bool{}
+	emit := func(v string) {
+		if !named[v] {
+			named[v] = true
+			g.B.Output("@out/"+v, g.values[v])
+		}
+	}
+	emit(n.Logits)
+	for _, v := range extra {
+		emit(v)
+	}
+	return Compile(be, "forward", g.B)
+}
+
+func EmitLoss(b *prim.Builder, loss, correct prim.ID) {
+	b.Output(LossName, loss)
+	if correct != prim.Invalid {
+		b.Output(CorrectName, correct)
+	}
+}
+
+// EmitSums appends the sums of gradients of the parameters.
+func (n *Network) EmitSums(g *Lowered, grads []prim.ID, parts int) {
+	b := g.B
+	more := b.Input(MoreName, prim.Type{DType: prim.F32})
+	sum := prim.Op(prim.Add, prim.Op(prim.Select, prim.A(2), prim.A(0), prim.L(0)), prim.Op(prim.Mul, prim.A(1), prim.L(1/float64(parts))))
+	for i, name := range n.Params {
+		old := b.Input(SumName(name), b.Type(g.Params[i]))
+		b.Donate(SumName(name))
+		b.Output(SumName(name), b.Map(sum, old, grads[i], more))
+	}
+}
+
+func (n *Network) EmitStats(g *Lowered) {
+	for _, name := range n.Stats {
+		if v, ok := g.stats[name]; ok {
+			g.B.Donate(statName(name))
+			g.B.Output(statName(name), v)
+		}
+	}
+}
+
+// calibrateStep compiles a training-mode pass that moves running statistics only.
+func (n *Network) calibrateStep(be engine.Backend) (*Step, error) {
+	g, err := n.Lower(true)
+	if err != nil {
+		return nil, err
+	}
+	n.EmitStats(g)
+	if len(g.stats) == 0 {
+		return nil, nil
+	}
+	return Compile(be, "calibration", g.B)
+}
+
+// gradientStep compiles the loss gradient of every parameter in inference mode.
+func (n *Network) gradientStep(be engine.Backend, o Objective, labelled bool) (*Step, error) {
+	g, err := n.Lower(false)
+	if err != nil {
+		return nil, err
+	}
+	loss, _ := n.Loss(g, o, labelled)
+	return n.compileGradients(be, g, loss)
+}
+
+// compileGradients makes the gradients of a scalar with respect to every parameter the outputs.
+func (n *Network) compileGradients(be engine.Backend, g *Lowered, y prim.ID) (*Step, error) {
+	grads, err := engine.Grad(g.B, y, g.Params)
+	if err != nil {
+		return nil, fmt.Errorf("search: gradient step: %w", err)
+	}
+	for i, name := range n.Params {
+		g.B.Output(gradName(name), grads[i])
+	}
+	return Compile(be, "gradient step", g.B)
+}

@@ -1,0 +1,169 @@
+package net
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Network is a normal model prepared to run at one batch size. With Super it is
+// entangled: its programs take coefficients.
+type Network struct {
+	Model  *ir.Model
+	Facts  *ops.Facts
+	Batch  int
+	Super  *space.Supernet
+	Params []string // trained initialisers, in file order
+	Stats  []string // running statistics, in file order
+	Inputs []string // graph inputs that data feeds
+	// Logits is the value that a classifier's loss is taken on; Classes its width.
+	// Classes is 0 when the first output is not [batch, classes]. For data with labels
+	// per position the first output is [batch, positions, classes] and Positions the
+	// size between.
+	Logits    string
+	Classes   int
+	Positions int
+	// Memory bounds the temporary storage, in bytes, of a program that has gradients:
+	// parts of its forward pass are computed again to stay below. 0 is no bound,
+	// LeastMemory asks for as little as can be had.
+	Memory int
+	// DataLimit is the most bytes of training samples that may live on the device: a
+	// part that fits is uploaded once and its batches are made there, bit for bit those
+	// that would have been uploaded. 0 uploads every batch.
+	DataLimit  int
+	roles      map[string]ops.Training
+	Separation *separation // nil: choices share one weight
+}
+
+// Binding returns the sizes that make a model static: batch for the leading
+// dimension of every input, the sample's own sizes behind it. Sample may be nil
+// when the model fixes them.
+func Binding(m *ir.Model, batch int, sample []int) (map[string]int, error) {
+	bind := map[string]int{}
+	for _, v := range dataInputs(m) {
+		if err := bindInput(bind, v, batch, sample); err != nil {
+			return nil, err
+		}
+	}
+	return bind, nil
+}
+
+// bindInput adds the sizes of one input's open dimensions.
+func bindInput(bind map[string]int, v ir.Value, batch int, sample []int) error {
+	for i, d := range v.Type.Shape {
+		size := batch
+		if i > 0 {
+			if d.Known() {
+				if i-1 < len(sample) && sample[i-1] != d.Size {
+					return fmt.Errorf("search: input %q: want samples of shape %s, the data has %v", v.Name, v.Type, sample)
+				}
+				continue
+			}
+			if i-1 >= len(sample) {
+				return fmt.Errorf("search: input %q: %s leaves dimension %d open and the data does not give it", v.Name, v.Type, i)
+			}
+			size = sample[i-1]
+		}
+		if d.Known() {
+			continue
+		}
+		if d.Param == "" {
+			return fmt.Errorf("search: input %q: %s has an unnamed open dimension %d", v.Name, v.Type, i)
+		}
+		if old, ok := bind[d.Param]; ok && old != size {
+			return fmt.Errorf("search: input %q: dimension %q would be both %d and %d", v.Name, d.Param, old, size)
+		}
+		bind[d.Param] = size
+	}
+	if r := v.Type.Rank(); sample != nil && r >= 0 && r != len(sample)+1 {
+		return fmt.Errorf("search: input %q: want samples of shape %s, the data has %v", v.Name, v.Type, sample)
+	}
+	return nil
+}
+
+func dataInputs(m *ir.Model) []ir.Value {
+	return slices.DeleteFunc(slices.Clone(m.Graph.Inputs), func(v ir.Value) bool { return m.Graph.Init(v.Name) != nil })
+}
+
+// OpenBatch returns a copy of the model whose inputs have a named leading
+// dimension and named open dimensions, so that it can run at any batch size. A
+// model that hard-codes its batch elsewhere fails later, when it is inferred.
+func OpenBatch(m *ir.Model) *ir.Model {
+	out := m.Clone()
+	g := out.Graph
+	fixed := false
+	for i := range g.Inputs {
+		v := &g.Inputs[i]
+		if g.Init(v.Name) != nil || len(v.Type.Shape) == 0 {
+			continue
+		}
+		for k := range v.Type.Shape {
+			d := &v.Type.Shape[k]
+			switch {
+			case k == 0 && d.Known():
+				fixed = true
+				*d = ir.Dim{Size: -1, Param: "batch"}
+			case !d.Known() && d.Param == "" && k == 0:
+				d.Param = "batch"
+			case !d.Known() && d.Param == "":
+				d.Param = fmt.Sprintf("%s_%d", v.Name, k)
+			}
+		}
+	}
+	if fixed {
+		g.Info = nil
+		for i := range g.Outputs {
+			if s := g.Outputs[i].Type.Shape; len(s) > 0 {
+				s[0] = ir.Dim{Size: -1, Param: "batch"}
+			}
+		}
+	}
+	return out
+}
+
+// NewNetwork infers a normal model at a batch size. Super, when not nil, must
+// have been made from a model with the same initialisers and node names.
+func NewNetwork(m *ir.Model, batch int, sample []int, super *space.Supernet) (*Network, error) {
+	m = OpenBatch(m)
+	bind, err := Binding(m, batch, sample)
+	if err != nil {
+		return nil, err
+	}
+	return bound(m, batch, bind, super)
+}
+
+// bound infers an open model with the given sizes.
+func bound(m *ir.Model, batch int, bind map[string]int, super *space.Supernet) (*Network, error) {
+	f, err := ops.InferModel(m, bind)
+	if err != nil {
+		return nil, fmt.Errorf("search: at batch %d: %w", batch, err)
+	}
+	n := &Network{Model: m, Facts: f, Batch: batch, Super: super, roles: ops.TrainingRoles(m)}
+	for _, t := range m.Graph.Inits {
+		switch n.roles[t.Name] {
+		case ops.Parameter:
+			n.Params = append(n.Params, t.Name)
+		case ops.Statistic:
+			n.Stats = append(n.Stats, t.Name)
+		}
+	}
+	for _, v := range dataInputs(m) {
+		n.Inputs = append(n.Inputs, v.Name)
+	}
+	if len(m.Graph.Outputs) == 0 {
+		return nil, fmt.Errorf("search: the model has no outputs")
+	}
+	n.Logits = m.Graph.Outputs[0].Name
+	for _, x := range m.Graph.Nodes {
+		if op := ops.Lookup(x.Domain, x.OpType); op != nil && op.Probability != nil && x.Output(0) == n.Logits {
+			n.Logits = x.Input(0)
+		}
+	}
+	if s := f.Values[n.Logits].Shape(); len(s) == 2 && s[0] == batch {
+		n.Classes = s[1]
+	}
+	return n, nil
+}

@@ -1,0 +1,166 @@
+package net
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// outputs is a network that is nothing but its outputs, each a program input.
+func outputs(batch int, shapes map[string][]int, names ...string) (*Network, *Lowered) {
+	n := &Network{Batch: batch, Model: &ir.Model{Graph: &ir.Graph{}}, Facts: &ops.Facts{Values: map[string]ops.Fact{}}}
+	g := &Lowered{B: prim.NewBuilder(), values: map[string]prim.ID{}}
+	for _, name := range names {
+		t := ir.TensorType(ir.Float32, shapes[name]...)
+		n.Model.Graph.Outputs = append(n.Model.Graph.Outputs, ir.Value{Name: name, Type: t})
+		n.Facts.Values[name] = ops.Fact{Type: t}
+		g.values[name] = g.B.Input(name, prim.Type{DType: prim.F32, Shape: shapes[name]})
+	}
+	n.Logits = names[0]
+	return n, g
+}
+
+// evaluated runs loss and its gradient with respect to the named outputs.
+func evaluated(t *testing.T, n *Network, g *Lowered, o Objective, labelled bool, in map[string]*prim.Tensor, names ...string) (loss, correct float64, grads map[string][]float32) {
+	t.Helper()
+	v, c := n.Loss(g, o, labelled)
+	var wrt []prim.ID
+	for _, name := range names {
+		wrt = append(wrt, g.values[name])
+	}
+	d, err := engine.Grad(g.B, v, wrt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.B.Output("loss", v)
+	if c != prim.Invalid {
+		g.B.Output("correct", c)
+	}
+	for i, name := range names {
+		g.B.Output("grad/"+name, d[i])
+	}
+	p, err := g.B.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := engine.RunHost(ref.New(), p, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grads = map[string][]float32{}
+	for _, name := range names {
+		grads[name] = out["grad/"+name].F32
+	}
+	if c != prim.Invalid {
+		correct = out["correct"].Float(0)
+	}
+	return out["loss"].Float(0), correct, grads
+}
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if math.Abs(got-want) > 2e-6*(1+math.Abs(want)) {
+		t.Errorf("%s: want %.8g, got %.8g", what, want, got)
+	}
+}
+
+// Two samples of three classes whose softmax is known: (1/2, 1/4, 1/4) and (1/8, 1/8, 3/4).
+func twoSamples() *prim.Tensor {
+	l := func(p float64) float32 { return float32(math.Log(p)) }
+	return prim.F32Tensor([]float32{l(.5), l(.25), l(.25), 5 + l(.125), 5 + l(.125), 5 + l(.75)}, 2, 3)
+}
+
+// TestCrossEntropy: −mean log p(label), gradient (p − target)/batch, one of two right.
+func TestCrossEntropy(t *testing.T) {
+	n, g := outputs(2, map[string][]int{"z": {2, 3}}, "z")
+	n.Classes = 3
+	in := map[string]*prim.Tensor{"z": twoSamples(), TargetName: prim.F32Tensor([]float32{1, 0, 0, 0, 1, 0}, 2, 3)}
+	loss, correct, grads := evaluated(t, n, g, Objective{Labels: 2}, true, in, "z")
+	near(t, "loss", loss, 2*(math.Log(2)+math.Log(8))/2)
+	near(t, "correct", correct, 1)
+	for i, want := range []float64{-.5, .25, .25, .125, -.875, .75} {
+		near(t, "gradient", float64(grads["z"][i]), want)
+	}
+}
+
+// TestDistillation: T²·KL(teacher ‖ student) at T = 2, gradient T·(student − teacher)/batch.
+func TestDistillation(t *testing.T) {
+	n, g := outputs(2, map[string][]int{"z": {2, 3}}, "z")
+	n.Classes = 3
+	const temperature = 2.0
+	z := twoSamples()
+	for i := range z.F32 {
+		z.F32[i] *= temperature
+	}
+	teacher := prim.F32Tensor([]float32{0, 0, 0, 3, 3, 3}, 2, 3)
+	loss, _, grads := evaluated(t, n, g, Objective{Distill: 3, Temperature: temperature}, false, map[string]*prim.Tensor{"z": z, teacherName("z"): teacher}, "z")
+	third := math.Log(1.0 / 3)
+	first := third - (math.Log(.5)+2*math.Log(.25))/3
+	second := third - (2*math.Log(.125)+math.Log(.75))/3
+	near(t, "loss", loss, 3*4*(first+second)/2)
+	for i, p := range []float64{.5, .25, .25, .125, .125, .75} {
+		near(t, "gradient", float64(grads["z"][i]), 3*temperature*(p-1.0/3)/2)
+	}
+}
+
+// TestTeacherIsMinimum: where student and teacher agree, loss and slope are 0.
+func TestTeacherIsMinimum(t *testing.T) {
+	n, g := outputs(2, map[string][]int{"z": {2, 3}}, "z")
+	n.Classes = 3
+	loss, _, grads := evaluated(t, n, g, Objective{Distill: 1, Temperature: 4}, false, map[string]*prim.Tensor{"z": twoSamples(), teacherName("z"): twoSamples()}, "z")
+	near(t, "loss", loss, 0)
+	for _, v := range grads["z"] {
+		near(t, "gradient", float64(v), 0)
+	}
+}
+
+// TestOutputDistance: models without classes sum, over outputs, the mean squared
+// difference relative to the teacher's mean square.
+func TestOutputDistance(t *testing.T) {
+	n, g := outputs(2, map[string][]int{"a": {2, 2, 1}, "b": {2, 1, 1}}, "a", "b")
+	in := map[string]*prim.Tensor{
+		"a": prim.F32Tensor([]float32{1, 2, 3, 4}, 2, 2, 1), teacherName("a"): prim.F32Tensor([]float32{1, 0, 3, 2}, 2, 2, 1),
+		"b": prim.F32Tensor([]float32{10, 10}, 2, 1, 1), teacherName("b"): prim.F32Tensor([]float32{20, 10}, 2, 1, 1),
+	}
+	loss, _, grads := evaluated(t, n, g, Objective{Distill: 1, Temperature: 1}, false, in, "a", "b")
+	near(t, "loss", loss, 8.0/14+100.0/500)
+	for i, want := range []float64{0, 4.0 / 14, 0, 4.0 / 14} {
+		near(t, "gradient of a", float64(grads["a"][i]), want)
+	}
+	for i, want := range []float64{-20.0 / 500, 0} {
+		near(t, "gradient of b", float64(grads["b"][i]), want)
+	}
+}
+
+// TestObjectiveCheck: what cannot be minimised is refused with a reason.
+func TestObjectiveCheck(t *testing.T) {
+	classes, _ := outputs(2, map[string][]int{"z": {2, 3}}, "z")
+	classes.Classes = 3
+	maps, _ := outputs(2, map[string][]int{"z": {2, 3, 4}}, "z")
+	for _, c := range []struct {
+		n        *Network
+		o        Objective
+		labelled bool
+		want     string
+	}{
+		{classes, Objective{}, true, "one of them positive"},
+		{classes, Objective{Labels: -1, Distill: 2, Temperature: 1}, true, "want weights ≥ 0"},
+		{classes, Objective{Labels: 1, Smoothing: 1}, true, "label smoothing: want a number in [0, 1), got 1"},
+		{classes, Objective{Distill: 1}, true, "temperature: want a positive number, got 0"},
+		{classes, Objective{Labels: 1}, false, "the data has none"},
+		{maps, Objective{Labels: 1}, true, "labels need a first output [batch, classes]"},
+		{maps, Objective{Distill: 1, Temperature: 1}, false, ""},
+		{classes, Objective{Labels: 1}, true, ""},
+	} {
+		err := c.o.Check(c.n, c.labelled)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: want %q, got %v", c.o, c.want, err)
+		}
+	}
+}

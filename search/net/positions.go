@@ -1,0 +1,151 @@
+package net
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+)
+
+// Names of program inputs and outputs of classifiers of positions.
+const (
+	shareName = "@share" // weight of every position in the mean
+	nllName   = "@nll"
+	hitName   = "@hit"
+)
+
+// rows is the number of positions in a batch.
+func (n *Network) rows() int { return n.Batch * n.Positions }
+
+// positionLoss appends the objective of a classifier of positions. Targets are
+// class numbers f32[rows, 1], −1 where a position does not count, and shares
+// f32[rows, 1], which sum to 1 over those that count: the loss is the mean over
+// positions. Without labels every position counts alike. Correct is as in loss.
+func (n *Network) positionLoss(g *Lowered, o Objective, labelled bool) (loss, correct prim.ID) {
+	b := g.B
+	column := prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}}
+	z := b.Reshape(g.values[n.Logits], n.rows(), n.Classes)
+	total := prim.Invalid
+	add := func(v prim.ID, k float64) {
+		if v = b.Scale(v, k); total == prim.Invalid {
+			total = v
+			return
+		}
+		total = b.Plus(total, v)
+	}
+	correct = prim.Invalid
+	share := prim.Invalid
+	if labelled {
+		label := batchInput(b, TargetName, column)
+		share = batchInput(b, shareName, column)
+		nll, hit := n.scores(b, z, label, o.Smoothing)
+		if o.Labels > 0 {
+			add(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), share, nll), o.Labels)
+		}
+		correct = b.Reshape(b.Sum(hit, 0, 1))
+	} else {
+		share = b.Full(column, 1/float64(n.rows()))
+	}
+	if o.Distill > 0 {
+		t := batchInput(b, teacherName(n.Logits), b.Type(g.values[n.Logits]))
+		lt := logSoftmax(b, b.Scale(b.Reshape(t, n.rows(), n.Classes), 1/o.Temperature))
+		ls := logSoftmax(b, b.Scale(z, 1/o.Temperature))
+		kl := prim.Op(prim.Mul, prim.A(2), prim.Op(prim.Mul, prim.Op(prim.Exp, prim.A(0)), prim.Op(prim.Sub, prim.A(0), prim.A(1))))
+		add(scalarMean(b, 1, kl, lt, ls, share), o.Distill*o.Temperature*o.Temperature)
+	}
+	return total, correct
+}
+
+// scores returns, per row of logits z f32[rows, classes], the cross-entropy with
+// the (smoothed) label and whether the largest logit is the label's, both [rows, 1].
+func (n *Network) scores(b *prim.Builder, z, label prim.ID, smoothing float64) (nll, hit prim.ID) {
+	classes := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{1, n.Classes}})
+	for i := range classes.F32 {
+		classes.F32[i] = float32(i)
+	}
+	shift := b.StopGrad(b.MaxOver(z, 1))
+	sum := b.Reduce(prim.ReduceSum, []int{1}, prim.Op(prim.Exp, prim.Op(prim.Sub, prim.A(0), prim.A(1))), z, shift)
+	picked := b.Reduce(prim.ReduceSum, []int{1}, prim.Op(prim.Select, prim.Op(prim.Eq, prim.A(1), prim.A(2)), prim.A(0), prim.L(0)), z, label, b.Const(classes))
+	if smoothing > 0 {
+		picked = b.Plus(b.Scale(picked, 1-smoothing), b.Scale(b.Mean(z, 1), smoothing))
+	}
+	nll = b.Map(prim.Op(prim.Sub, prim.Op(prim.Add, prim.Op(prim.Log, prim.A(0)), prim.A(1)), prim.A(2)), sum, shift, picked)
+	best := b.Cast(b.Add(prim.ArgReduce{Axis: 1}, z), prim.F32)
+	return nll, b.Map(prim.Op(prim.Eq, prim.A(0), prim.A(1)), best, label)
+}
+
+// scoreStep compiles inference with the scores of every position.
+func (n *Network) scoreStep(be engine.Backend) (*Step, error) {
+	g, err := n.Lower(false)
+	if err != nil {
+		return nil, err
+	}
+	label := batchInput(g.B, TargetName, prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}})
+	nll, hit := n.scores(g.B, g.B.Reshape(g.values[n.Logits], n.rows(), n.Classes), label, 0)
+	g.B.Output(nllName, nll)
+	g.B.Output(hitName, hit)
+	return Compile(be, "scores", g.B)
+}
+
+// positionTargets returns the labels and shares of a batch as positionLoss takes
+// them, and how many positions count. Samples beyond b.Valid do not.
+func positionTargets(b *data.Batch, positions, classes int) (label, share *prim.Tensor, count int, err error) {
+	rows := len(b.Index) * positions
+	if b.Labels == nil || b.Labels.Len() != rows {
+		return nil, nil, 0, fmt.Errorf("search: want a label for each of %d positions, the batch has %v", rows, b.Labels)
+	}
+	column := prim.Type{DType: prim.F32, Shape: []int{rows, 1}}
+	label, share = prim.NewTensor(column), prim.NewTensor(column)
+	for i, l := range b.Labels.I64 {
+		switch {
+		case l >= int64(classes):
+			return nil, nil, 0, fmt.Errorf("search: label %d at position %d of sample %d: the model has %d classes", l, i%positions, b.Index[i/positions], classes)
+		case l < 0 || i >= b.Valid*positions:
+			label.F32[i] = -1
+		default:
+			label.F32[i] = float32(l)
+			count++
+		}
+	}
+	for i, l := range label.F32 {
+		if l >= 0 {
+			share.F32[i] = 1 / float32(count)
+		}
+	}
+	return label, share, count, nil
+}
+
+// Counted returns how many labels of a batch count.
+func (n *Network) Counted(b *data.Batch) float64 {
+	if n.Positions == 0 {
+		return float64(b.Valid)
+	}
+	count := 0.0
+	for _, l := range b.Labels.I64[:b.Valid*n.Positions] {
+		if l >= 0 {
+			count++
+		}
+	}
+	return count
+}
+
+// addPositions adds the scores of a batch at the positions that have a label.
+func addPositions(s *Score, loss *float64, out Env, label *prim.Tensor) error {
+	nll, err := out[nllName].Read()
+	if err != nil {
+		return err
+	}
+	hit, err := out[hitName].Read()
+	if err != nil {
+		return err
+	}
+	for i, l := range label.F32 {
+		if l >= 0 {
+			*loss += float64(nll.F32[i])
+			s.Correct += int(hit.F32[i])
+			s.Positions++
+		}
+	}
+	return nil
+}

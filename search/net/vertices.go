@@ -1,0 +1,129 @@
+package net
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// VertexBatches is how many architecture batches judge a subnet in a refinement.
+const VertexBatches = 2
+
+// Vertices compares subnets by the loss that a supernet has at their vertices: an
+// objective's, on the same batches for all, normalisation by the
+// batch. Mean coefficients say how much the mixture minds each dim alone; what a
+// subnet loses with several of them gone is seen at its vertex only.
+type Vertices struct {
+	be      engine.Backend
+	net     *Network
+	fwd     *Step
+	env     Env
+	batches []Env
+	known   map[string]float64
+	// Trials counts the subnets whose loss was measured.
+	Trials int
+}
+
+// NewVertices prepares a supernet with its trained weights on the first batches of a
+// view, in a seeded order. teach may be nil unless the objective distils.
+func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Tensor, view data.View, o Objective, seed uint64) (*Vertices, error) {
+	if n.Super == nil {
+		return nil, fmt.Errorf("search: vertices: want a supernet, got a plain network")
+	}
+	_, n, err := n.With(weights)
+	if err != nil {
+		return nil, err
+	}
+	labelled := view.Part().Labelled() && n.Classes > 0
+	if err := o.Check(n, labelled); err != nil {
+		return nil, err
+	}
+	g, err := n.Lower(true)
+	if err != nil {
+		return nil, err
+	}
+	loss, _ := n.Loss(g, o, labelled)
+	g.B.Output(LossName, loss)
+	r := &Vertices{be: be, net: n, env: Env{}, known: map[string]float64{}}
+	if r.fwd, err = Compile(be, "vertex loss", g.B); err != nil {
+		return nil, err
+	}
+	if err := n.Load(be, r.env); err != nil {
+		return nil, err
+	}
+	if r.env[SeedName], err = be.Upload(prim.I64Tensor([]int64{int64(seed), 0}, 2)); err != nil {
+		return nil, err
+	}
+	f, err := NewFeed(be, n, teach, o, view.Set(), labelled)
+	if err != nil {
+		return nil, err
+	}
+	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Seed: seed, Name: "refine"})
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	for range min(VertexBatches, l.Batches()) {
+		b, err := l.Next()
+		if err != nil {
+			return nil, err
+		}
+		in, err := f.batch(b)
+		if err != nil {
+			return nil, err
+		}
+		r.batches = append(r.batches, in)
+	}
+	return r, nil
+}
+
+// Loss returns the mean loss at a choice's vertex; +Inf when it is not finite.
+func (v *Vertices) Loss(choice []int) (float64, error) {
+	if err := v.net.Super.Space.CheckChoice(choice); err != nil {
+		return 0, err
+	}
+	key := fmt.Sprint(choice)
+	if loss, ok := v.known[key]; ok {
+		return loss, nil
+	}
+	coef, err := UploadCoef(v.be, v.net.Super.Space.OneHot(choice))
+	if err != nil {
+		return 0, err
+	}
+	defer coef.Free()
+	sum := 0.0
+	for _, in := range v.batches {
+		out, err := v.fwd.Run(v.env, coef, in)
+		if err != nil {
+			return 0, err
+		}
+		loss, err := Scalar(out[LossName])
+		out.Free()
+		if err != nil {
+			return 0, err
+		}
+		sum += loss / float64(len(v.batches))
+	}
+	if math.IsNaN(sum) {
+		sum = math.Inf(1)
+	}
+	v.known[key] = sum
+	v.Trials++
+	return sum, nil
+}
+
+// UploadCoef uploads coefficients as coefName takes them.
+func UploadCoef(be engine.Backend, coef [][]float64) (Env, error) {
+	var v []float32
+	for _, row := range coef {
+		for _, x := range row {
+			v = append(v, float32(x))
+		}
+	}
+	b, err := be.Upload(prim.F32Tensor(v, len(v)))
+	return Env{CoefName: b}, err
+}

@@ -1,0 +1,75 @@
+package net
+
+import (
+	"fmt"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// Load uploads the model's parameters and statistics into env.
+func (n *Network) Load(be engine.Backend, env Env) error {
+	for _, t := range n.Model.Graph.Inits {
+		name := ""
+		switch n.roles[t.Name] {
+		case ops.Parameter:
+			name = ParamName(t.Name)
+		case ops.Statistic:
+			name = statName(t.Name)
+		default:
+			continue
+		}
+		h, err := ops.HostTensor(t, prim.F32)
+		if err != nil {
+			return fmt.Errorf("search: weight %q: %w", t.Name, err)
+		}
+		if env[name], err = be.Upload(h); err != nil {
+			return fmt.Errorf("search: weight %q: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+// Weights reads parameters and statistics back as initialisers of the model's own dtypes.
+func (n *Network) Weights(env Env) (map[string]*ir.Tensor, error) {
+	out := map[string]*ir.Tensor{}
+	read := func(name, key string) error {
+		h, err := env[key].Read()
+		if err != nil {
+			return fmt.Errorf("search: weight %q: %w", name, err)
+		}
+		t := n.Model.Graph.Init(name)
+		if t.DType == ir.Float32 {
+			out[name] = ir.NewFloat32(name, t.Dims, h.F32)
+			return nil
+		}
+		out[name], err = ir.NewFloats(name, t.DType, t.Dims, h.Cast(prim.F64).F64)
+		return err
+	}
+	for _, p := range n.Params {
+		if err := read(p, ParamName(p)); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range n.Stats {
+		if err := read(s, statName(s)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// WithWeights returns a copy of the model with initialisers replaced by name.
+func WithWeights(m *ir.Model, w map[string]*ir.Tensor) *ir.Model {
+	out := m.Clone()
+	for i, t := range out.Graph.Inits {
+		if r := w[t.Name]; r != nil {
+			c := *r
+			c.Name, c.Doc, c.Meta = t.Name, t.Doc, t.Meta
+			out.Graph.Inits[i] = &c
+		}
+	}
+	return out
+}
