@@ -11,7 +11,7 @@ import (
 
 // TargetError says that no choice meets a budget.
 type TargetError struct {
-	Metric          space.Metric
+	Metric          string
 	Limit           float64
 	Smallest, Whole float64
 }

@@ -67,7 +67,7 @@ func DefaultJob() Job {
 
 // Target is a budget as a share of the original's cost (Share) or absolute (Limit).
 type Target struct {
-	Metric space.Metric
+	Metric string
 	Share  float64
 	Limit  float64
 }
@@ -126,14 +126,14 @@ type Plan struct {
 	Views  *Views
 	An     *space.Analysis
 	Space  *space.Space
-	Cost   map[space.Metric]*space.CostModel
+	Cost   map[string]*space.CostModel
 	Budget Budget
 }
 
 // Profile is the cost of the reference subnets by metric.
 type Profile struct {
-	Name string                   `json:"name"`
-	Cost map[space.Metric]float64 `json:"cost"`
+	Name string             `json:"name"`
+	Cost map[string]float64 `json:"cost"`
 }
 
 // Prepare analyses the model, builds or checks the space, and refuses a target
@@ -160,7 +160,7 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Job: j, Model: m, Set: set, Views: views, An: an, Space: j.Given, Cost: map[space.Metric]*space.CostModel{}}
+	p := &Plan{Job: j, Model: m, Set: set, Views: views, An: an, Space: j.Given}
 	if p.Space == nil {
 		if p.Space, err = space.New(an, j.Space); err != nil {
 			return nil, err
@@ -172,15 +172,13 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, metric := range space.Metrics {
-		if p.Cost[metric], err = net.Cost(metric); err != nil {
-			return nil, err
-		}
+	if p.Cost, err = net.Costs(); err != nil {
+		return nil, err
+	}
+	if _, err := space.MetricByName(j.Target.Metric); err != nil {
+		return nil, fmt.Errorf("search: target: %w", err)
 	}
 	c := p.Cost[j.Target.Metric]
-	if c == nil {
-		return nil, fmt.Errorf("search: target: metric %q: want one of %v", j.Target.Metric, space.Metrics)
-	}
 	limit := j.Target.Limit
 	if limit == 0 {
 		limit = j.Target.Share * c.At(p.Space.Largest())
@@ -205,8 +203,8 @@ func (p *Plan) Profiles() []Profile {
 	return out
 }
 
-func (p *Plan) price(choice []int) map[space.Metric]float64 {
-	out := map[space.Metric]float64{}
+func (p *Plan) price(choice []int) map[string]float64 {
+	out := map[string]float64{}
 	for m, c := range p.Cost {
 		out[m] = c.At(choice)
 	}
@@ -232,21 +230,21 @@ type Distance struct {
 
 // Candidate is one choice with its quality.
 type Candidate struct {
-	Name    string                   `json:"name"` // "search", "uniform", "random"
-	Choice  map[string]int           `json:"choice"`
-	Cost    map[space.Metric]float64 `json:"cost"`
-	Val     Quality                  `json:"val"`
-	Test    Quality                  `json:"test"`
-	Seconds float64                  `json:"seconds"`
-	Model   *ir.Model                `json:"-"`
-	Recipe  *subnet.Recipe           `json:"-"`
+	Name    string             `json:"name"` // "search", "uniform", "random"
+	Choice  map[string]int     `json:"choice"`
+	Cost    map[string]float64 `json:"cost"`
+	Val     Quality            `json:"val"`
+	Test    Quality            `json:"test"`
+	Seconds float64            `json:"seconds"`
+	Model   *ir.Model          `json:"-"`
+	Recipe  *subnet.Recipe     `json:"-"`
 }
 
 // Outcome is what Compress gives.
 type Outcome struct {
-	Seed     uint64                   `json:"seed"`
-	Budget   Budget                   `json:"budget"`
-	Cost     map[space.Metric]float64 `json:"original_cost"`
+	Seed     uint64             `json:"seed"`
+	Budget   Budget             `json:"budget"`
+	Cost     map[string]float64 `json:"original_cost"`
 	Original struct {
 		Val  *Score `json:"val,omitempty"`
 		Test *Score `json:"test,omitempty"`

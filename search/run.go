@@ -50,7 +50,7 @@ type Config struct {
 
 // Budget is the most a subnet may cost.
 type Budget struct {
-	Metric space.Metric `json:"metric" yaml:"metric"`
+	Metric string `json:"metric" yaml:"metric"`
 	// Limit is the largest cost in the metric's unit.
 	Limit float64 `json:"limit" yaml:"limit"`
 }
