@@ -28,14 +28,14 @@ type Plan struct {
 	Views  *search.Views
 	An     *space.Analysis
 	Space  *space.Space
-	Cost   map[space.Metric]*space.CostModel
+	Cost   map[string]*space.CostModel
 	Budget decide.Budget
 }
 
 // Profile is the cost of the reference subnets by metric.
 type Profile struct {
-	Name string                   `json:"name"`
-	Cost map[space.Metric]float64 `json:"cost"`
+	Name string             `json:"name"`
+	Cost map[string]float64 `json:"cost"`
 }
 
 // Prepare analyses the model, builds or checks the space, and refuses a target
@@ -62,7 +62,7 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Job: j, Model: m, Set: set, Views: views, An: an, Space: j.Given, Cost: map[space.Metric]*space.CostModel{}}
+	p := &Plan{Job: j, Model: m, Set: set, Views: views, An: an, Space: j.Given}
 	if p.Space == nil {
 		if p.Space, err = space.New(an, j.Space); err != nil {
 			return nil, err
@@ -74,15 +74,13 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, metric := range space.Metrics {
-		if p.Cost[metric], err = supernet.Cost(metric); err != nil {
-			return nil, err
-		}
+	if p.Cost, err = supernet.Costs(); err != nil {
+		return nil, err
+	}
+	if _, err := space.MetricByName(j.Target.Metric); err != nil {
+		return nil, fmt.Errorf("search: target: %w", err)
 	}
 	c := p.Cost[j.Target.Metric]
-	if c == nil {
-		return nil, fmt.Errorf("search: target: metric %q: want one of %v", j.Target.Metric, space.Metrics)
-	}
 	limit := j.Target.Limit
 	if limit == 0 {
 		limit = j.Target.Share * c.At(p.Space.Largest())
@@ -107,8 +105,8 @@ func (p *Plan) Profiles() []Profile {
 	return out
 }
 
-func (p *Plan) price(choice []int) map[space.Metric]float64 {
-	out := map[space.Metric]float64{}
+func (p *Plan) price(choice []int) map[string]float64 {
+	out := map[string]float64{}
 	for m, c := range p.Cost {
 		out[m] = c.At(choice)
 	}
@@ -134,21 +132,21 @@ type Distance struct {
 
 // Candidate is one choice with its quality.
 type Candidate struct {
-	Name    string                   `json:"name"` // "search", "uniform", "random"
-	Choice  map[string]int           `json:"choice"`
-	Cost    map[space.Metric]float64 `json:"cost"`
-	Val     Quality                  `json:"val"`
-	Test    Quality                  `json:"test"`
-	Seconds float64                  `json:"seconds"`
-	Model   *ir.Model                `json:"-"`
-	Recipe  *subnet.Recipe           `json:"-"`
+	Name    string             `json:"name"` // "search", "uniform", "random"
+	Choice  map[string]int     `json:"choice"`
+	Cost    map[string]float64 `json:"cost"`
+	Val     Quality            `json:"val"`
+	Test    Quality            `json:"test"`
+	Seconds float64            `json:"seconds"`
+	Model   *ir.Model          `json:"-"`
+	Recipe  *subnet.Recipe     `json:"-"`
 }
 
 // Outcome is what Compress gives.
 type Outcome struct {
 	Seed     uint64                   `json:"seed"`
 	Budget   decide.Budget            `json:"budget"`
-	Cost     map[space.Metric]float64 `json:"original_cost"`
+	Cost     map[string]float64 `json:"original_cost"`
 	Original struct {
 		Val  *net.Score `json:"val,omitempty"`
 		Test *net.Score `json:"test,omitempty"`

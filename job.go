@@ -60,7 +60,7 @@ func DefaultJob() Job {
 
 // Target is a budget as a share of the original's cost (Share) or absolute (Limit).
 type Target struct {
-	Metric space.Metric
+	Metric string
 	Share  float64
 	Limit  float64
 }

@@ -1,29 +1,16 @@
 package space
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/ops"
 )
 
-// Metric is what a budget is counted in.
-type Metric string
-
-// Metrics: multiply-accumulates of one sample, trained parameters, bytes of all initialisers.
-const (
-	MACs   Metric = "macs"
-	Params Metric = "params"
-	Bytes  Metric = "bytes"
-)
-
-// Metrics lists every metric.
-var Metrics = []Metric{MACs, Params, Bytes}
-
-// term is the cost of one node or tensor: a table over the choices of the few
-// dims that it depends on, row-major, or (when the table would be too large) a
-// product of axis sizes, each linear in the choices.
+// term is the price of one piece: a table over the choices of the few dims that it
+// depends on, row-major, or (when the table would be too large) a product of axis sizes,
+// each linear in the choices.
 type term struct {
 	dims   []int
 	sizes  []int
@@ -31,7 +18,7 @@ type term struct {
 	factor float64
 	axes   []linear
 	shared []int                      // dims of several axes: the expectation goes through their choices
-	at     func(choice []int) float64 // of a term in product form: the exact cost, by choice per t.dims
+	at     func(choice []int) float64 // of a term in product form: the exact price, by choice per dim
 }
 
 // linear is an axis size: base + Σ_d kept_d[choice].
@@ -41,13 +28,18 @@ type linear struct {
 	kept [][]float64
 }
 
-// CostModel gives the cost of a subnet and its exact expectation under
-// independent choices.
+// CostModel gives the price of a subnet: the largest of one or more sums of terms.
 type CostModel struct {
 	Metric Metric
-	fixed  float64
 	terms  []term
+	sums   []sum
 	dims   []int // choices per dim
+}
+
+// sum adds up terms, by index, and what costs the same in every subnet.
+type sum struct {
+	fixed float64
+	terms []int
 }
 
 const tableLimit = 1 << 14
@@ -58,119 +50,253 @@ type touch struct {
 	ax   AxisEffect
 }
 
-// Cost builds the cost model of a supernet.
-func (s *Supernet) Cost(metric Metric) (*CostModel, error) {
-	c := &CostModel{Metric: metric}
+// pricing is what all cost models of a supernet need to know.
+type pricing struct {
+	net     *Supernet
+	sizes   []int // choices per dim
+	touches map[string][]touch
+	needs   map[string]need   // when something reads a value
+	nodes   map[*ir.Node]need // when a node stays
+}
+
+func (s *Supernet) pricing() *pricing {
+	p := &pricing{net: s, touches: map[string][]touch{}, nodes: map[*ir.Node]need{}}
 	for _, d := range s.Space.Dims {
-		c.dims = append(c.dims, len(d.Choices))
+		p.sizes = append(p.sizes, len(d.Choices))
 	}
-	touches := map[string][]touch{}
-	closed := map[string][]int{} // outputs[0] of a node → gates around it
 	for d, e := range s.Effects {
 		for _, ax := range e.Axes {
-			touches[ax.Value] = append(touches[ax.Value], touch{ax.Axis, d, ax})
-		}
-		if e.Gate != nil {
-			for _, n := range e.Gate.Nodes {
-				closed[n] = append(closed[n], d)
-			}
+			p.touches[ax.Value] = append(p.touches[ax.Value], touch{ax.Axis, d, ax})
 		}
 	}
-	switch metric {
-	case MACs:
-		return c, s.macs(c, touches, closed)
-	case Params, Bytes:
-		return c, s.weights(c, metric, touches)
-	}
-	return nil, fmt.Errorf("space: metric %q: want one of %v", metric, Metrics)
+	s.walk(func(i int, stays need, needs map[string]need) {
+		p.nodes[s.An.Model.Graph.Nodes[i]], p.needs = stays, needs
+	})
+	return p
 }
 
-func (s *Supernet) macs(c *CostModel, touches map[string][]touch, closed map[string][]int) error {
-	batch := float64(s.An.Batch)
-	for _, n := range s.An.Model.Graph.Nodes {
-		op, site := ops.Lookup(n.Domain, n.OpType), s.An.Facts.Sites[n]
-		if op == nil || op.Cost == nil || site == nil {
-			continue
-		}
-		full := op.Cost(site).MACs / batch
-		if full == 0 {
-			continue
-		}
-		values := slices.Concat(n.Inputs, n.Outputs)
-		t := term{dims: slices.Clone(closed[n.Output(0)])}
-		for _, v := range values {
-			for _, x := range touches[v] {
-				t.dims = append(t.dims, x.dim)
-			}
-		}
-		gates := closed[n.Output(0)]
-		c.add(&t, full, func(choice []int) float64 {
-			for k, d := range t.dims {
-				if slices.Contains(gates, d) && choice[k] == 0 {
-					return 0
+// Cost builds the cost model of one of the supernet's metrics.
+func (s *Supernet) Cost(name string) (*CostModel, error) {
+	m, err := metricOf(s.Metrics, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.pricing().model(m)
+}
+
+// Costs builds the cost models of all metrics of the supernet, by name.
+func (s *Supernet) Costs() (map[string]*CostModel, error) {
+	p, out := s.pricing(), map[string]*CostModel{}
+	var errs []error
+	for _, m := range s.Metrics {
+		c, err := p.model(m)
+		errs = append(errs, err)
+		out[m.Name] = c
+	}
+	return out, errors.Join(errs...)
+}
+
+func (p *pricing) model(m Metric) (*CostModel, error) {
+	lists, err := m.Sums(p.net)
+	if err != nil {
+		return nil, fmt.Errorf("space: metric %q: %w", m.Name, err)
+	}
+	c := &CostModel{Metric: m, dims: p.sizes}
+	at := map[*Piece]int{} // → term
+	fixed := map[*Piece]float64{}
+	errs := &faults{metric: m.Name, seen: map[string]bool{}, at: map[string]int{}}
+	for _, list := range lists {
+		var of sum
+		for _, x := range list {
+			_, varies := at[x]
+			if _, constant := fixed[x]; !varies && !constant {
+				t := p.term(x, errs)
+				if t == nil {
+					continue
+				}
+				if len(t.dims) == 0 {
+					fixed[x] = t.table[0]
+				} else {
+					at[x] = len(c.terms)
+					c.terms = append(c.terms, *t)
 				}
 			}
-			at := *site
-			at.In, at.Out = slices.Clone(site.In), slices.Clone(site.Out)
-			for i := range at.In {
-				at.In[i] = resized(site.In[i], touches[n.Input(i)], t.dims, choice)
+			if k, varies := at[x]; varies {
+				of.terms = append(of.terms, k)
+			} else {
+				of.fixed += fixed[x]
 			}
-			for i := range at.Out {
-				at.Out[i] = resized(site.Out[i], touches[n.Output(i)], t.dims, choice)
-			}
-			return op.Cost(&at).MACs / batch
-		}, func() []linear {
-			// One axis of a product stands on several values, each time with the same
-			// dims; two of its axes with the same dims stand on one value.
-			var axes []linear
-			seen := map[string]int{}
-			for _, v := range values {
-				here := map[string]int{}
-				for _, l := range s.linears(v, touches[v]) {
-					key := fmt.Sprint(l)
-					if here[key]++; here[key] > seen[key] {
-						seen[key] = here[key]
-						axes = append(axes, l)
-					}
-				}
-			}
-			for _, d := range gates {
-				axes = append(axes, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
-			}
-			return axes
-		})
+		}
+		c.sums = append(c.sums, of)
 	}
-	return nil
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-// resized returns a fact whose type has the sizes of the given choices.
-func resized(f ops.Fact, ts []touch, dims, choice []int) ops.Fact {
-	if len(ts) == 0 {
-		return f
+// presence says when a subnet has the piece.
+func (p *pricing) presence(x *Piece) presence {
+	if x.when != nil {
+		return *x.when
 	}
-	f.Type = f.Type.Clone()
-	for _, t := range ts {
-		c := choice[slices.Index(dims, t.dim)]
-		for _, first := range t.ax.First {
-			if first > c {
-				f.Type.Shape[t.axis].Size--
+	var out presence
+	for _, n := range x.Nodes {
+		out.need = out.need.or(p.nodes[n])
+	}
+	if len(x.Nodes) == 0 {
+		if out.need = p.needs[x.Value]; out.never() {
+			out.always = true // nothing reads it in the source either
+		}
+	}
+	return out
+}
+
+// term tables the price of a piece, or gives it product form. A piece that costs the
+// same everywhere has no dims and a table of one entry. Nil is a fault.
+func (p *pricing) term(x *Piece, errs *faults) *term {
+	for _, n := range x.Nodes {
+		if p.net.An.Facts.Sites[n] == nil {
+			errs.add(x, nil, fmt.Errorf("want nodes of the supernet's model"))
+			return nil
+		}
+	}
+	when, t := p.presence(x), &term{}
+	t.dims = when.dims()
+	for _, n := range x.Nodes {
+		t.dims = append(t.dims, p.nodes[n].dims()...)
+	}
+	for _, v := range x.values() {
+		for _, y := range p.touches[v] {
+			t.dims = append(t.dims, y.dim)
+		}
+	}
+	slices.Sort(t.dims)
+	t.dims = slices.Compact(t.dims)
+	price := func(choice []int) (float64, error) {
+		v := &View{piece: x, cost: p, choice: choice}
+		if !when.holds(v.open) {
+			return 0, nil
+		}
+		return x.Price(v)
+	}
+	choice, n := p.net.Space.Largest(), 1
+	for _, d := range t.dims {
+		t.sizes = append(t.sizes, p.sizes[d])
+		if n *= p.sizes[d]; n > tableLimit {
+			break
+		}
+	}
+	if n > tableLimit {
+		if !x.Product {
+			errs.add(x, nil, fmt.Errorf("it hangs on %d dimensions with more than %d combinations of choices, and its price is no product of axis sizes", len(t.dims), tableLimit))
+			return nil
+		}
+		t.at = func(choice []int) float64 {
+			c, err := price(choice)
+			if err != nil {
+				panic(fmt.Sprintf("BUG: space: price of %s, a product: %v", x.name(), err))
+			}
+			return c
+		}
+		t.axes, t.factor = p.axes(x, when), t.at(choice)
+		for _, l := range t.axes {
+			t.factor /= l.at(func(d int) int { return choice[d] })
+		}
+		t.shared = sharedDims(t.axes, p.sizes)
+		return t
+	}
+	t.table = make([]float64, n)
+	for i := range t.table {
+		r := i
+		for k := len(t.dims) - 1; k >= 0; k-- {
+			choice[t.dims[k]] = r % t.sizes[k]
+			r /= t.sizes[k]
+		}
+		c, err := price(choice)
+		if err != nil {
+			errs.add(x, choice, err)
+		}
+		t.table[i] = c
+	}
+	return t
+}
+
+// axes lists the factors of a product: the axes of its values, and the gates around it.
+// One axis of a product stands on several values, each time with the same dims; two of
+// its axes with the same dims stand on one value.
+func (p *pricing) axes(x *Piece, when presence) []linear {
+	var out []linear
+	seen := map[string]int{}
+	for _, v := range x.values() {
+		here := map[string]int{}
+		for _, l := range p.linears(v) {
+			key := fmt.Sprint(l)
+			if here[key]++; here[key] > seen[key] {
+				seen[key] = here[key]
+				out = append(out, l)
 			}
 		}
 	}
-	return f
+	if len(when.ways) == 1 {
+		for _, d := range when.ways[0] {
+			out = append(out, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
+		}
+	}
+	return out
 }
 
-func (s *Supernet) linears(value string, ts []touch) []linear {
+// faults collects what keeps a metric from pricing a space.
+type faults struct {
+	metric  string
+	errs    []error
+	missing []Missing
+	seen    map[string]bool // texts of errs
+	at      map[string]int  // signature → index of missing
+}
+
+// add notes an error once. Of a missing price it keeps the first piece that asks for it
+// and the last of that piece's subnets.
+func (f *faults) add(x *Piece, choice []int, err error) {
+	var key noPrice
+	if !errors.As(err, &key) {
+		err = fmt.Errorf("space: metric %q: %s: %w", f.metric, x.name(), err)
+		if !f.seen[err.Error()] {
+			f.seen[err.Error()] = true
+			f.errs = append(f.errs, err)
+		}
+		return
+	}
+	i, again := f.at[string(key)]
+	if !again {
+		i = len(f.missing)
+		f.at[string(key)] = i
+		f.missing = append(f.missing, Missing{Signature: string(key), Nodes: x.Nodes})
+	}
+	if slices.Equal(f.missing[i].Nodes, x.Nodes) {
+		f.missing[i].Choice = slices.Clone(choice)
+	}
+}
+
+func (f *faults) err() error {
+	if len(f.missing) > 0 {
+		f.errs = append(f.errs, &MissingError{f.metric, f.missing})
+	}
+	return errors.Join(f.errs...)
+}
+
+// linears gives the sizes of the axes of a value that dims own positions of.
+func (p *pricing) linears(value string) []linear {
 	byAxis := map[int]*linear{}
 	var order []int
-	for _, t := range ts {
+	for _, t := range p.touches[value] {
 		l := byAxis[t.axis]
 		if l == nil {
-			l = &linear{base: float64(s.An.Facts.Values[value].Shape()[t.axis])}
+			l = &linear{base: float64(p.net.An.Facts.Values[value].Shape()[t.axis])}
 			byAxis[t.axis] = l
 			order = append(order, t.axis)
 		}
-		kept := make([]float64, len(s.Space.Dims[t.dim].Choices))
+		kept := make([]float64, p.sizes[t.dim])
 		for _, first := range t.ax.First {
 			for c := first; c < len(kept); c++ {
 				kept[c]++
@@ -186,168 +312,6 @@ func (s *Supernet) linears(value string, ts []touch) []linear {
 	return out
 }
 
-func (s *Supernet) weights(c *CostModel, metric Metric, touches map[string][]touch) error {
-	owners := s.owned()
-	state := map[string]bool{}
-	for _, n := range s.An.Model.Graph.Nodes {
-		if op := ops.Lookup(n.Domain, n.OpType); op != nil {
-			for _, i := range op.State {
-				state[n.Input(i)] = true
-			}
-		}
-	}
-	for _, t := range s.An.Model.Graph.Inits {
-		width := 1.0
-		if metric == Bytes {
-			width = float64(t.DType.Bits()) / 8
-		} else if !t.DType.IsFloat() || state[t.Name] {
-			continue
-		}
-		full := float64(t.Len()) * width
-		// A tensor goes when every node that reads it does.
-		ways := owners[t.Name]
-		tm := term{}
-		for _, w := range ways {
-			tm.dims = append(tm.dims, w...)
-		}
-		read := func(choice []int) bool {
-			return len(ways) == 0 || slices.ContainsFunc(ways, func(way []int) bool {
-				return !slices.ContainsFunc(way, func(d int) bool { return choice[slices.Index(tm.dims, d)] == 0 })
-			})
-		}
-		for _, x := range touches[t.Name] {
-			tm.dims = append(tm.dims, x.dim)
-		}
-		fact := ops.Fact{Type: t.Type()}
-		c.add(&tm, full, func(choice []int) float64 {
-			if !read(choice) {
-				return 0
-			}
-			return float64(ir.Prod(resized(fact, touches[t.Name], tm.dims, choice).Shape())) * width
-		}, func() []linear {
-			axes := s.linears(t.Name, touches[t.Name])
-			if len(ways) != 1 {
-				return axes
-			}
-			for _, d := range ways[0] {
-				axes = append(axes, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
-			}
-			return axes
-		})
-	}
-	return nil
-}
-
-// maxWays bounds the alternatives that owned keeps for one value.
-const maxWays = 16
-
-// owned returns, for every value, the alternatives of gates that must all be open for
-// something to read it; none for a value that is always read, or by too many alternatives.
-func (s *Supernet) owned() map[string][][]int {
-	gate := map[[2]string]int{} // residual node and branch → dim
-	for d, e := range s.Effects {
-		if e.Gate != nil {
-			gate[[2]string{e.Gate.Node, e.Gate.Branch}] = d
-		}
-	}
-	type need struct {
-		ways   [][]int
-		always bool
-	}
-	needs := map[string]need{}
-	for _, v := range s.An.Model.Graph.Outputs {
-		needs[v.Name] = need{always: true}
-	}
-	nodes := s.An.Model.Graph.Nodes
-	for i := len(nodes) - 1; i >= 0; i-- {
-		n := nodes[i]
-		var of need
-		for _, o := range n.Outputs {
-			of.always = of.always || needs[o].always
-			of.ways = append(of.ways, needs[o].ways...)
-		}
-		if !of.always && len(of.ways) == 0 {
-			continue
-		}
-		for _, v := range n.Inputs {
-			to := needs[v]
-			d, gated := gate[[2]string{n.Label(), v}]
-			switch {
-			case gated && of.always:
-				to.ways = append(to.ways, []int{d})
-			case gated:
-				for _, w := range of.ways {
-					to.ways = append(to.ways, append(slices.Clone(w), d))
-				}
-			default:
-				to.always = to.always || of.always
-				to.ways = append(to.ways, of.ways...)
-			}
-			if to.ways = distinct(to.ways); to.always || len(to.ways) > maxWays {
-				to = need{always: true}
-			}
-			needs[v] = to
-		}
-	}
-	out := map[string][][]int{}
-	for v, n := range needs {
-		out[v] = n.ways
-	}
-	return out
-}
-
-// distinct sorts every list and drops repeated ones.
-func distinct(lists [][]int) [][]int {
-	var out [][]int
-	for _, l := range lists {
-		l = slices.Clone(l)
-		slices.Sort(l)
-		l = slices.Compact(l)
-		if !slices.ContainsFunc(out, func(o []int) bool { return slices.Equal(o, l) }) {
-			out = append(out, l)
-		}
-	}
-	return out
-}
-
-// add completes a term: constant, table, or product form when the table is too large.
-func (c *CostModel) add(t *term, full float64, at func(choice []int) float64, axes func() []linear) {
-	slices.Sort(t.dims)
-	t.dims = slices.Compact(t.dims)
-	if len(t.dims) == 0 {
-		c.fixed += full
-		return
-	}
-	n := 1
-	for _, d := range t.dims {
-		t.sizes = append(t.sizes, c.dims[d])
-		if n *= c.dims[d]; n > tableLimit {
-			break
-		}
-	}
-	if n > tableLimit {
-		t.axes, t.at = axes(), at
-		t.factor = full
-		for _, l := range t.axes {
-			t.factor /= l.at(func(d int) int { return c.dims[d] - 1 })
-		}
-		t.shared = c.sharedDims(t.axes)
-		c.terms = append(c.terms, *t)
-		return
-	}
-	t.table = make([]float64, n)
-	choice := make([]int, len(t.dims))
-	for i := range t.table {
-		r := i
-		for k := len(t.dims) - 1; k >= 0; k-- {
-			choice[k] = r % t.sizes[k]
-			r /= t.sizes[k]
-		}
-		t.table[i] = at(choice)
-	}
-	c.terms = append(c.terms, *t)
-}
-
 func (l linear) at(choice func(d int) int) float64 {
 	v := l.base
 	for k, d := range l.dims {
@@ -356,25 +320,28 @@ func (l linear) at(choice func(d int) int) float64 {
 	return v
 }
 
-// At returns the cost of one subnet, by choice index per dim.
+// At returns the price of one subnet, by choice index per dim.
 func (c *CostModel) At(choice []int) float64 {
-	total := c.fixed
-	for _, t := range c.terms {
-		if t.table == nil {
-			own := make([]int, len(t.dims))
-			for k, d := range t.dims {
-				own[k] = choice[d]
-			}
-			total += t.at(own)
-			continue
-		}
-		i := 0
-		for k, d := range t.dims {
-			i = i*t.sizes[k] + choice[d]
-		}
-		total += t.table[i]
+	at := make([]float64, len(c.terms))
+	for i := range c.terms {
+		at[i] = c.terms[i].price(choice)
 	}
-	return total
+	_, v := c.largest(at)
+	return v
+}
+
+// largest returns the first of the largest sums and its value, given the value of every term.
+func (c *CostModel) largest(terms []float64) (which int, value float64) {
+	for k, s := range c.sums {
+		v := s.fixed
+		for _, i := range s.terms {
+			v += terms[i]
+		}
+		if k == 0 || v > value {
+			which, value = k, v
+		}
+	}
+	return which, value
 }
 
 // Idle reports whether no choice of dim d, the others as given, changes the cost. Of
@@ -385,24 +352,62 @@ func (c *CostModel) Idle(choice []int, d int) bool {
 	return c.At(low) == c.At(high)
 }
 
-// Expect returns the expected cost when choices are drawn independently with
-// probabilities coef, and its gradient. It is exact, unless a term in product form
-// has dims of several axes with more combinations than a table holds: such a term
-// takes the product of its axes' expectations.
+// Expect returns the price to expect when choices are drawn independently with
+// probabilities coef, and its gradient. Of a metric of one sum it is the expectation. Of
+// several it is the largest of the sums' expectations: the price itself when every dim
+// has one choice left, else at most the expectation (Jensen's inequality); the gradient
+// is that of the first of the largest sums.
+//
+// A sum's expectation is exact but for its terms in product form: one that has dims of
+// several axes with more combinations than a table holds takes the product of its axes'
+// expectations, and one that several alternatives of open branches need is taken to be
+// there.
 func (c *CostModel) Expect(coef [][]float64) (float64, [][]float64) {
 	grad := make([][]float64, len(c.dims))
 	for d := range grad {
 		grad[d] = make([]float64, c.dims[d])
 	}
-	total := c.fixed
-	for _, t := range c.terms {
-		if t.table == nil {
-			total += t.product(coef, grad)
-		} else {
-			total += t.expect(coef, grad)
+	if len(c.sums) == 1 {
+		total := c.sums[0].fixed
+		for _, i := range c.sums[0].terms {
+			total += c.terms[i].mean(coef, grad)
+		}
+		return total, grad
+	}
+	terms := make([]float64, len(c.terms))
+	spare := make([][]float64, len(grad))
+	for d := range spare {
+		spare[d] = make([]float64, len(grad[d]))
+	}
+	for i := range c.terms {
+		terms[i] = c.terms[i].mean(coef, spare)
+	}
+	k, total := c.largest(terms)
+	if len(c.sums) > 0 {
+		for _, i := range c.sums[k].terms {
+			c.terms[i].mean(coef, grad)
 		}
 	}
 	return total, grad
+}
+
+func (t *term) price(choice []int) float64 {
+	if t.table == nil {
+		return t.at(choice)
+	}
+	i := 0
+	for k, d := range t.dims {
+		i = i*t.sizes[k] + choice[d]
+	}
+	return t.table[i]
+}
+
+// mean returns the term's expectation and adds its gradient to grad.
+func (t *term) mean(coef, grad [][]float64) float64 {
+	if t.table == nil {
+		return t.product(coef, grad)
+	}
+	return t.expect(coef, grad)
 }
 
 func (t *term) expect(coef, grad [][]float64) float64 {
@@ -433,7 +438,7 @@ func (t *term) expect(coef, grad [][]float64) float64 {
 
 // sharedDims lists the dims of more than one axis, none when their choices have
 // too many combinations.
-func (c *CostModel) sharedDims(axes []linear) []int {
+func sharedDims(axes []linear, sizes []int) []int {
 	count := map[int]int{}
 	for _, l := range axes {
 		for _, d := range l.dims {
@@ -442,7 +447,7 @@ func (c *CostModel) sharedDims(axes []linear) []int {
 	}
 	var out []int
 	n := 1
-	for d, size := range c.dims {
+	for d, size := range sizes {
 		if count[d] < 2 {
 			continue
 		}

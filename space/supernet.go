@@ -37,6 +37,7 @@ type Supernet struct {
 	An      *Analysis
 	Space   *Space
 	Effects []*Effect
+	Metrics []Metric // what it can be priced in; those of the package, and others that are put in
 	masks   map[string][]maskAxis
 	gates   map[string]int // branch value → dim
 	owners  map[axisID][]owner
@@ -58,7 +59,7 @@ func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
 	if err != nil {
 		return nil, err
 	}
-	net := &Supernet{An: an, Space: s, Effects: effects, masks: map[string][]maskAxis{}, gates: map[string]int{}, owners: map[axisID][]owner{}}
+	net := &Supernet{An: an, Space: s, Effects: effects, Metrics: Metrics, masks: map[string][]maskAxis{}, gates: map[string]int{}, owners: map[axisID][]owner{}}
 	for d, e := range effects {
 		if e.Gate != nil {
 			if other, taken := net.gates[e.Gate.Branch]; taken {

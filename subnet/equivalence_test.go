@@ -345,7 +345,7 @@ func checkAnalysis(t *testing.T, s subject, an *space.Analysis) {
 				t.Errorf("%s: choice %d: extracted and re-imported subnet differ by %g", policy, k, d)
 			}
 			for _, metric := range space.Metrics {
-				cm, err := net.Cost(metric)
+				cm, err := net.Cost(metric.Name)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -354,9 +354,9 @@ func checkAnalysis(t *testing.T, s subject, an *space.Analysis) {
 					t.Fatal(err)
 				}
 				price := ops.ModelCost(m, f)
-				got := map[space.Metric]float64{space.MACs: price.MACs / float64(an.Batch), space.Params: float64(price.Params), space.Bytes: cm.At(c)}[metric]
+				got := map[string]float64{space.MACs: price.MACs / float64(an.Batch), space.Params: float64(price.Params), space.Bytes: cm.At(c)}[metric.Name]
 				if want := cm.At(c); math.Abs(want-got) > 1e-6*want {
-					t.Errorf("%s: choice %d: %s: the cost model says %g, the extracted subnet has %g", policy, k, metric, want, got)
+					t.Errorf("%s: choice %d: %s: the cost model says %g, the extracted subnet has %g", policy, k, metric.Name, want, got)
 				}
 			}
 		}

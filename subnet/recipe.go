@@ -20,7 +20,7 @@ type Recipe struct {
 	Seed    uint64             `json:"seed"`
 	Method  string             `json:"method,omitempty"` // how the choices were made
 	Dims    []Decision         `json:"dimensions"`
-	Cost    map[string]float64 `json:"cost"` // macs, params, bytes of the subnet
+	Cost    map[string]float64 `json:"cost"` // of the subnet, by metric
 	From    map[string]float64 `json:"source_cost"`
 }
 
@@ -46,17 +46,19 @@ func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*
 	for i, d := range net.Space.Dims {
 		r.Dims = append(r.Dims, Decision{Name: d.Name, Kind: d.Kind, Node: d.Node, Choice: d.Choices[choice[i]], Choices: d.Choices, Order: d.Order})
 	}
-	for _, m := range space.Metrics {
-		c, err := net.Cost(m)
-		if err != nil {
-			return nil, err
-		}
-		r.Cost[string(m)], r.From[string(m)] = c.At(choice), c.At(net.Space.Largest())
-		if m == space.Bytes {
-			for i := range r.Dims {
-				r.Dims[i].Gone = len(r.Dims[i].Choices) > 1 && c.Idle(choice, i)
-			}
-		}
+	costs, err := net.Costs()
+	if err != nil {
+		return nil, err
+	}
+	for name, c := range costs {
+		r.Cost[name], r.From[name] = c.At(choice), c.At(net.Space.Largest())
+	}
+	stored, err := net.Cost(space.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	for i := range r.Dims {
+		r.Dims[i].Gone = len(r.Dims[i].Choices) > 1 && stored.Idle(choice, i)
 	}
 	return r, nil
 }

@@ -155,7 +155,7 @@ func (e *env) compress(c *cli.Context) error {
 	if err := describe(best.Model, best.Recipe); err != nil {
 		return err
 	}
-	r := compression{Model: m.path, File: out, Data: c.String("data"), Metric: string(p.Budget.Metric), Outcome: o}
+	r := compression{Model: m.path, File: out, Data: c.String("data"), Metric: p.Budget.Metric, Outcome: o}
 	err = errors.Join(
 		exporter.Write(out, best.Model, exporter.Options{}),
 		atomicfile.WriteBytes(filepath.Join(dir, "recipe.json"), text))

@@ -203,13 +203,13 @@ func diff(before, after *net.Score) string {
 }
 
 // compareCosts sets two costs side by side.
-func compareCosts[K ~string](from, to map[K]float64) []report.Comparison {
+func compareCosts(from, to map[string]float64) []report.Comparison {
 	var out []report.Comparison
 	for _, x := range []struct {
 		name   string
-		metric space.Metric
+		metric string
 	}{{"MACs", space.MACs}, {"parameters", space.Params}} {
-		a, b := from[K(x.metric)], to[K(x.metric)]
+		a, b := from[x.metric], to[x.metric]
 		out = append(out, report.Comparison{Name: x.name, Before: count(a), After: count(b), Change: fmt.Sprintf("%.3f", b/a)})
 	}
 	return out

@@ -87,9 +87,9 @@ func (e *env) search(c *cli.Context) error {
 	if err := t.print(e.stdout); err != nil {
 		return err
 	}
-	macs := string(space.MACs)
+	macs := space.MACs
 	_, err = fmt.Fprintf(e.stdout, "\n%s  MACs %s of %s, parameters %s of %s; log in %s\n", out, count(r.Cost[macs]), count(r.From[macs]),
-		count(r.Cost[string(space.Params)]), count(r.From[string(space.Params)]), filepath.Join(p.Job.Dir, "log.jsonl"))
+		count(r.Cost[space.Params]), count(r.From[space.Params]), filepath.Join(p.Job.Dir, "log.jsonl"))
 	return err
 }
 

@@ -109,13 +109,9 @@ func target(c *cli.Context) (entangle.Target, error) {
 	if !ok || err != nil || !(v > 0) {
 		return entangle.Target{}, usagef("--target: want METRIC=VALUE, for example macs=0.5, got %q", text)
 	}
-	t := entangle.Target{Metric: space.Metric(name)}
-	known := false
-	for _, m := range space.Metrics {
-		known = known || m == t.Metric
-	}
-	if !known {
-		return t, usagef("--target: metric: want one of %v, got %q", space.Metrics, name)
+	t := entangle.Target{Metric: name}
+	if _, err := space.MetricByName(name); err != nil {
+		return t, usagef("--target: %v", err)
 	}
 	if t.Share = v; v > 1 {
 		t.Share, t.Limit = 0, v

@@ -32,9 +32,9 @@ type spaceReport struct {
 }
 
 type spaceCost struct {
-	Metric   space.Metric `json:"metric"`
-	Largest  float64      `json:"largest"`
-	Smallest float64      `json:"smallest"`
+	Metric   string  `json:"metric"`
+	Largest  float64 `json:"largest"`
+	Smallest float64 `json:"smallest"`
 }
 
 func (e *env) space(c *cli.Context) error {
@@ -83,12 +83,13 @@ func (e *env) space(c *cli.Context) error {
 	for _, d := range s.Dims {
 		r.Dims[d.Kind]++
 	}
-	for _, metric := range space.Metrics {
-		cm, err := net.Cost(metric)
-		if err != nil {
-			return err
-		}
-		r.Cost = append(r.Cost, spaceCost{metric, cm.At(s.Largest()), cm.At(s.Smallest())})
+	costs, err := net.Costs()
+	if err != nil {
+		return err
+	}
+	for _, metric := range net.Metrics {
+		cm := costs[metric.Name]
+		r.Cost = append(r.Cost, spaceCost{metric.Name, cm.At(s.Largest()), cm.At(s.Smallest())})
 	}
 	if r.File != "" {
 		if err := atomicfile.WriteBytes(r.File, text); err != nil {
@@ -110,7 +111,7 @@ func (e *env) space(c *cli.Context) error {
 	t := &table{}
 	t.add("cost", ">largest", ">smallest", ">ratio")
 	for _, x := range r.Cost {
-		t.add(string(x.Metric), count(x.Largest), count(x.Smallest), fmt.Sprintf("%.3f", x.Smallest/x.Largest))
+		t.add(x.Metric, count(x.Largest), count(x.Smallest), fmt.Sprintf("%.3f", x.Smallest/x.Largest))
 	}
 	return t.print(e.stdout)
 }

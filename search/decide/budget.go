@@ -9,14 +9,14 @@ import (
 
 // Budget is the most a subnet may cost.
 type Budget struct {
-	Metric space.Metric `json:"metric" yaml:"metric"`
+	Metric string `json:"metric" yaml:"metric"`
 	// Limit is the largest cost in the metric's unit.
 	Limit float64 `json:"limit" yaml:"limit"`
 }
 
 // TargetError says that no choice meets a budget.
 type TargetError struct {
-	Metric          space.Metric
+	Metric          string
 	Limit           float64
 	Smallest, Whole float64
 }
