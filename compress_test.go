@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/entangle-nas/entangle"
@@ -28,7 +29,7 @@ func TestCompressMeetsTarget(t *testing.T) {
 			b.Job.Baselines = rx.Name == relax.Default
 			b.Job.Tune.Epochs = 2
 			p := b.Plan(t)
-			o, err := p.Compress(context.Background(), b.Be)
+			o, err := p.Compress(context.Background(), b.Be, entangle.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -38,8 +39,8 @@ func TestCompressMeetsTarget(t *testing.T) {
 					t.Fatal(err)
 				}
 				real := ops.ModelCost(c.Model, f)
-				if real.MACs > p.Budget.Limit || math.Abs(real.MACs-c.Cost[space.MACs]) > 0.5 || float64(real.Params) != c.Cost[space.Params] {
-					t.Errorf("%s: MACs %g (limit %g), reported %g; parameters %d, reported %g", c.Name, real.MACs, p.Budget.Limit, c.Cost[space.MACs], real.Params, c.Cost[space.Params])
+				if real.MACs > p.Budget[0].Limit || math.Abs(real.MACs-c.Cost[space.MACs]) > 0.5 || float64(real.Params) != c.Cost[space.Params] {
+					t.Errorf("%s: MACs %g (limit %g), reported %g; parameters %d, reported %g", c.Name, real.MACs, p.Budget[0].Limit, c.Cost[space.MACs], real.Params, c.Cost[space.Params])
 				}
 				if c.Test.Tuned == nil || c.Test.Inherited == nil || c.Test.Recalibrated == nil {
 					t.Errorf("%s: want three scores, got %+v", c.Name, c.Test)
@@ -52,8 +53,8 @@ func TestCompressMeetsTarget(t *testing.T) {
 // TestUnreachableTarget: refused before any work, with the figures.
 func TestUnreachableTarget(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
-	b.Job.Target.Share = 1e-4
-	_, err := entangle.Prepare(b.Model, b.Set, b.Job)
+	b.Job.Target[0].Share = 1e-4
+	_, err := entangle.Prepare(runtest.Wrap(b.Model), b.Set, b.Job)
 	var unmet *decide.TargetError
 	if !errors.As(err, &unmet) || unmet.Smallest <= unmet.Limit {
 		t.Errorf("want a TargetError, got %v", err)
@@ -70,15 +71,15 @@ func TestCompressWithoutLabels(t *testing.T) {
 	b.Job.Search.Weights.Objective = net.Objective{Distill: 1, Temperature: 1}
 	b.Job.Tune.Objective = b.Job.Search.Weights.Objective
 	b.Job.Tune.Epochs = 6
-	b.Job.Target.Share = 0.6
+	b.Job.Target[0].Share = 0.6
 	p := b.Plan(t)
-	o, err := p.Compress(context.Background(), b.Be)
+	o, err := p.Compress(context.Background(), b.Be, entangle.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := o.Candidates[0]
-	if c.Cost[space.MACs] > p.Budget.Limit {
-		t.Errorf("cost %g over the limit %g", c.Cost[space.MACs], p.Budget.Limit)
+	if c.Cost[space.MACs] > p.Budget[0].Limit {
+		t.Errorf("cost %g over the limit %g", c.Cost[space.MACs], p.Budget[0].Limit)
 	}
 	if o.Original.Test != nil || c.Test.Tuned != nil {
 		t.Error("a model without classes has an accuracy")
@@ -110,20 +111,27 @@ func TestCompressWithoutLabels(t *testing.T) {
 func TestTuneWithoutLabels(t *testing.T) {
 	b := runtest.New(t, "multi-output-tiny")
 	slices.Reverse(b.Model.Graph.Outputs)
-	n, v := b.Parts(t, 16)
-	w := train.DefaultWeights()
-	w.Objective = net.Objective{Distill: 1, Temperature: 1}
-	w.Epochs, w.Hyper.WeightDecay = 0.25, 0.5
-	r, _, err := entangle.Tune(context.Background(), b.Be, n, n, v, v.Test, w, 0, 1, train.Hooks{})
+	b.Job.Tune.Objective = net.Objective{Distill: 1, Temperature: 1}
+	b.Job.Tune.Epochs, b.Job.Tune.Hyper.WeightDecay, b.Job.Calibrate = 0.25, 0.5, 0
+	m := runtest.Wrap(b.Model)
+	train, err := entangle.PrepareTraining(m, m, b.Set, b.Job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Before != nil || r.After != nil || r.From == nil || r.From.Error != 0 || r.To == nil || r.To.Error <= 0 || r.To.Samples != 80 {
-		t.Errorf("from %+v to %+v, scores %v %v", r.From, r.To, r.Before, r.After)
+	_, part, q, err := train.Train(context.Background(), b.Be, "finetune", entangle.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.Epochs = 0
-	if r, _, err = entangle.Tune(context.Background(), b.Be, n, nil, v, v.Test, w, 0, 1, train.Hooks{}); err != nil || r.From != nil || r.To != nil {
-		t.Errorf("without a teacher: %+v %v", r, err)
+	if d := q.Distance; part != "test" || q.Last() != nil || d == nil || d.Inherited.Error != 0 || d.Tuned == nil || d.Tuned.Error <= 0 || d.Tuned.Samples != 80 {
+		t.Errorf("on %s: %+v", part, q)
+	}
+	b.Job.Tune.Epochs = 0
+	if _, err := entangle.PrepareTraining(m, nil, b.Set, b.Job); err != nil {
+		t.Errorf("without a teacher and without steps: %v", err)
+	}
+	b.Job.Tune.Epochs = 1
+	if _, err := entangle.PrepareTraining(m, nil, b.Set, b.Job); err == nil || !strings.Contains(err.Error(), "tune.objective.labels") {
+		t.Errorf("labels for a model without classes: %v", err)
 	}
 }
 
@@ -133,21 +141,21 @@ func TestTightTarget(t *testing.T) {
 	for _, name := range []string{relax.Default, "darts"} {
 		t.Run(name, func(t *testing.T) {
 			b := runtest.New(t, "fashion-tiny")
-			b.Job.Target.Share = 0.3
+			b.Job.Target[0].Share = 0.3
 			p := b.Plan(t)
 			cfg := b.Job.Search
-			cfg.Relaxation, cfg.Budget = name, &p.Budget
+			cfg.Relaxation = name
 			cfg.Weights.Epochs = 16
 			end := 0.0
-			_, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{Observe: func(e train.Event) {
+			_, err := b.Run(context.Background(), p, cfg, p.Budget, nil, train.Hooks{Observe: func(e train.Event) {
 				if e.Kind == "step" {
-					end = e.Cost
+					end = e.Cost[space.MACs]
 				}
 			}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			limit := p.Budget.Limit / p.Cost[space.MACs].At(p.Space.Largest())
+			limit := p.Budget[0].Limit / p.Cost[space.MACs].At(p.Space.Largest())
 			if end > 1.1*limit {
 				t.Errorf("expected cost %.3f of the original at the end: want at most 1.1 × %.3f", end, limit)
 			}
@@ -161,14 +169,14 @@ func TestCompressByEvolution(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
 	b.Job.Method, b.Job.Evolution = "evolution", decide.Evolution{Population: 8, Parents: 3}
 	stages := map[string]int{}
-	b.Job.Observe = func(e train.Event) {
+	observe := func(e train.Event) {
 		stages[e.Stage] = max(stages[e.Stage], e.Step)
 		if e.Stage == "supernet" && e.AlphaLoss != 0 {
 			t.Error("the supernet's training took an architecture step")
 		}
 	}
 	p := b.Plan(t)
-	o, err := p.Compress(context.Background(), b.Be)
+	o, err := p.Compress(context.Background(), b.Be, entangle.Options{Observe: observe})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,8 +185,8 @@ func TestCompressByEvolution(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if real := ops.ModelCost(c.Model, f); c.Name != "evolution" || c.Recipe.Method != "evolution" || real.MACs > p.Budget.Limit || math.Abs(real.MACs-c.Cost[space.MACs]) > 0.5 {
-		t.Errorf("%s by %s: %g MACs, limit %g, told %g", c.Name, c.Recipe.Method, real.MACs, p.Budget.Limit, c.Cost[space.MACs])
+	if real := ops.ModelCost(c.Model, f); c.Name != "evolution" || c.Recipe.Method != "evolution" || real.MACs > p.Budget[0].Limit || math.Abs(real.MACs-c.Cost[space.MACs]) > 0.5 {
+		t.Errorf("%s by %s: %g MACs, limit %g, told %g", c.Name, c.Recipe.Method, real.MACs, p.Budget[0].Limit, c.Cost[space.MACs])
 	}
 	if want := map[string]int{"supernet": 8, "evolution": 12, "finetune-evolution": 16}; fmt.Sprint(stages) != fmt.Sprint(want) {
 		t.Errorf("last steps of the stages: want %v, got %v", want, stages)
@@ -190,11 +198,11 @@ func TestSearchByMethod(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
 	b.Job.Method = "uniform"
 	p := b.Plan(t)
-	r, _, err := p.Search(context.Background(), b.Be)
+	r, _, err := p.Search(context.Background(), b.Be, entangle.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := decide.Uniform(p.Space, p.Cost[space.MACs], p.Budget)
+	want, err := decide.Uniform(p.Space, p.Budget)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/internal/nettest"
+	"github.com/entangle-nas/entangle/internal/runtest"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
@@ -39,17 +40,17 @@ func TestCompressLanguageModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			j := entangle.DefaultJob()
-			j.Batch, j.Seed, j.Space = 32, 3, space.Options{Divisor: 2, MinRatio: 0.25}
-			j.Target = entangle.Target{Metric: space.MACs, Share: 0.6}
+			j.Data.Batch, j.Seed, j.Space.Options = 32, 3, space.Options{Divisor: 2, MinRatio: 0.25}
+			j.Target = entangle.Targets{{Metric: space.MACs, Share: 0.6}}
 			j.Search.Weights, j.Tune = nettest.Adam(3, 0.003), nettest.Adam(4, 0.005)
 			for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
 				w.Objective = net.Objective{Labels: 0.5, Distill: 0.5, Temperature: 2}
 			}
-			p, err := entangle.Prepare(net.WithWeights(m, r.Weights), set, j)
+			p, err := entangle.Prepare(runtest.Wrap(net.WithWeights(m, r.Weights)), set, j)
 			if err != nil {
 				t.Fatal(err)
 			}
-			o, err := p.Compress(ctx, be)
+			o, err := p.Compress(ctx, be, entangle.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,12 +6,13 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
-	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -32,7 +33,7 @@ func ExampleModel_Analyse() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	an, err := m.Analyse(map[string]int{"batch": 1})
+	an, err := m.Analyse(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -49,8 +50,9 @@ func ExampleModel_Analyse() {
 	// width:stage2.down.pw.conv [4 8 12]
 }
 
-// The whole line: search, cut, fine-tune, export.
-func ExampleModel_Compress() {
+// The whole line: search, cut, fine-tune, write. Most programs open model and data by the
+// job's paths, with Open in place of Prepare.
+func ExamplePlan_Run() {
 	m, err := entangle.Normalise(tiny())
 	if err != nil {
 		log.Fatal(err)
@@ -59,32 +61,36 @@ func ExampleModel_Compress() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	j := entangle.DefaultJob()
-	j.Batch, j.Space.Divisor = 16, 2
-	j.Search.Weights.Epochs, j.Tune.Epochs = 1, 1
-	j.Target = entangle.Target{Metric: space.MACs, Share: 0.5}
-	res, err := m.Compress(context.Background(), cpu.New(cpu.Options{}), set, j)
-	if err != nil {
-		log.Fatal(err)
-	}
-	best := res.Candidates[0]
-	fmt.Println("within the target:", best.Cost[space.MACs] <= 0.5*res.Cost[space.MACs])
 	dir, err := os.MkdirTemp("", "entangle")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "subnet.onnx")
-	if err := entangle.Export(path, best.Model); err != nil {
+	j := entangle.DefaultJob()
+	j.Out, j.Data.Batch, j.Verify = filepath.Join(dir, "subnet.onnx"), 16, false
+	for _, setting := range []string{"target=macs=0.5", "space.divisor=2", "search.weights.epochs=1", "tune.epochs=1", "device=cpu"} {
+		key, value, _ := strings.Cut(setting, "=")
+		if err := j.Set(key, value); err != nil {
+			log.Fatal(err)
+		}
+	}
+	plan, err := entangle.Prepare(m, set, j)
+	if err != nil {
 		log.Fatal(err)
 	}
-	back, err := entangle.Import(path)
+	steps := 0
+	out, err := plan.Run(context.Background(), entangle.Options{Observe: func(e train.Event) { steps = e.Step }})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("within the target:", out.Candidates[0].Cost["macs"] <= 0.5*out.Cost["macs"], "after", steps, "steps of tuning")
+	back, err := entangle.Import(j.Out)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(back.Raw.Graph.Inputs[0].Name, back.Raw.Graph.Outputs[0].Name)
 	// Output:
-	// within the target: true
+	// within the target: true after 18 steps of tuning
 	// image logits
 }
 

@@ -1,8 +1,7 @@
 package entangle
 
 import (
-	"cmp"
-
+	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
@@ -10,33 +9,71 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
-// Job is everything that compressing one model needs, beside model and data.
+// Job is everything that a run is made of. Job files, --set and messages name its fields by
+// the keys in the tags, joined by dots: tune.lr, data.mean, search.weights.epochs. DefaultJob
+// has a value for each; Check says what is wrong with one.
 type Job struct {
-	Space     space.Options
-	Given     *space.Space // edited space.yaml; nil: New with Space
-	Batch     int
-	Seed      uint64
-	Splits    search.Splits
-	Order     string // of Importance
-	Super     space.Superposition
-	Separate  bool // every choice has weights of its own, see Network.Separate
-	Search    search.Config
-	Target    Target
-	Evolution decide.Evolution
-	Refine    int    // subnets whose loss decides after the search; 0: the coefficients alone decide
-	Inherit   string // of Inherit; "" is the first
-	Calibrate int    // batches of recalibration after the cut
-	Tune      train.Weights
-	Method    string // of Methods; "" is the first
-	Baselines bool   // also tune what the other methods choose
-	Memory    int    // of Network, for the search and for tuning
-	DataLimit int    // likewise
-	Dir       string // checkpoints; "" keeps none
-	Every     int    // steps between checkpoints; 0: one per epoch
-	Observe   func(train.Event)
+	Model string `json:"model" doc:"ONNX file to start from"`
+	Out   string `json:"out" doc:"ONNX file to write"`
+	Run   string `json:"run" doc:"run folder: checkpoints, log, recipe, report, job.yaml; empty: out with .run for its extension"`
+
+	Data      Data             `json:"data"`
+	Target    Targets          `json:"target" doc:"most that the subnet may cost, METRIC=LIMIT,…: a share of the original (0.5, 50%) or a count (20M, 1MiB)"`
+	Method    string           `json:"method" oneof:"method" doc:"what chooses the subnet"`
+	Space     Space            `json:"space"`
+	Search    search.Config    `json:"search"`
+	Evolution decide.Evolution `json:"evolution"`
+
+	Refine    int           `json:"refine" want:">=0" doc:"subnets within the target whose loss on the alpha split decides after the search; 0: the coefficients alone decide"`
+	Inherit   string        `json:"inherit" oneof:"inherit" doc:"weights that the subnet starts from"`
+	Calibrate int           `json:"calibrate" want:">=0" doc:"batches that recalibrate running statistics after the cut"`
+	Tune      train.Weights `json:"tune"`
+	Baselines bool          `json:"baselines" doc:"also tune what the other methods choose at the same cost"`
+
+	Seed uint64 `json:"seed" doc:"seed of every random stream"`
+	Engine
+	Every  int    `json:"every" want:">=0" doc:"steps between checkpoints; 0: one per epoch"`
+	Verify bool   `json:"verify" doc:"compare the written file on ONNX Runtime with the engine, and time it beside the original"`
+	ORTLib string `json:"ort_lib" doc:"shared library of ONNX Runtime; empty: the usual places"`
+	Record Record `json:"record"`
 }
 
-func (j *Job) method() string { return cmp.Or(j.Method, Methods[0]) }
+// Data says which data set a run reads, and how its samples reach the model.
+type Data struct {
+	Source string `json:"source" doc:"data set, KIND:PATH, with options behind it if wished: lm:PATH?seq=256&stride=64"`
+	data.Options
+	Split search.Splits `json:"split"`
+	Batch int           `json:"batch" want:">=1" doc:"samples per batch"`
+}
+
+// Space says what may change.
+type Space struct {
+	File string `json:"file" doc:"space.yaml to search instead of all that the model offers"`
+	space.Options
+	Order         string              `json:"order" oneof:"importance" doc:"importance that ranks a width's units"`
+	Superposition space.Superposition `json:"superposition" oneof:"superposition" doc:"weights that carry a width's coefficients: every (as in TangleNAS) or reader (once per unit)"`
+	Separate      bool                `json:"separate_weights" doc:"give every choice weights of its own, as in weight sharing without entanglement; wants superposition every"`
+}
+
+// Engine says where the steps run.
+type Engine struct {
+	Threads    int    `json:"threads" want:">=0" doc:"threads of the engine and of each runtime; 0: all cores"`
+	Device     string `json:"device" doc:"where the engine runs: cpu, cuda, cuda:N, cuda:N,N,… whose GPUs share each batch, or auto: a GPU if this program can use one, else the processor"`
+	Precision  string `json:"precision" oneof:"precision" doc:"products on a GPU, from exact to fast"`
+	Plugin     string `json:"pjrt_plugin" doc:"PJRT plugin for CUDA; empty: found, see docs/gpu.md"`
+	StepMemory Memory `json:"step_memory" doc:"most temporary memory of a training step, such as 2GiB, or least: blocks of the forward pass are computed again to keep it; empty: no limit"`
+	DeviceData Memory `json:"device_data" doc:"most memory of a GPU for training images, such as 2GiB, which are then uploaded once; 0: none; empty: 4GiB on a GPU"`
+}
+
+// Record is what a run folder's job.yaml adds: what the run was made with. A job that has
+// hashes is refused when the model or the data are no longer those.
+type Record struct {
+	Version   string `json:"version" doc:"of the program"`
+	Processor string `json:"processor" doc:"that the engine ran on"`
+	Model     string `json:"model_sha256" doc:"SHA-256 of the model's file"`
+	Weights   string `json:"weights_sha256" doc:"SHA-256 of its graph and weights, those in other files included"`
+	Data      string `json:"data_sha256" doc:"SHA-256 of what the data set holds"`
+}
 
 // Inherit lists the weights that a subnet can start from: those that the search
 // trained, or the original's.
@@ -47,20 +84,21 @@ var Inherit = []string{"search", "original"}
 // single subnets. Uniform and random start from the original's weights.
 var Methods = []string{"search", "uniform", "random", "evolution"}
 
-// DefaultJob returns the settings of a short search from pretrained weights to half
-// of the MACs.
+// DefaultJob returns the settings of a short search from pretrained weights to half of the
+// MACs: DrNAS, units ranked by first-order Taylor importance, recalibration and fine-tuning,
+// with distillation and labels in equal parts.
 func DefaultJob() Job {
-	j := Job{Batch: 128, Splits: search.Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Order: "taylor", Super: space.Reader, Search: search.DefaultConfig(), Refine: 64,
-		Target: Target{Metric: space.MACs, Share: 0.5}, Calibrate: 100, Tune: train.DefaultWeights()}
+	j := Job{
+		Data:   Data{Options: data.Options{Scale: data.ScaleUnit}, Split: search.Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Batch: 128},
+		Target: Targets{{Metric: space.MACs, Share: 0.5}},
+		Method: Methods[0],
+		Space:  Space{Options: space.DefaultOptions(), Order: net.Importance[0], Superposition: space.Reader},
+		Search: search.DefaultConfig(), Refine: 64, Inherit: Inherit[0], Calibrate: 100, Tune: train.DefaultWeights(),
+		Engine: Engine{Device: "auto", Precision: "f32"},
+		Verify: true,
+	}
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
-		w.Objective = net.Objective{Labels: 0.5, Distill: 0.5, Temperature: 4}
+		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5
 	}
 	return j
-}
-
-// Target is a budget as a share of the original's cost (Share) or absolute (Limit).
-type Target struct {
-	Metric string
-	Share  float64
-	Limit  float64
 }

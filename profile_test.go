@@ -11,7 +11,7 @@ import (
 // can only be kept or skipped.
 func TestMiddleKeepsBlocks(t *testing.T) {
 	b := runtest.New(t, "resnet20-tiny")
-	b.Job.Target.Share = 0.9
+	b.Job.Target[0].Share = 0.9
 	cost := map[string]map[string]float64{}
 	for _, kind := range []string{"depth", "width"} {
 		b.Job.Space.Kinds = []string{kind}

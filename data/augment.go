@@ -45,10 +45,10 @@ type Step struct {
 func Augments() []Augment { return []Augment{flip, crop, cutout, mixup} }
 
 // ParseAugments reads a comma-separated list such as "crop:4,flip,mixup:0.2"; ""
-// gives none. Steps apply in the order given; at most one of them may mix.
+// and "none" give none. Steps apply in the order given; at most one of them may mix.
 func ParseAugments(text string) ([]Step, error) {
 	var steps []Step
-	if strings.TrimSpace(text) == "" {
+	if text = strings.TrimSpace(text); text == "" || text == "none" {
 		return nil, nil
 	}
 	for _, item := range strings.Split(text, ",") {

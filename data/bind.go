@@ -94,7 +94,7 @@ func (s *Set) hint(model []int, k int) string {
 	c, h, w := f.Shape[0], f.Shape[1], f.Shape[2]
 	first, last := fits(model, []int{c, h, w}), fits(model, []int{h, w, c})
 	switch {
-	case last && s.opts.Layout == NCHW:
+	case last && s.opts.Layout != NHWC:
 		return " (the model takes channels last: layout nhwc)"
 	case first && s.opts.Layout == NHWC:
 		return " (the model takes channels first: leave the layout as it is)"

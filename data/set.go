@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/entangle-nas/entangle/engine/prim"
 )
@@ -13,7 +15,7 @@ type Scale string
 
 // Ranges of pixels.
 const (
-	ScaleUnit Scale = ""       // 0…1
+	ScaleUnit Scale = "unit"   // 0…1; the empty word as well
 	ScaleRaw  Scale = "raw255" // 0…255
 )
 
@@ -22,38 +24,60 @@ type Layout string
 
 // Layouts.
 const (
-	NCHW Layout = ""
+	NCHW Layout = "nchw" // the empty word as well
 	NHWC Layout = "nhwc"
 )
 
+// Size is the height and width of an image; the zero value keeps the source's.
+type Size [2]int
+
+// MarshalText writes HEIGHTxWIDTH, or nothing for the zero value.
+func (s Size) MarshalText() ([]byte, error) {
+	if s == (Size{}) {
+		return nil, nil
+	}
+	return fmt.Appendf(nil, "%dx%d", s[0], s[1]), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (s *Size) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*s = Size{}
+		return nil
+	}
+	h, w, ok := strings.Cut(string(text), "x")
+	a, errA := strconv.Atoi(h)
+	b, errB := strconv.Atoi(w)
+	if !ok || errA != nil || errB != nil || a < 1 || b < 1 {
+		return fmt.Errorf("want HEIGHTxWIDTH, for example 32x32, got %q", text)
+	}
+	*s = Size{a, b}
+	return nil
+}
+
 // Options say how samples are read and normalised.
 type Options struct {
-	// Mean and Std are per channel, in units where a pixel runs from 0 to 1 (for
-	// float sources, in the source's units). One value stands for all channels;
-	// none for mean 0 and deviation 1.
-	Mean, Std []float64
-	Scale     Scale
-	Layout    Layout
-	// Resize is height and width: the largest centred rectangle of that aspect ratio
-	// is scaled. [0 0] keeps the size of the source.
-	Resize [2]int
-	// Channels of folder images: 3 (also for 0) or 1.
-	Channels int
-	// Limit keeps at most so many samples of each part, taken in turn from every class. 0 keeps all.
-	Limit int
-	// Seq is the tokens per sample of lm and the words per sample of tsv; 0 stands for
-	// 256 and 64.
-	Seq int
-	// Stride is how far apart the samples of the training part of lm begin, 1 to Seq;
-	// 0 stands for Seq. Other parts never overlap.
-	Stride int
-	// Tokenizer is the file that turns the text of lm into tokens.
-	Tokenizer string
-	// Vocab is the most words that tsv keeps; 0 stands for 8192.
-	Vocab int
-	// CacheBytes bounds the decoded images kept by folder; 0 stands for 1 GiB.
-	CacheBytes int64
+	// For float sources Mean and Std are in the source's units. One value stands for all channels.
+	Mean  []float64 `json:"mean" doc:"mean per channel, on the scale of 0…1; none: 0"`
+	Std   []float64 `json:"std" want:">0" doc:"standard deviation per channel, likewise; none: 1"`
+	Scale Scale     `json:"scale" oneof:"scale" doc:"range of the pixels that the model takes: unit (0…1) or raw255 (0…255)"`
+	// Layout, Resize and Channels follow from the model that a job is for.
+	Layout Layout `json:"layout" oneof:"layout" doc:"axis order of images; empty: what the model takes"`
+	// Resize scales the largest centred rectangle of that aspect ratio.
+	Resize   Size `json:"resize" doc:"HEIGHTxWIDTH that images of a folder are brought to; empty: what the model takes"`
+	Channels int  `json:"channels" want:"[0,3]" doc:"channels of images of a folder, 3 or 1; 0: what the model takes"`
+	// Limit keeps samples in turn from every class.
+	Limit     int    `json:"limit" want:">=0" doc:"at most so many samples of each part; 0: all"`
+	Seq       int    `json:"seq" want:">=0" doc:"tokens per sample of lm, words per sample of tsv; 0: 256 and 64"`
+	Stride    int    `json:"stride" want:">=0" doc:"how far apart training samples of lm begin; 0: seq, so that none overlap"`
+	Tokenizer string `json:"tokenizer" doc:"tokenizer for the text of lm: tokenizer.json, or llama2.c's .bin"`
+	Vocab     int    `json:"vocab" want:">=0" doc:"most words that tsv keeps; 0: 8192"`
+	// CacheBytes bounds the decoded images kept by folder.
+	CacheBytes int64 `json:"cache_bytes" want:">=0" doc:"bytes of decoded images of a folder that are kept in memory; 0: 1 GiB"`
 }
+
+// Options returns what the set was opened with.
+func (s *Set) Options() Options { return s.opts }
 
 // Field describes one input of a sample.
 type Field struct {
@@ -184,11 +208,11 @@ func (s *Set) checkOptions() error {
 	if o.Limit < 0 {
 		errs = append(errs, fmt.Errorf("limit: want at least 0, got %d", o.Limit))
 	}
-	if o.Scale != ScaleUnit && o.Scale != ScaleRaw {
-		errs = append(errs, fmt.Errorf("scale: want %q or nothing, got %q", ScaleRaw, o.Scale))
+	if o.Scale != "" && o.Scale != ScaleUnit && o.Scale != ScaleRaw {
+		errs = append(errs, fmt.Errorf("scale: want %q or %q, got %q", ScaleUnit, ScaleRaw, o.Scale))
 	}
-	if o.Layout != NCHW && o.Layout != NHWC {
-		errs = append(errs, fmt.Errorf("layout: want %q or nothing, got %q", NHWC, o.Layout))
+	if o.Layout != "" && o.Layout != NCHW && o.Layout != NHWC {
+		errs = append(errs, fmt.Errorf("layout: want %q or %q, got %q", NCHW, NHWC, o.Layout))
 	}
 	for i, v := range o.Std {
 		if !(v > 0) {

@@ -17,10 +17,8 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
-	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
-	"github.com/entangle-nas/entangle/space"
 )
 
 // raggedTokens is a set of sequences whose labels do not all count, a different
@@ -132,11 +130,10 @@ func TestAccumulatedSearch(t *testing.T) {
 	b := runtest.New(t, "vit-tiny")
 	b.Job.Search.Weights.Rate, b.Job.Search.Weights.Epochs = 0.01, 0.5
 	run := func(batch, parts int) *search.Decision {
-		b.Job.Batch, b.Job.Search.Weights.Accumulate = batch, parts
+		b.Job.Data.Batch, b.Job.Search.Weights.Accumulate = batch, parts
 		p := b.Plan(t)
 		cfg := b.Job.Search
-		cfg.Budget = &decide.Budget{Metric: space.MACs, Limit: p.Budget.Limit}
-		d, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
+		d, err := b.Run(context.Background(), p, cfg, p.Budget, nil, train.Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,9 +154,9 @@ func TestAccumulatedSearch(t *testing.T) {
 // TestAccumulatedResume: sums of gradients end with a step, so a run resumes to the bit.
 func TestAccumulatedResume(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
-	b.Job.Batch, b.Job.Search.Weights.Accumulate = 8, 2
+	b.Job.Data.Batch, b.Job.Search.Weights.Accumulate = 8, 2
 	p := b.Plan(t)
-	whole, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
+	whole, err := b.Run(context.Background(), p, b.Job.Search, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,10 +169,10 @@ func TestAccumulatedResume(t *testing.T) {
 		}
 	}
 	var stopped *train.Interrupted
-	if _, err := b.Run(ctx, p, b.Job.Search, nil, h); !errors.As(err, &stopped) {
+	if _, err := b.Run(ctx, p, b.Job.Search, nil, nil, h); !errors.As(err, &stopped) {
 		t.Fatalf("want an interruption, got %v", err)
 	}
-	got, err := b.Run(context.Background(), p, b.Job.Search, nil, h)
+	got, err := b.Run(context.Background(), p, b.Job.Search, nil, nil, h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +185,9 @@ func TestAccumulatedResume(t *testing.T) {
 func TestAccumulateNeedsSamples(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
 	for _, parts := range []int{-1, 30} {
-		b.Job.Search.Weights.Accumulate = parts
-		if _, err := b.Run(context.Background(), b.Plan(t), b.Job.Search, nil, train.Hooks{}); err == nil {
+		cfg := b.Job.Search
+		cfg.Weights.Accumulate = parts
+		if _, err := b.Run(context.Background(), b.Plan(t), cfg, nil, nil, train.Hooks{}); err == nil {
 			t.Errorf("%d micro-batches were accepted", parts)
 		}
 	}

@@ -15,7 +15,7 @@ func TestLastEventIsNoShortMean(t *testing.T) {
 	for _, every := range []int{2, 3, 4, 5} {
 		var at []int
 		total := 0
-		_, err := b.Run(context.Background(), b.Plan(t), b.Job.Search, nil, train.Hooks{LogEvery: every, Observe: func(e train.Event) {
+		_, err := b.Run(context.Background(), b.Plan(t), b.Job.Search, nil, nil, train.Hooks{LogEvery: every, Observe: func(e train.Event) {
 			if e.Kind == "step" {
 				at, total = append(at, e.Step), e.Total
 			}

@@ -140,7 +140,7 @@ func TestStepMemoryKeepsResults(t *testing.T) {
 					super.Memory = memory
 					cfg := DefaultConfig()
 					cfg.Weights.Epochs = 1
-					d, err := Run(context.Background(), c.be, super, nil, views.Weights, views.Alpha, data.View{}, cfg, 1, train.Hooks{})
+					d, err := Run(context.Background(), c.be, super, nil, views.Weights, views.Alpha, data.View{}, cfg, nil, 1, train.Hooks{})
 					if err != nil {
 						t.Fatal(err)
 					}

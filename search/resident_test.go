@@ -144,7 +144,7 @@ func TestResidentSearch(t *testing.T) {
 		c := DefaultConfig()
 		c.Weights.Epochs, c.Weights.Accumulate, c.Weights.Augment = 1, 2, "flip,crop:2"
 		c.Weights.Objective = net.Objective{Labels: 0.5, Distill: 0.5, Temperature: 2}
-		d, err := Run(context.Background(), cpu.New(cpu.Options{Threads: 1}), super, plain, views.Weights, views.Alpha, data.View{}, c, 1, train.Hooks{})
+		d, err := Run(context.Background(), cpu.New(cpu.Options{Threads: 1}), super, plain, views.Weights, views.Alpha, data.View{}, c, nil, 1, train.Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}

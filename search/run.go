@@ -16,38 +16,46 @@ import (
 	"github.com/entangle-nas/entangle/search/relax"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/search/train/optim"
-	"github.com/entangle-nas/entangle/space"
 )
 
 // Config says how a search runs.
 type Config struct {
-	Weights    train.Weights `json:"weights" yaml:"weights"`
-	Relaxation string        `json:"relaxation" yaml:"relaxation"`
-	AlphaRate  float64       `json:"alpha_lr" yaml:"alpha_lr"`
-	AlphaHyper optim.Hyper   `json:"alpha_hyper" yaml:"alpha_hyper"` // of Adam, L2 inside the moments
-	AlphaClip  float64       `json:"alpha_clip" yaml:"alpha_clip"`   // of the global norm; 0 is none
-	AlphaFrom  float64       `json:"alpha_from" yaml:"alpha_from"`   // epochs of weight steps before the first architecture step
-	// AlphaStart is the share of probability that every dim's original begins with; 0
-	// begins uniform, as the paper does from random weights.
-	AlphaStart float64 `json:"alpha_start" yaml:"alpha_start"`
-	KL         float64 `json:"kl" yaml:"kl"` // weight of the relaxation's own regulariser; 0 is none
-	// Sandwich makes every fourth weight step train the largest subnet and every
-	// fourth the smallest.
-	Sandwich bool `json:"sandwich" yaml:"sandwich"`
-	// Hard is the share of weight steps, rising from 0 at the start to Hard at the
-	// end, that train one subnet drawn from the mean coefficients instead of the
-	// mixture: weights that only ever met mixtures do not stand the cut.
-	Hard float64 `json:"hard,omitempty" yaml:"hard"`
-	// Unrolled takes α's gradient through one weight step (DARTS, second order): Liu et
-	// al., "DARTS: Differentiable Architecture Search", 2019, equations 7 and 8.
-	Unrolled bool `json:"unrolled,omitempty" yaml:"unrolled"`
-	// Overlap takes the weight step with the coefficients from before the architecture step
-	// that goes with it, so that a device is given both at once and need not wait for the
-	// host in between. The paper's order is without. Unrolled steps never overlap.
-	Overlap bool `json:"overlap,omitempty" yaml:"overlap"`
-	// FreezeWeights takes architecture steps only.
-	FreezeWeights bool           `json:"freeze_weights" yaml:"freeze_weights"`
-	Budget        *decide.Budget `json:"budget" yaml:"budget"`
+	Weights    train.Weights `json:"weights"`
+	Relaxation string        `json:"relaxation" oneof:"relaxation" doc:"relaxation of the choices"`
+	AlphaRate  float64       `json:"alpha_lr" want:">=0" doc:"learning rate of the architecture parameters"`
+	AlphaHyper AlphaHyper    `json:"alpha"` // L2 inside the moments
+	AlphaClip  float64       `json:"alpha_clip" want:">=0" doc:"largest norm of the architecture gradient; 0: no limit"`
+	AlphaFrom  float64       `json:"alpha_from" want:">=0" doc:"epochs of weight steps before the first architecture step"`
+	AlphaStart float64       `json:"alpha_start" want:"[0,1)" doc:"share of probability that the original begins with; 0 begins uniform, as the paper does"`
+	Sandwich   bool          `json:"sandwich" doc:"of four weight steps, one on the largest and one on the smallest subnet"`
+	// Hard: weights that only ever met mixtures do not stand the cut.
+	Hard float64 `json:"hard" want:"[0,1]" doc:"share of weight steps on one drawn subnet, rising from 0 to it over the search"`
+	// Unrolled: Liu et al., "DARTS: Differentiable Architecture Search", 2019, equations 7 and 8.
+	Unrolled bool `json:"unrolled" doc:"take the gradient of the architecture through one weight step (DARTS, second order): five passes per step instead of two"`
+	// Overlap gives a device both steps at once, so that it need not wait for the host in
+	// between. The paper's order is without. Unrolled steps never overlap.
+	Overlap       *bool `json:"overlap" doc:"take the weight step with the coefficients from before the architecture step beside it; null: on a GPU"`
+	FreezeWeights bool  `json:"freeze_weights" doc:"move only the architecture parameters"`
+}
+
+// AlphaHyper holds the constants of the architecture parameters' Adam.
+type AlphaHyper struct {
+	Beta1       float64 `json:"beta1" want:"[0,1)" doc:"decay of the first moment"`
+	Beta2       float64 `json:"beta2" want:"[0,1)" doc:"decay of the second moment"`
+	Epsilon     float64 `json:"epsilon" want:">0" doc:"what is added to the root of the second moment"`
+	WeightDecay float64 `json:"weight_decay" want:">=0" doc:"weight decay of the architecture parameters; draws the choices of a dimension together"`
+}
+
+func (h AlphaHyper) hyper() optim.Hyper {
+	return optim.Hyper{Beta1: h.Beta1, Beta2: h.Beta2, Epsilon: h.Epsilon, WeightDecay: h.WeightDecay}
+}
+
+// overlaps reports whether steps overlap; unset, they do on every backend but the processor's.
+func (c Config) overlaps(be engine.Backend) bool {
+	if c.Overlap == nil {
+		return be.Name() != "cpu"
+	}
+	return *c.Overlap
 }
 
 // DefaultConfig returns DrNAS with the paper's constants for α beside two that are
@@ -57,7 +65,7 @@ func DefaultConfig() Config {
 	w := train.DefaultWeights()
 	w.Epochs = 4
 	w.Rate = 0.02
-	return Config{Weights: w, Relaxation: relax.Default, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: optim.Hyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
+	return Config{Weights: w, Relaxation: relax.Default, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: AlphaHyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
 }
 
 // Decision is what a search found.
@@ -88,21 +96,22 @@ type searcher struct {
 	aload    *data.Loader
 	afeed    *net.Feed
 	draw     *rng.Stream
-	cost     *space.CostModel
-	full     float64
+	budget   decide.Budget
+	full     []float64 // the original's cost per limit
+	overlap  bool
 	aloss    float64
 	asteps   float64
-	ratio    float64
+	ratio    map[string]float64 // expected cost as a share of the original's, by metric
 }
 
 // Run searches the supernet net.Super: architecture steps on alpha, weight steps
 // on weights, which must be disjoint views of one part. Val, when not empty, is
 // scored every epoch at the mean coefficients.
-func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights, alpha, val data.View, c Config, seed uint64, h train.Hooks) (*Decision, error) {
+func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights, alpha, val data.View, c Config, b decide.Budget, seed uint64, h train.Hooks) (*Decision, error) {
 	if h.Stage == "" {
 		h.Stage = "search"
 	}
-	s, err := newSearcher(be, n, teach, weights, alpha, c, seed, h)
+	s, err := newSearcher(be, n, teach, weights, alpha, c, b, seed, h)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +149,7 @@ func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights,
 	return &Decision{train.Result{Weights: w, Curve: s.Pos.Curve}, s.Pos.Alpha, s.means()}, nil
 }
 
-func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, seed uint64, h train.Hooks) (*searcher, error) {
+func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, seed uint64, h train.Hooks) (*searcher, error) {
 	if n.Super == nil {
 		return nil, fmt.Errorf("search: want a supernet, got a plain network")
 	}
@@ -161,7 +170,7 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	if err != nil {
 		return nil, err
 	}
-	s := &searcher{Loop: l, cfg: c, rx: rx, draw: rng.New(seed, "search/relax"), afeed: l.Feed}
+	s := &searcher{Loop: l, cfg: c, budget: b, overlap: c.overlaps(be), ratio: map[string]float64{}, rx: rx, draw: rng.New(seed, "search/relax"), afeed: l.Feed}
 	batch := n.Batch * c.Weights.Parts()
 	if alpha.Len() < batch {
 		return nil, fmt.Errorf("search: want at least one batch of %d architecture samples, got %d", batch, alpha.Len())
@@ -193,24 +202,23 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 		lean(rx, a, c.AlphaStart)
 		s.Pos.Alpha = append(s.Pos.Alpha, a)
 	}
-	if s.host, err = optim.NewHost(adam, c.AlphaHyper, sizes...); err != nil {
+	if s.host, err = optim.NewHost(adam, c.AlphaHyper.hyper(), sizes...); err != nil {
 		return nil, err
 	}
-	s.Pos.Lambda = multiplierStart
-	if c.Budget != nil {
-		if s.cost, err = n.Super.Cost(c.Budget.Metric); err != nil {
+	for _, l := range b {
+		s.Pos.Lambda = append(s.Pos.Lambda, multiplierStart)
+		s.full = append(s.full, l.Cost.At(n.Super.Space.Largest()))
+	}
+	if b != nil {
+		if err := b.Check(n.Super.Space); err != nil {
 			return nil, err
 		}
-		if err := decide.CheckBudget(n.Super.Space, s.cost, *c.Budget); err != nil {
-			return nil, err
-		}
-		s.full = s.cost.At(n.Super.Space.Largest())
 	}
 	space, err := json.Marshal(n.Super.Space)
 	if err != nil {
 		return nil, err
 	}
-	s.Pos.Run = l.Fingerprint(weights, c, alpha.Index, string(space))
+	s.Pos.Run = l.Fingerprint(weights, c, b, alpha.Index, string(space))
 	return s, s.restore()
 }
 
@@ -323,7 +331,7 @@ func (s *searcher) advance() error {
 		s.Pos.Step++
 		return move()
 	}
-	if !s.cfg.Overlap {
+	if !s.overlap {
 		if err := move(); err != nil {
 			return err
 		}
@@ -333,7 +341,7 @@ func (s *searcher) advance() error {
 		return err
 	}
 	defer env.Free()
-	if err := s.WeightStepOn(train, env); err != nil || !s.cfg.Overlap {
+	if err := s.WeightStepOn(train, env); err != nil || !s.overlap {
 		return err
 	}
 	return move()
@@ -415,14 +423,6 @@ func (s *searcher) move(step int, back []relax.Backward, coef [][]float64, dcoef
 		dcoef = dcoef[len(c):]
 	}
 	s.addCost(grads)
-	if s.cfg.KL > 0 && s.rx.Regulariser != nil {
-		for i, a := range s.Pos.Alpha {
-			_, g := s.rx.Regulariser(a)
-			for k := range g {
-				grads[i][k] += s.cfg.KL * g[k]
-			}
-		}
-	}
 	optim.ClipHost(grads, s.cfg.AlphaClip)
 	s.host.Update(s.cfg.AlphaRate, s.Pos.Alpha, grads)
 	return nil
@@ -490,24 +490,36 @@ func (r slopes) read() (grad []float64, loss float64, err error) {
 	return grad, loss, nil
 }
 
-// addCost replaces the architecture gradients g by (g + μ·∂E[cost]/limit) / (1 + μ).
-// E is the exact expectation at the mean coefficients and μ the cost term's weight;
-// the division keeps the scale that Adam sees while μ moves over magnitudes.
+// addCost replaces the architecture gradients g by (g + Σ μ·∂E[cost]/limit) / (1 + Σ μ), the
+// sum being over the budget's limits. E is the expectation at the mean coefficients and μ the
+// weight of a limit's cost term; the division keeps the scale that Adam sees while μ moves
+// over magnitudes.
 func (s *searcher) addCost(grads [][]float64) {
-	if s.cost == nil {
+	if len(s.budget) == 0 {
 		return
 	}
-	value, dcoef := s.cost.Expect(s.means())
-	s.ratio = value / s.full
-	excess := max(min(value/s.cfg.Budget.Limit-1, 1), -1)
-	s.Pos.Lambda = min(s.Pos.Lambda*math.Exp(multiplierDrift*excess), multiplierMax)
-	mu := s.Pos.Lambda * math.Exp(multiplierReact*excess)
-	for i := range grads {
-		for k := range dcoef[i] {
-			dcoef[i][k] *= mu / s.cfg.Budget.Limit
+	means := s.means()
+	slope := make([][]float64, len(grads))
+	for i := range slope {
+		slope[i] = make([]float64, len(means[i]))
+	}
+	total := 0.0
+	for n, l := range s.budget {
+		value, dcoef := l.Cost.Expect(means)
+		s.ratio[l.Metric] = value / s.full[n]
+		excess := max(min(value/l.Limit-1, 1), -1)
+		s.Pos.Lambda[n] = min(s.Pos.Lambda[n]*math.Exp(multiplierDrift*excess), multiplierMax)
+		mu := s.Pos.Lambda[n] * math.Exp(multiplierReact*excess)
+		total += mu
+		for i := range slope {
+			for k, v := range dcoef[i] {
+				slope[i][k] += v * (mu / l.Limit)
+			}
 		}
-		for k, g := range s.rx.MeanBackward(s.Pos.Alpha[i], dcoef[i]) {
-			grads[i][k] = (grads[i][k] + g) / (1 + mu)
+	}
+	for i := range grads {
+		for k, g := range s.rx.MeanBackward(s.Pos.Alpha[i], slope[i]) {
+			grads[i][k] = (grads[i][k] + g) / (1 + total)
 		}
 	}
 }
@@ -517,7 +529,10 @@ func (s *searcher) describe(e *train.Event) {
 		e.AlphaLoss = s.aloss / s.asteps
 	}
 	s.aloss, s.asteps = 0, 0
-	e.Cost, e.Multiplier = s.ratio, s.Pos.Lambda
+	e.Cost, e.Multiplier = maps.Clone(s.ratio), map[string]float64{}
+	for i, l := range s.budget {
+		e.Multiplier[l.Metric] = s.Pos.Lambda[i]
+	}
 	e.Coef = map[string][]float64{}
 	for i, m := range s.means() {
 		e.Coef[s.Net.Super.Space.Dims[i].Name] = m

@@ -24,11 +24,11 @@ import (
 func TestSameSeedSameBytes(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
 	p := b.Plan(t)
-	one, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
+	one, err := b.Run(context.Background(), p, b.Job.Search, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
+	two, err := b.Run(context.Background(), p, b.Job.Search, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestSameSeedSameBytes(t *testing.T) {
 		t.Error("two runs with one seed differ")
 	}
 	b.Job.Seed++
-	three, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
+	three, err := b.Run(context.Background(), p, b.Job.Search, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,9 +49,9 @@ func TestSameSeedSameBytes(t *testing.T) {
 func TestResume(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
 	b.Job.Search.Sandwich = true
-	b.Job.Search.Budget = &decide.Budget{Metric: space.MACs, Limit: 1e5}
 	p := b.Plan(t)
-	whole, err := b.Run(context.Background(), p, b.Job.Search, nil, train.Hooks{})
+	budget := decide.Budget{{Metric: space.MACs, Limit: 1e5, Cost: p.Cost[space.MACs]}}
+	whole, err := b.Run(context.Background(), p, b.Job.Search, budget, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestResume(t *testing.T) {
 				cancel()
 			}
 		}
-		got, err := b.Run(ctx, p, b.Job.Search, nil, h)
+		got, err := b.Run(ctx, p, b.Job.Search, budget, nil, h)
 		cancel()
 		var stopped *train.Interrupted
 		if errors.As(err, &stopped) {
@@ -96,7 +96,7 @@ func TestResume(t *testing.T) {
 	}
 	other := b.Job.Search
 	other.AlphaRate *= 2
-	if _, err := b.Run(context.Background(), p, other, nil, h); err == nil {
+	if _, err := b.Run(context.Background(), p, other, budget, nil, h); err == nil {
 		t.Error("a checkpoint of another configuration was accepted")
 	}
 	if after, err := os.ReadFile(h.Checkpoint); err != nil || !slices.Equal(before, after) {
@@ -106,7 +106,7 @@ func TestResume(t *testing.T) {
 	if err := os.WriteFile(h.Checkpoint, before[:len(before)/2], 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Run(context.Background(), p, b.Job.Search, nil, h); err == nil {
+	if _, err := b.Run(context.Background(), p, b.Job.Search, budget, nil, h); err == nil {
 		t.Error("a truncated checkpoint was accepted")
 	}
 }
@@ -117,7 +117,7 @@ func TestFreezeWeights(t *testing.T) {
 	p := b.Plan(t)
 	cfg := b.Job.Search
 	cfg.FreezeWeights = true
-	d, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
+	d, err := b.Run(context.Background(), p, cfg, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestFreezeWeights(t *testing.T) {
 		}
 	}
 	cfg.AlphaRate = 0
-	still, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
+	still, err := b.Run(context.Background(), p, cfg, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,11 +144,11 @@ func TestArchitectureDataDoesNotLeak(t *testing.T) {
 	cfg := b.Job.Search
 	cfg.AlphaRate = 0
 	half := p.Views.Alpha.Head(p.Views.Alpha.Len() / 2)
-	one, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
+	one, err := b.Run(context.Background(), p, cfg, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := b.Run(context.Background(), p, cfg, &half, train.Hooks{})
+	two, err := b.Run(context.Background(), p, cfg, nil, &half, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,18 +156,18 @@ func TestArchitectureDataDoesNotLeak(t *testing.T) {
 		t.Error("architecture data reached the weights while α stood still")
 	}
 	cfg.AlphaRate = 0.05
-	three, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
+	three, err := b.Run(context.Background(), p, cfg, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	four, err := b.Run(context.Background(), p, cfg, &half, train.Hooks{})
+	four, err := b.Run(context.Background(), p, cfg, nil, &half, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if reflect.DeepEqual(three.Alpha, four.Alpha) {
 		t.Error("α does not depend on the architecture data")
 	}
-	if _, err := b.Run(context.Background(), p, cfg, &p.Views.Weights, train.Hooks{}); err == nil {
+	if _, err := b.Run(context.Background(), p, cfg, nil, &p.Views.Weights, train.Hooks{}); err == nil {
 		t.Error("overlapping splits were accepted")
 	}
 }
@@ -177,13 +177,10 @@ func TestTrainLearns(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
 	n, v := b.Parts(t, 16)
 	w := train.DefaultWeights()
-	w.Epochs, w.Rate = 6, 0.1
-	res, m, err := entangle.Tune(context.Background(), b.Be, n, nil, v, v.Test, w, 0, 1, train.Hooks{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if res.After.Accuracy < 0.6 {
-		t.Errorf("accuracy %.3f after training, %.3f before: want at least 0.6 (chance is 0.25)", res.After.Accuracy, res.Before.Accuracy)
+	w.Epochs, w.Rate, w.Augment = 6, 0.1, "none"
+	before, after, m := nettest.Trained(t, b.Be, n, v.Both, v.Val, v.Test, w)
+	if after.Accuracy < 0.6 {
+		t.Errorf("accuracy %.3f after training, %.3f before: want at least 0.6 (chance is 0.25)", after.Accuracy, before.Accuracy)
 	}
 	if len(m.Graph.Inits) != len(b.Model.Graph.Inits) {
 		t.Error("training changed the model's initialisers")
@@ -197,7 +194,7 @@ func TestBadData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := entangle.Prepare(b.Model, set, b.Job); err == nil {
+	if _, err := entangle.Prepare(runtest.Wrap(b.Model), set, b.Job); err == nil {
 		t.Error("data of another shape was accepted")
 	}
 	nan := b.Model.Clone()
@@ -209,11 +206,11 @@ func TestBadData(t *testing.T) {
 			break
 		}
 	}
-	p, err := entangle.Prepare(nan, b.Set, b.Job)
+	p, err := entangle.Prepare(runtest.Wrap(nan), b.Set, b.Job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Compress(context.Background(), b.Be); err == nil {
+	if _, err := p.Compress(context.Background(), b.Be, entangle.Options{}); err == nil {
 		t.Error("a model with NaN weights was compressed")
 	}
 }

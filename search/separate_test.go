@@ -193,7 +193,7 @@ func TestSeparateSearch(t *testing.T) {
 	}
 	c := DefaultConfig()
 	c.Weights.Epochs = 1
-	d, err := Run(context.Background(), ref.New(), n, nil, views.Weights, views.Alpha, data.View{}, c, 1, train.Hooks{})
+	d, err := Run(context.Background(), ref.New(), n, nil, views.Weights, views.Alpha, data.View{}, c, nil, 1, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

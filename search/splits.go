@@ -9,7 +9,9 @@ import (
 // Splits are the shares of the training samples for weight steps, architecture
 // steps and validation. Fine-tuning uses the first two together.
 type Splits struct {
-	Weights, Alpha, Val float64
+	Weights float64 `json:"weights" want:"(0,1)" doc:"share of the training samples for weight steps"`
+	Alpha   float64 `json:"alpha" want:"(0,1)" doc:"share for architecture steps"`
+	Val     float64 `json:"val" want:"[0,1)" doc:"share for validation; tuning uses the first two together"`
 }
 
 // Check reports shares that are not a division of the samples.

@@ -19,12 +19,12 @@ func TestAlphaClip(t *testing.T) {
 	cfg.AlphaHyper.WeightDecay = 1
 	cfg.AlphaClip = 1e-12
 	cfg.AlphaRate = 0
-	start, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
+	start, err := b.Run(context.Background(), p, cfg, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.AlphaRate = 1e-5
-	d, err := b.Run(context.Background(), p, cfg, nil, train.Hooks{})
+	d, err := b.Run(context.Background(), p, cfg, nil, nil, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestAlphaClip(t *testing.T) {
 func TestEventsTellTheWait(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
 	before := 0.0
-	_, err := b.Run(context.Background(), b.Plan(t), b.Job.Search, nil, train.Hooks{LogEvery: 3, Observe: func(e train.Event) {
+	_, err := b.Run(context.Background(), b.Plan(t), b.Job.Search, nil, nil, train.Hooks{LogEvery: 3, Observe: func(e train.Event) {
 		if e.Wait <= before || e.Wait >= e.Seconds {
 			t.Errorf("step %d: %g s of %g s are waiting, %g s before", e.Step, e.Wait, e.Seconds, before)
 		}

@@ -92,8 +92,8 @@ func TestTransfers(t *testing.T) {
 		be := &transfers{Backend: cpu.New(cpu.Options{Threads: 1})}
 		super.DataLimit = c.limit
 		cfg := DefaultConfig()
-		cfg.Weights.Augment, cfg.Overlap = "", c.overlap
-		s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, cfg, 1, train.Hooks{LogEvery: 2})
+		cfg.Weights.Augment, cfg.Overlap = "", &c.overlap
+		s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, cfg, nil, 1, train.Hooks{LogEvery: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func unrolledSearcher(t *testing.T, be engine.Backend, c Config) *searcher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, 1, train.Hooks{})
+	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, nil, 1, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestUnrolledSearch(t *testing.T) {
 	c.Unrolled, c.FreezeWeights = true, true
 	_, super := nettest.Built(t, "flatten-tiny", 4)
 	views := unrolledSearcher(t, cpu.New(cpu.Options{Threads: 1}), DefaultConfig())
-	if _, err := Run(context.Background(), views.Be, super, nil, views.Loader.View(), views.aload.View(), data.View{}, c, 1, train.Hooks{}); err == nil {
+	if _, err := Run(context.Background(), views.Be, super, nil, views.Loader.View(), views.aload.View(), data.View{}, c, nil, 1, train.Hooks{}); err == nil {
 		t.Error("frozen weights were unrolled")
 	}
 }

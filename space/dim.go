@@ -80,13 +80,16 @@ func (d Dim) check(full int, lowest int) error {
 
 // Options says what New offers.
 type Options struct {
-	Divisor    int      // widths, for heads the positions of their weights, are multiples of it (and the original); 0 is 8
-	MinRatio   float64  // smallest width as a share of the original; 0 is 0.25
-	MaxChoices int      // most choices per width; 0 is 8
-	Kinds      []string // nil is all but head-width, which needs AnalyseFor
-	Elastic    []string // node globs: only these may change; nil is all
-	Keep       []string // node globs: these stay as they are
+	Divisor    int      `json:"divisor" want:">=0" doc:"widths, of heads the positions of their weights, are multiples of it; 0: 8"`
+	MinRatio   float64  `json:"min_ratio" want:"[0,1]" doc:"smallest width as a share of the original; 0: 0.25"`
+	MaxChoices int      `json:"max_choices" want:">=0" doc:"most choices per width; 0: 8"`
+	Kinds      []string `json:"kinds" oneof:"kind" doc:"dimensions to offer; none: all that need not be asked for"`
+	Elastic    []string `json:"elastic" doc:"globs of node names that may change; none: all"`
+	Keep       []string `json:"keep" doc:"globs of node names that must not change"`
 }
+
+// DefaultOptions returns what the zero values of Options stand for.
+func DefaultOptions() Options { return Options{Divisor: 8, MinRatio: 0.25, MaxChoices: 8} }
 
 func (o Options) allows(nodes ...string) bool {
 	for _, n := range nodes {

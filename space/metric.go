@@ -13,9 +13,10 @@ import (
 // expectation below a limit. A subnet pays for pieces of the model, each at the sizes
 // that it has them at.
 type Metric struct {
-	Name string // key of files and reports, word of a target
-	Unit string // "" of a plain count
-	Doc  string // one line
+	Name  string // key of files and reports, word of a target
+	Title string // heads columns and rows of tables
+	Unit  string // "" of a plain count
+	Doc   string // one line
 	// Sums lists the pieces that are paid for together. Of several sums a subnet pays
 	// the largest. A piece that stands in many sums is one pointer in all of them.
 	Sums func(s *Supernet) ([][]*Piece, error)

@@ -4,9 +4,10 @@ package space
 const Bytes = "bytes"
 
 var bytesMetric = Metric{
-	Name: Bytes,
-	Unit: "bytes",
-	Doc:  "bytes of all initialisers, each in its own element type",
+	Name:  Bytes,
+	Title: "bytes",
+	Unit:  "bytes",
+	Doc:   "bytes of all initialisers, each in its own element type",
 	Sums: func(s *Supernet) ([][]*Piece, error) {
 		var sum []*Piece
 		for _, t := range s.An.Model.Graph.Inits {

@@ -9,9 +9,10 @@ import (
 const MACs = "macs"
 
 var macsMetric = Metric{
-	Name: MACs,
-	Unit: "MACs",
-	Doc:  "multiply-accumulates of one sample in products and convolutions; elementwise work counts 0",
+	Name:  MACs,
+	Title: "MACs",
+	Unit:  "MACs",
+	Doc:   "multiply-accumulates of one sample in products and convolutions; elementwise work counts 0",
 	Sums: func(s *Supernet) ([][]*Piece, error) {
 		batch := float64(s.An.Batch)
 		var sum []*Piece

@@ -9,8 +9,9 @@ import (
 const Params = "params"
 
 var paramsMetric = Metric{
-	Name: Params,
-	Doc:  "trained parameters: elements of floating initialisers but running statistics",
+	Name:  Params,
+	Title: "parameters",
+	Doc:   "trained parameters: elements of floating initialisers but running statistics",
 	Sums: func(s *Supernet) ([][]*Piece, error) {
 		state := map[string]bool{}
 		for _, n := range s.An.Model.Graph.Nodes {

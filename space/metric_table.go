@@ -15,7 +15,7 @@ import (
 // Prices that the space asks for and the table lacks are a *MissingError of Cost; an
 // empty table gives the list of all.
 func Table(name, unit, doc string, pieces func(s *Supernet) ([][]*ir.Node, error), prices map[string]float64) Metric {
-	return Metric{Name: name, Unit: unit, Doc: doc, Sums: func(s *Supernet) ([][]*Piece, error) {
+	return Metric{Name: name, Title: name, Unit: unit, Doc: doc, Sums: func(s *Supernet) ([][]*Piece, error) {
 		sets, err := pieces(s)
 		var sum []*Piece
 		for _, nodes := range sets {

@@ -12,8 +12,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine"
-	"github.com/entangle-nas/entangle/engine/xla"
+	"github.com/entangle-nas/entangle/internal/keys"
 	"github.com/entangle-nas/entangle/search/train"
 )
 
@@ -29,6 +30,7 @@ func (e *env) commands() []*cli.Command {
 		e.verifyCommand(),
 		e.compressCommand(),
 		e.trainCommand(),
+		e.schemaCommand(),
 		e.benchCommand(),
 		e.doctorCommand(),
 		e.completionCommand(),
@@ -43,7 +45,19 @@ type env struct {
 	getenv         func(string) string
 	verbosity      int // -1 quiet, 0, 1 verbose
 	root           *cli.App
-	gpus           map[string]*xla.Backend // opened, by plugin, device and precision
+	world          *entangle.Host
+}
+
+// host returns what runs may touch of the world.
+func (e *env) host() *entangle.Host {
+	if e.world == nil {
+		e.world = &entangle.Host{Getenv: e.getenv, Log: func(level int, format string, a ...any) {
+			if e.verbosity >= level {
+				fmt.Fprintf(e.stderr, format+"\n", a...)
+			}
+		}}
+	}
+	return e.world
 }
 
 // process runs the program on the process's own streams; SIGINT and SIGTERM
@@ -78,7 +92,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintf(stderr, "entangle: %v\n", err)
 	}
 	if errors.Is(err, engine.ErrMemory) {
-		fmt.Fprintln(stderr, "entangle: less memory is needed with --step-memory least, with a smaller --batch and as much more --accumulate, or with --device-data 0")
+		fmt.Fprintln(stderr, "entangle: less memory is needed with --set step_memory=least, with a smaller --batch and as much more tune.accumulate, or with --set device_data=0")
 	}
 	return exitCode(err)
 }
@@ -98,18 +112,23 @@ func (e *env) app() *cli.App {
 		Writer:                 e.stdout,
 		ErrWriter:              e.stderr,
 		ExitErrHandler:         func(*cli.Context, error) {},
-		OnUsageError:           onUsageError,
+		OnUsageError:           onUsageError(nil),
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usagef("command: want one of %s, got %q", strings.Join(names(c.App.Commands), ", "), c.Args().First())
+				text := fmt.Sprintf("command: want one of %s, got %q", strings.Join(names(c.App.Commands), ", "), c.Args().First())
+				if near := keys.Nearest(c.Args().First(), names(c.App.Commands)); len(near) > 0 {
+					text += "; did you mean " + strings.Join(near, " or ") + "?"
+				}
+				return usagef("%s", text)
 			}
 			return cli.ShowAppHelp(c)
 		},
 	}
 	for _, c := range app.Commands {
-		c.OnUsageError = onUsageError
+		c.OnUsageError = onUsageError(c)
 		c.Flags = append(c.Flags, e.commonFlags()...)
 		c.Action = e.guarded(c)
+		c.CustomHelpTemplate = strings.ReplaceAll(helpText(c), "{{", "{{\"{{\"}}")
 	}
 	e.root = app
 	return app
@@ -117,8 +136,8 @@ func (e *env) app() *cli.App {
 
 func (e *env) commonFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no logs and no progress"},
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "more logs"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no logs and no progress", Category: groupJob},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "more logs", Category: groupJob},
 	}
 }
 
@@ -138,7 +157,23 @@ func (e *env) guarded(c *cli.Command) cli.ActionFunc {
 	}
 }
 
-func onUsageError(_ *cli.Context, err error, _ bool) error { return &usageError{err.Error()} }
+// onUsageError makes a usage error of what the parser says, with what may be meant by an
+// option that the command does not have.
+func onUsageError(cmd *cli.Command) cli.OnUsageErrorFunc {
+	return func(_ *cli.Context, err error, _ bool) error {
+		text := err.Error()
+		name, unknown := strings.CutPrefix(text, "flag provided but not defined: -")
+		if !unknown || cmd == nil {
+			return &usageError{text}
+		}
+		name = strings.TrimLeft(name, "-")
+		text = fmt.Sprintf("%s: --%s: no such option", cmd.Name, name)
+		if meant := unknownOption(name, cmd.Flags); meant != "" {
+			text += "; " + meant
+		}
+		return &usageError{text}
+	}
+}
 
 func names(cs []*cli.Command) []string {
 	var out []string

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine/xla"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
@@ -30,13 +31,14 @@ func TestExitCode(t *testing.T) {
 		{nil, 0},
 		{errors.New("disk full"), 1},
 		{usagef("flag"), 2},
-		{&modelError{errors.New("truncated")}, 3},
+		{&entangle.JobError{}, 2},
+		{&entangle.ModelError{Err: errors.New("truncated")}, 3},
 		{&ops.UnsupportedError{}, 3},
 		{&runtimes.UnsupportedError{}, 3},
 		{&decide.TargetError{}, 4},
 		{&exporter.MismatchError{Result: &exporter.Verification{}}, 5},
 		{&qualityError{"top-1", 1, 0}, 6},
-		{&deviceError{xla.ErrNotBuilt}, 7},
+		{&entangle.DeviceError{Err: xla.ErrNotBuilt}, 7},
 		{&train.Interrupted{}, 130},
 		{context.Canceled, 130},
 		{&signalError{os.Interrupt}, 130},
@@ -131,27 +133,45 @@ func TestCommandsAreDocumented(t *testing.T) {
 	}
 }
 
-// TestSectionsDoNotOverlap holds that an option stands in one section of a job file.
-func TestSectionsDoNotOverlap(t *testing.T) {
-	seen := map[string]string{}
-	for _, s := range sections() {
-		for _, f := range s.flags {
-			n := f.Names()[0]
-			if seen[n] != "" {
-				t.Errorf("option %q: in sections %s and %s", n, seen[n], s.name)
+// TestOptionsAreKeys: every option stands once and sets keys of a job.
+func TestOptionsAreKeys(t *testing.T) {
+	j := entangle.DefaultJob()
+	known := map[string]bool{}
+	for _, k := range j.Keys() {
+		known[k.Path] = true
+	}
+	seen := map[string]bool{}
+	for _, o := range options {
+		if seen[o.name] || o.usage == "" || o.group == "" {
+			t.Errorf("option %q: want a name of its own, a usage and a group", o.name)
+		}
+		seen[o.name] = true
+		for _, k := range o.keys {
+			if !known[k] {
+				t.Errorf("option %q: %q is no key", o.name, k)
 			}
-			seen[n] = s.name
 		}
 	}
 }
 
+// TestHelpFits: the help of compress is read in one sitting.
+func TestHelpFits(t *testing.T) {
+	var out bytes.Buffer
+	if code := run(context.Background(), []string{"entangle", "compress", "--help"}, strings.NewReader(""), &out, io.Discard); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) > 60 || !strings.Contains(strings.Join(lines[:6], "\n"), "--target macs=0.5") {
+		t.Errorf("want at most 60 lines with an example among the first, got %d:\n%s", len(lines), out.String())
+	}
+}
+
 func TestTable(t *testing.T) {
-	var tb table
-	tb.add("name", ">size", "note")
-	tb.add("ä", "10", "")
-	tb.add("longer", "1", "x")
+	tb := columns("name", ">size", "note")
+	tb.Add("ä", "10", "")
+	tb.Add("longer", "1", "x")
 	var b bytes.Buffer
-	if err := tb.print(&b); err != nil {
+	if err := tb.Text(&b); err != nil {
 		t.Fatal(err)
 	}
 	want := "name    size  note\nä         10\nlonger     1  x\n"

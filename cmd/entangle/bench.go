@@ -16,6 +16,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/internal/trace"
@@ -42,7 +43,7 @@ func (e *env) benchCommand() *cli.Command {
 			"With --json one value a line. Workloads:\n" + what.String() +
 			"\n\nA program given by --peer is run beside, with the arguments --threads N --steps N WORKLOAD; it prints one\n" +
 			"JSON object with median_ms, min_ms and peak_rss_mb.",
-		Flags: concat(deviceFlags(), []cli.Flag{
+		Flags: concat(optionFlags("threads", "device", "precision", "pjrt-plugin"), []cli.Flag{
 			&cli.IntFlag{Name: "steps", Usage: "timed steps", Value: 5},
 			&cli.IntFlag{Name: "rounds", Usage: "times that everything is measured; the median of the rounds counts", Value: 1},
 			&cli.IntFlag{Name: "batch", Usage: "images per batch; 0: as the workload is defined", DefaultText: "the workload's"},
@@ -50,7 +51,7 @@ func (e *env) benchCommand() *cli.Command {
 			&cli.StringFlag{Name: "peer", Usage: "command of another program to compare with"},
 			&cli.BoolFlag{Name: "here", Usage: "measure in this process; for one WORKLOAD", Hidden: true},
 			&cli.StringFlag{Name: "gate", Usage: "with --here: make PATH.ready when the clock could start, and start it when PATH.go is there", Hidden: true},
-			e.traceFlag(), threadsFlag(), jsonFlag(),
+			e.traceFlag(), jsonFlag(),
 		}),
 		Action: e.bench,
 	}
@@ -74,10 +75,11 @@ type timing struct {
 }
 
 func (e *env) bench(c *cli.Context) error {
-	n, err := threads(c)
+	j, err := checkedJob(c)
 	if err != nil {
 		return err
 	}
+	n := j.Workers()
 	for _, f := range []string{"steps", "rounds"} {
 		if c.Int(f) < 1 {
 			return usagef("--%s: want 1 or more, got %d", f, c.Int(f))
@@ -105,12 +107,11 @@ func (e *env) bench(c *cli.Context) error {
 		}
 		return e.printLine(t)
 	}
-	tab := &table{}
 	head := []string{"workload", ">ms", ">min ms", ">MB"}
 	if c.String("peer") != "" {
 		head = append(head, ">peer ms", ">min ms", ">MB", ">time ratio", ">memory ratio")
 	}
-	tab.add(head...)
+	tab := columns(head...)
 	for _, name := range names {
 		t, err := e.benchRounds(c, name, n)
 		if err != nil {
@@ -126,12 +127,12 @@ func (e *env) bench(c *cli.Context) error {
 		if p := t.Peer; p != nil {
 			row = append(row, fmt.Sprintf("%.1f", p.MedianMS), fmt.Sprintf("%.1f", p.MinMS), fmt.Sprintf("%.0f", p.PeakMB), fmt.Sprintf("%.2f", t.Ratio), fmt.Sprintf("%.2f", ratio(t.PeakMB, p.PeakMB)))
 		}
-		tab.add(row...)
+		tab.Rows = append(tab.Rows, row)
 	}
 	if c.Bool("json") {
 		return nil
 	}
-	return tab.print(e.stdout)
+	return tab.Text(e.stdout)
 }
 
 func (e *env) printLine(t *timing) error {
@@ -289,9 +290,9 @@ func (e *env) benchHere(c *cli.Context, name string, threads int) (*timing, erro
 			return nil, errors.New("bench: " + name + ": the loss is not a number")
 		}
 	}
-	_, peak := newStopwatch().read()
+	_, peak := entangle.NewStopwatch().Read()
 	t := &timing{
-		Workload: name, Device: "cpu", Threads: threads, Program: version(), Kernels: be.Describe(), Batch: w.Batch,
+		Workload: name, Device: "cpu", Threads: threads, Program: entangle.Version(), Kernels: be.Describe(), Batch: w.Batch,
 		MedianMS: rounded(median(ms)), MinMS: rounded(slices.Min(ms)), PeakMB: rounded(float64(peak) / (1 << 20)),
 	}
 	if w.Super {
@@ -344,7 +345,11 @@ type benchmarked interface {
 }
 
 func (e *env) benchBackend(c *cli.Context) (benchmarked, error) {
-	be, err := e.openBackend(c)
+	j, err := checkedJob(c)
+	if err != nil {
+		return nil, err
+	}
+	be, err := e.host().Backend(c.Context, j.Engine)
 	if err != nil {
 		return nil, err
 	}

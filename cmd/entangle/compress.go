@@ -1,18 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle"
-	"github.com/entangle-nas/entangle/data"
-	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/exporter"
-	"github.com/entangle-nas/entangle/internal/atomicfile"
+	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/space"
 )
@@ -21,105 +18,72 @@ func (e *env) compressCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "compress",
 		Usage:     "search, cut, fine-tune and verify: a smaller model that meets the target",
+		UsageText: "entangle compress model.onnx --data folder:images --target macs=0.5 -o small.onnx",
 		ArgsUsage: "MODEL",
-		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder\n" +
-			"keeps checkpoints, log.jsonl, curves.csv, recipe.json, report.json and report.html; run the same command again to resume a stopped run.",
-		Flags: concat(dataFlags(), searchFlags(), trainFlags(), deviceFlags(), []cli.Flag{
-			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "model to write", TakesFile: true},
-			&cli.StringFlag{Name: "run", Usage: "run folder", DefaultText: "OUT with .run for its extension", TakesFile: true},
-			&cli.IntFlag{Name: "every", Usage: "steps between checkpoints; 0: one per epoch"},
-			&cli.BoolFlag{Name: "baselines", Usage: "also fine-tune the uniform and a random choice of the same cost"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "print the space's reach and stop"},
-			&cli.BoolFlag{Name: "no-verify", Usage: "do not run the result on ONNX Runtime"},
-			seedFlag(), threadsFlag(), ortLibFlag(), jobFlag(), jsonFlag(),
-		}),
+		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder keeps\n" +
+			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run.",
+		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, groupRun), []cli.Flag{
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the space's reach and stop", Category: groupRun},
+			forceFlag(),
+		}, jobFlags()),
 		Action: e.compress,
 	}
 }
 
-func concat(lists ...[]cli.Flag) []cli.Flag {
-	var out []cli.Flag
-	for _, l := range lists {
-		out = append(out, l...)
-	}
-	return out
+func forceFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "force", Usage: "write over an existing output", Category: groupRun}
 }
 
-// planned opens model, data and space and checks the target.
-func (e *env) planned(c *cli.Context, tune bool) (*model, *entangle.Plan, error) {
-	j, err := applyJob(c)
+// planned opens model, data and space, checks the target and prints what can be reached.
+func (e *env) planned(c *cli.Context) (*entangle.Plan, error) {
+	j, err := readJob(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	path, err := oneModel(c, j)
-	if err != nil {
-		return nil, nil, err
+	if err := oneModel(c, j); err != nil {
+		return nil, err
 	}
-	if c.String("out") == "" && j.out != "" {
-		if err := c.Set("out", j.out); err != nil {
-			return nil, nil, err
-		}
+	if j.Data.Source == "" {
+		return nil, usagef("%s: want --data KIND:PATH, got none", c.Command.Name)
 	}
-	settings, err := jobSettings(c, tune)
-	if err != nil {
-		return nil, nil, err
-	}
-	set, err := openSet(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := loadModel(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := entangle.Prepare(m.normal, set, settings)
+	p, err := entangle.Open(j)
 	var unmet *decide.TargetError
 	if err != nil && (p == nil || !errors.As(err, &unmet)) {
-		return nil, nil, err
+		return nil, err
 	}
 	if e.verbosity >= 0 {
 		e.printProfile(p)
 	}
-	return m, p, err
-}
-
-// begin opens what a planned run needs: the backend, the run folder and its log.
-func (e *env) begin(c *cli.Context, p *entangle.Plan, out string) (engine.Backend, *runLog, error) {
-	be, err := e.openBackend(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	if p.Job.DataLimit, err = deviceData(c, be); err != nil {
-		return nil, nil, err
-	}
-	if p.Job.Search.Overlap = be.Name() != "cpu"; c.IsSet("overlap") {
-		p.Job.Search.Overlap = c.Bool("overlap")
-	}
-	dir, err := runFolder(c, out)
-	if err != nil {
-		return nil, nil, err
-	}
-	log, err := e.openRunLog(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	log.name(p.Space)
-	p.Job.Dir, p.Job.Every, p.Job.Observe = dir, c.Int("every"), log.observe
-	return be, log, nil
+	return p, err
 }
 
 func (e *env) printProfile(p *entangle.Plan) {
-	fmt.Fprintf(e.stderr, "%d dimensions, %.3g subnets; target %s ≤ %s\n", len(p.Space.Dims), p.Space.Size(), p.Budget.Metric, count(p.Budget.Limit))
-	t := &table{}
-	t.add("subnet", ">MACs", ">parameters", ">bytes")
+	fmt.Fprintf(e.stderr, "%d dimensions, %.3g subnets; target %s\n", len(p.Space.Dims), p.Space.Size(), limits(p.Budget))
+	t := costTable("subnet")
 	for _, x := range p.Profiles() {
-		t.add(x.Name, count(x.Cost[space.MACs]), count(x.Cost[space.Params]), count(x.Cost[space.Bytes]))
+		addCost(t, x.Name, x.Cost)
 	}
-	t.print(e.stderr)
+	t.Text(e.stderr)
+}
+
+// follow opens the log of a run folder, which it makes, and returns the options of a run that
+// is shown and logged.
+func (e *env) follow(c *cli.Context, dir string, p *entangle.Plan) (entangle.Options, *runLog, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return entangle.Options{}, nil, err
+	}
+	log, err := e.openRunLog(dir)
+	if err != nil {
+		return entangle.Options{}, nil, err
+	}
+	if p != nil {
+		log.name(p.Space)
+	}
+	return entangle.Options{Host: e.host(), Observe: log.observe, Checkpoints: dir, Force: c.Bool("force")}, log, nil
 }
 
 func (e *env) compress(c *cli.Context) error {
-	m, p, err := e.planned(c, true)
+	p, err := e.planned(c)
 	if err != nil {
 		return err
 	}
@@ -129,112 +93,49 @@ func (e *env) compress(c *cli.Context) error {
 		}
 		return nil
 	}
-	out := c.String("out")
-	if err := checkOut(out); err != nil {
+	if p.Job.Out == "" {
+		return usagef("compress: want --out FILE, got none")
+	}
+	if err := entangle.Writable(p.Job.Out, c.Bool("force")); err != nil {
 		return err
 	}
-	be, log, err := e.begin(c, p, out)
+	o, log, err := e.follow(c, p.Job.Folder(), p)
 	if err != nil {
 		return err
 	}
-	dir := p.Job.Dir
-	p.Job.Baselines = c.Bool("baselines")
-	watch := newStopwatch()
-	o, err := p.Compress(c.Context, be)
+	r, err := p.Run(c.Context, o)
 	if cerr := log.close(); err == nil {
 		err = cerr
 	}
-	if err != nil {
+	var mismatch *exporter.MismatchError
+	if r == nil || err != nil && !errors.As(err, &mismatch) {
 		return err
 	}
-	best := o.Candidates[0]
-	text, err := best.Recipe.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := describe(best.Model, best.Recipe); err != nil {
-		return err
-	}
-	r := compression{Model: m.path, File: out, Data: c.String("data"), Metric: p.Budget.Metric, Outcome: o}
-	err = errors.Join(
-		exporter.Write(out, best.Model, exporter.Options{}),
-		atomicfile.WriteBytes(filepath.Join(dir, "recipe.json"), text))
-	if err != nil {
-		return err
-	}
-	for _, b := range o.Candidates[1:] {
-		if err := exporter.Write(filepath.Join(dir, b.Name+".onnx"), b.Model, exporter.Options{}); err != nil {
-			return err
-		}
-	}
-	for i, path := range []string{m.path, out} {
-		r.Files[i].Path = path
-		if r.Files[i].Bytes, r.Files[i].SHA256, err = fileDigest(path); err != nil {
-			return err
-		}
-	}
-	r.Seconds, r.PeakBytes = watch.read()
-	r.DataWait = log.waited()
-	mismatch := e.verifyResult(c, m, &r, p.Set)
-	body, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')); err != nil {
-		return err
-	}
-	if err := writePage(dir, r.summary()); err != nil {
-		return err
+	if perr := writePage(p.Job.Folder(), summary(r)); perr != nil {
+		return errors.Join(perr, err)
 	}
 	if c.Bool("json") {
-		err = e.printJSON(r)
-	} else {
-		err = e.printCompression(&r)
+		return errors.Join(e.printJSON(r), err)
 	}
-	return errors.Join(err, mismatch)
+	return errors.Join(e.printOutcome(r), err)
 }
 
-// verifyResult compares the written file on ONNX Runtime with the engine, and
-// times both models there. Where the runtime is missing it records why.
-func (e *env) verifyResult(c *cli.Context, m *model, r *compression, set *data.Set) error {
-	if c.Bool("no-verify") {
-		r.Unverified = "--no-verify was given"
-		return nil
+// costTable is a table with a column per metric.
+func costTable(first string) *report.Table {
+	t := &report.Table{Columns: []report.Column{{Name: first}}}
+	for _, m := range space.Metrics {
+		t.Columns = append(t.Columns, report.Column{Name: m.Title, Right: true})
 	}
-	ort, err := e.openRuntime(c, "runtime", "ort")
-	if err != nil {
-		return err
+	return t
+}
+
+func addCost(t *report.Table, name string, cost map[string]float64, more ...string) {
+	cells := []any{name}
+	for _, m := range space.Metrics {
+		cells = append(cells, count(cost[m.Name]))
 	}
-	info, err := ort.Describe()
-	if err != nil {
-		r.Unverified = err.Error()
-		fmt.Fprintf(e.stderr, "not verified on ONNX Runtime: %v\n", err)
-		return nil
+	for _, x := range more {
+		cells = append(cells, x)
 	}
-	small, err := loadModel(r.File)
-	if err != nil {
-		return err
-	}
-	own, err := e.openRuntime(c, "runtime", "cpu")
-	if err != nil {
-		return err
-	}
-	dims := sampleDims(small.normal.Graph, set)
-	on := func(m *model, name string) exporter.Subject {
-		if name == "cpu" {
-			return exporter.Subject{Source: m.source(name), Runtime: own}
-		}
-		return exporter.Subject{Source: m.source(name), Runtime: ort}
-	}
-	v, err := exporter.Verify(c.Context, on(small, "cpu"), on(small, "ort"), exporter.VerifyOptions{Cases: 8, Batch: 4, Dims: dims, Seed: c.Uint64("seed")})
-	r.Verification = v
-	var mismatch *exporter.MismatchError
-	if err != nil && !errors.As(err, &mismatch) {
-		return err
-	}
-	both, lerr := exporter.Verify(c.Context, on(m, "ort"), on(small, "ort"), exporter.VerifyOptions{Cases: 1, Dims: dims, Informative: true, Latency: exporter.LatencyOptions{Batch: 1, Warmup: 20, Runs: 200}})
-	if lerr == nil {
-		r.Latency, r.LatencyOn = both.Latency, info.Version+threadsOf(info)
-	}
-	return err
+	t.Add(cells...)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/exporter"
@@ -15,13 +16,13 @@ import (
 	"github.com/entangle-nas/entangle/ops"
 )
 
-// openPart opens --data and returns the part that --part names.
-func openPart(c *cli.Context) (*data.Part, error) {
-	o, err := dataOptions(c)
-	if err != nil {
-		return nil, err
-	}
-	set, err := data.Open(c.String("data"), o)
+func partFlag() cli.Flag {
+	return &cli.StringFlag{Name: "part", Usage: "part to measure on: test, val or train", Category: groupData, Value: "test"}
+}
+
+// openPart opens the job's data for a model and returns the part that --part names.
+func openPart(c *cli.Context, m *entangle.Model, j entangle.Job) (*data.Part, error) {
+	set, err := entangle.OpenData(m, j.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -79,32 +80,6 @@ func fieldOf(set *data.Set, name string, inputs int) int {
 		k = set.Sole()
 	}
 	return k
-}
-
-// sampleDims returns the sizes behind the batch that the data gives open
-// dimensions, by name, or by "input:axis" where they have none.
-func sampleDims(g *ir.Graph, set *data.Set) map[string]int {
-	dims := map[string]int{}
-	feeds := runtimes.FeedNames(g)
-	for _, name := range feeds {
-		v, _ := input(g, name)
-		k := fieldOf(set, name, len(feeds))
-		if k < 0 {
-			continue
-		}
-		sizes := set.BatchType(k, 1).Shape
-		for i, d := range v.Type.Shape {
-			if i == 0 || d.Known() || i >= len(sizes) {
-				continue
-			}
-			key := d.Param
-			if key == "" {
-				key = fmt.Sprintf("%s:%d", name, i)
-			}
-			dims[key] = sizes[i]
-		}
-	}
-	return dims
 }
 
 func input(g *ir.Graph, name string) (ir.Value, bool) {

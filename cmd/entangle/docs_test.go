@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 )
 
@@ -48,10 +50,14 @@ func cliMarkdown() []byte {
 	for _, s := range data.Sources() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", s.Name, s.Doc)
 	}
-	b.WriteString("\n## Job file\n\n`--job FILE` reads a YAML file with the options of the sections below. Unknown keys are errors that name file, line and column. Options on the command line win.\nA section that a command does not use is checked and left alone, so one file serves several commands.\n\n```yaml\nmodel: base.onnx\ndata:\n  data: idx:/usr/share/datasets/fashion-mnist\n  mean: [0.286]\n  std: [0.353]\ntrain:\n  epochs: 5\nsearch:\n  target: macs=0.5\n```\n\n`model` and `out` stand beside the sections.\n")
-	for _, s := range sections() {
-		fmt.Fprintf(&b, "\n### %s: %s\n\n", s.name, s.doc)
-		flagTable(&b, s.flags, true)
+	b.WriteString("\n## Jobs\n\nA job is everything that a run is made of. Each setting has a key; `--set KEY=VALUE` sets any of them, an option is a name for one or more of them, and `--job FILE` reads a YAML or JSON file. Options and `--set` win over the file. Unknown keys and wrong values are errors that name file, line and column, or the key; all of them are shown at once, before any work.\n\n```yaml\nmodel: base.onnx\ndata:\n  source: idx:/usr/share/datasets/fashion-mnist\n  mean: [0.286]\n  std: [0.353]\ntarget: {macs: 0.5, params: 0.6}\ntune:\n  epochs: 5\n```\n\nEvery run folder has a complete `job.yaml`: all settings, and under `record` the program's version, the processor, and SHA-256 of model and data. `entangle compress --job RUN/job.yaml` gives the same file again, from any folder, and is refused when the model or the data have changed. `entangle schema` prints the JSON Schema of job files.\n\nOptions of a data set may stand behind its path: `lm:stories?seq=256&stride=64`.\n\n| key | default | meaning |\n| --- | --- | --- |\n")
+	job := entangle.DefaultJob()
+	for _, k := range job.Keys() {
+		meaning := k.Doc
+		if k.Values != nil {
+			meaning += ": " + strings.Join(slices.DeleteFunc(slices.Clone(k.Values), func(s string) bool { return s == "" }), ", ")
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Path, strings.Trim(k.Value, `"`), meaning)
 	}
 	for _, c := range app.Commands {
 		fmt.Fprintf(&b, "\n## entangle %s\n\n%s.\n\n", c.Name, sentence(c.Usage))
@@ -59,14 +65,14 @@ func cliMarkdown() []byte {
 		if c.Description != "" {
 			b.WriteString(strings.ReplaceAll(c.Description, "\n", "  \n") + "\n\n")
 		}
-		flagTable(&b, c.Flags, false)
+		flagTable(&b, c.Flags)
 	}
 	return b.Bytes()
 }
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-func flagTable(b *bytes.Buffer, flags []cli.Flag, bare bool) {
+func flagTable(b *bytes.Buffer, flags []cli.Flag) {
 	b.WriteString("| option | default | meaning |\n| --- | --- | --- |\n")
 	for _, f := range flags {
 		d, ok := f.(cli.DocGenerationFlag)
@@ -78,9 +84,6 @@ func flagTable(b *bytes.Buffer, flags []cli.Flag, bare bool) {
 			dashes := "--"
 			if len(n) == 1 {
 				dashes = "-"
-			}
-			if bare {
-				dashes = ""
 			}
 			names[i] = "`" + dashes + n + "`"
 		}

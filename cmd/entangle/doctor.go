@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/xla"
 	"github.com/entangle-nas/entangle/engine/xla/plugin"
@@ -21,9 +22,9 @@ func (e *env) doctorCommand() *cli.Command {
 		Usage: "show what this program finds on this machine: processor, engines, runtimes, versions",
 		Description: "A runtime that is missing is no failure: the report says how to get it.\n" +
 			"With --install-cuda it downloads, after asking, what XLA needs for NVIDIA GPUs; nothing else ever downloads.",
-		Flags: concat(deviceFlags(), installFlags(), []cli.Flag{
+		Flags: concat(optionFlags("threads", "device", "precision", "pjrt-plugin", "ort-lib"), installFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "engine", Usage: "what the engine chose: kernels, threads, blocks, vector functions"},
-			threadsFlag(), ortLibFlag(), jsonFlag(),
+			jsonFlag(),
 		}),
 		Action: e.doctor,
 	}
@@ -55,16 +56,17 @@ func (e *env) doctor(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return usagef("doctor: want no arguments, got %d", c.NArg())
 	}
-	n, err := threads(c)
+	j, err := checkedJob(c)
 	if err != nil {
 		return err
 	}
+	n := j.Workers()
 	if c.Bool("install-cuda") {
 		return e.installCUDA(c)
 	}
-	d := diagnosis{XLA: xla.Built, Program: version(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cgo: ort.Built, Cores: runtime.NumCPU(), Features: cpuFeatures(), Kernels: cpu.New(cpu.Options{Threads: n}).Describe()}
+	d := diagnosis{XLA: xla.Built, Program: entangle.Version(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cgo: ort.Built, Cores: runtime.NumCPU(), Features: cpuFeatures(), Kernels: cpu.New(cpu.Options{Threads: n}).Describe()}
 	absent := ""
-	if found, err := e.findPlugin(c.Context, c.String("pjrt-plugin")); err == nil {
+	if found, err := e.host().Plugin(c.Context, j.Plugin); err == nil {
 		d.Plugin = &found
 	} else {
 		absent = err.Error()
@@ -75,7 +77,7 @@ func (e *env) doctor(c *cli.Context) error {
 	}
 	for _, k := range runtimeKinds() {
 		f := runtimeFinding{Name: k.name, Doc: k.doc}
-		info, err := k.open(e, c, n).Describe()
+		info, err := k.open(e, c.Context, j).Describe()
 		var missing *runtimes.UnavailableError
 		switch {
 		case err == nil:
@@ -100,17 +102,16 @@ func (e *env) doctor(c *cli.Context) error {
 		fmt.Fprintf(e.stdout, "kernels    %s, %d threads\nproduct    tiles of %d×%d in registers, blocks of %d×%d×%d in the caches (rows, columns, depth)\nvectors    %s\n\n",
 			i.Kernels, i.Threads, i.Tile[0], i.Tile[1], i.Block[0], i.Block[1], i.Block[2], strings.Join(i.Vector, " "))
 	}
-	t := &table{}
-	t.add("runtime", "found", "")
+	t := columns("runtime", "found", "")
 	for _, r := range d.Runtimes {
 		switch {
 		case r.Found && r.Info.Location != "":
-			t.add(r.Name, "yes", r.Info.Version+", "+r.Info.Location)
+			t.Add(r.Name, "yes", r.Info.Version+", "+r.Info.Location)
 		case r.Found:
-			t.add(r.Name, "yes", r.Info.Version)
+			t.Add(r.Name, "yes", r.Info.Version)
 		default:
-			t.add(r.Name, "no", r.Missing)
+			t.Add(r.Name, "no", r.Missing)
 		}
 	}
-	return t.print(e.stdout)
+	return t.Text(e.stdout)
 }

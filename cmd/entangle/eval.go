@@ -6,15 +6,17 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 )
 
 func (e *env) evalCommand() *cli.Command {
-	flags := append(append(dataFlags(), deviceFlags()...),
+	flags := concat(optionFlags(groupData, "threads", "device", "precision", "pjrt-plugin", "ort-lib"), []cli.Flag{
+		partFlag(),
 		&cli.StringFlag{Name: "runtime", Usage: "what runs the model: " + runtimeNames() + "; xla where --device asks for a GPU", Value: "cpu"},
 		&cli.Float64Flag{Name: "gate", Usage: "smallest top-1 accuracy, 0…1, that passes"},
-		threadsFlag(), ortLibFlag(), jobFlag(), jsonFlag())
+	}, jobFlags())
 	return &cli.Command{
 		Name:        "eval",
 		Usage:       "measure a classifier on labelled data",
@@ -36,46 +38,45 @@ type evaluation struct {
 }
 
 func (e *env) eval(c *cli.Context) error {
-	j, err := applyJob(c)
+	j, err := checkedJob(c)
 	if err != nil {
 		return err
 	}
-	path, err := oneModel(c, j)
-	if err != nil {
+	if err := oneModel(c, j); err != nil {
 		return err
 	}
-	if c.String("data") == "" {
+	if j.Data.Source == "" {
 		return usagef("eval: want --data KIND:PATH, got none")
 	}
 	gate := c.Float64("gate")
 	if !(gate >= 0 && gate <= 1) {
 		return usagef("--gate: want a number from 0 to 1, got %v", gate)
 	}
-	name, err := runtimeUnderTest(c, "")
+	name, err := runtimeUnderTest(c, j, "")
 	if err != nil {
 		return err
 	}
-	rt, err := e.openRuntime(c, "runtime", name)
+	rt, err := e.openRuntime(c, j, "runtime", name)
 	if err != nil {
 		return err
 	}
-	part, err := openPart(c)
+	m, err := entangle.Import(j.Model)
+	if err != nil {
+		return err
+	}
+	part, err := openPart(c, m, j)
 	if err != nil {
 		return err
 	}
 	if !part.Labelled() {
-		return fmt.Errorf("eval: %s: part %q: want labels, got none", c.String("data"), part.Name)
-	}
-	m, err := loadModel(path)
-	if err != nil {
-		return err
+		return fmt.Errorf("eval: %s: part %q: want labels, got none", j.Data.Source, part.Name)
 	}
 	info, err := rt.Describe()
 	if err != nil {
 		return err
 	}
-	src := m.source(rt.Name())
-	f, err := newFeeder(src.Model.Graph, part, c.Int("batch"))
+	src := source(m, rt.Name())
+	f, err := newFeeder(src.Model.Graph, part, j.Data.Batch)
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r := evaluation{Model: path, Data: c.String("data"), Part: part.Name, Runtime: info, Quality: q, Pass: q.Top1 >= gate}
+	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Quality: q, Pass: q.Top1 >= gate}
 	if c.IsSet("gate") {
 		r.Gate = &gate
 	}

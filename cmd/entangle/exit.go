@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ops"
@@ -61,11 +62,6 @@ func (e *usageError) Error() string { return e.msg }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// modelError is a model that could be opened but not understood.
-type modelError struct{ error }
-
-func (e *modelError) Unwrap() error { return e.error }
-
 // qualityError is a measured quality below the gate that the user set.
 type qualityError struct {
 	what      string
@@ -85,12 +81,13 @@ func (e *signalError) Error() string { return "stopped by signal: " + e.Signal.S
 func exitCode(err error) int {
 	var (
 		usage       *usageError
-		model       *modelError
+		job         *entangle.JobError
+		model       *entangle.ModelError
 		lowering    *ops.UnsupportedError
 		unsupported *runtimes.UnsupportedError
 		mismatch    *exporter.MismatchError
 		quality     *qualityError
-		device      *deviceError
+		device      *entangle.DeviceError
 		sig         *signalError
 		unmet       *decide.TargetError
 		interrupted *train.Interrupted
@@ -98,7 +95,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &job):
 		return exitUsage
 	case errors.As(err, &model), errors.As(err, &lowering), errors.As(err, &unsupported):
 		return exitModel

@@ -6,9 +6,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
 
@@ -23,7 +23,7 @@ func (e *env) extractCommand() *cli.Command {
 			&cli.StringFlag{Name: "recipe", Usage: "recipe.json of a search", TakesFile: true},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "file to write", TakesFile: true},
 			&cli.BoolFlag{Name: "external", Usage: "write weights into OUT.data beside the file"},
-			dimFlag(), jsonFlag(),
+			forceFlag(), dimFlag(), jsonFlag(),
 		},
 		Action: e.extract,
 	}
@@ -38,7 +38,7 @@ type extraction struct {
 }
 
 func (e *env) extract(c *cli.Context) error {
-	path, err := oneModel(c, &job{})
+	path, err := argument(c)
 	if err != nil {
 		return err
 	}
@@ -46,17 +46,23 @@ func (e *env) extract(c *cli.Context) error {
 	if out == "" {
 		return usagef("extract: want --out FILE, got none")
 	}
-	m, err := loadModel(path)
+	if err := entangle.CheckOut(out, path); err != nil {
+		return usagef("--out: %v", err)
+	}
+	if err := entangle.Writable(out, c.Bool("force")); err != nil {
+		return err
+	}
+	m, err := entangle.Import(path)
 	if err != nil {
 		return err
 	}
-	result := m.raw
+	result := m.Raw
 	if r := c.String("recipe"); r != "" {
 		dims, err := bindings(c, "dim")
 		if err != nil {
 			return err
 		}
-		if result, err = m.cut(r, dims); err != nil {
+		if result, err = cut(m, r, dims); err != nil {
 			return err
 		}
 	}
@@ -75,8 +81,8 @@ func (e *env) extract(c *cli.Context) error {
 	return err
 }
 
-// cut applies a recipe file to the normal graph.
-func (m *model) cut(recipe string, dims map[string]int) (*ir.Model, error) {
+// cut applies a recipe file to a model.
+func cut(m *entangle.Model, recipe string, dims map[string]int) (*ir.Model, error) {
 	b, err := os.ReadFile(recipe)
 	if err != nil {
 		return nil, err
@@ -85,13 +91,5 @@ func (m *model) cut(recipe string, dims map[string]int) (*ir.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", recipe, err)
 	}
-	f, err := m.facts(dims)
-	if err != nil {
-		return nil, err
-	}
-	an, err := space.AnalyseFor(m.normal, f, r.Kinds())
-	if err != nil {
-		return nil, &modelError{err}
-	}
-	return subnet.Extract(an, r, nil)
+	return m.Extract(r, dims)
 }

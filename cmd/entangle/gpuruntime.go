@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/exporter/runtimes/native"
@@ -12,8 +14,9 @@ import (
 
 // gpuRuntime is the native runtime over a GPU, which starts when it is first used.
 type gpuRuntime struct {
-	e *env
-	c *cli.Context
+	host   *entangle.Host
+	ctx    context.Context
+	engine entangle.Engine
 
 	native   runtimes.Runtime
 	location string
@@ -21,21 +24,15 @@ type gpuRuntime struct {
 
 func (r *gpuRuntime) Name() string { return "xla" }
 
-// start opens the GPU of --device; without the flag, or for auto and cpu, the first.
+// start opens the GPU of the device; for auto and cpu, the first.
 func (r *gpuRuntime) start() error {
 	if r.native != nil {
 		return nil
 	}
-	d, p, err := place{kind: "cuda"}, precisionDefault, error(nil)
-	if r.c.String("device") != "" {
-		if d, p, err = device(r.c); err != nil {
-			return err
-		}
-	}
-	be, err := r.e.openGPU(r.c, d, p)
-	var missing *deviceError
+	be, err := r.host.GPU(r.ctx, r.engine)
+	var missing *entangle.DeviceError
 	if errors.As(err, &missing) {
-		return &deviceError{&runtimes.UnavailableError{Runtime: r.Name(), Reason: missing.Error()}}
+		return &entangle.DeviceError{Err: &runtimes.UnavailableError{Runtime: r.Name(), Reason: missing.Error()}}
 	}
 	if err != nil {
 		return err
@@ -64,21 +61,17 @@ func (r *gpuRuntime) Open(src runtimes.Source) (runtimes.Session, error) {
 // runtimeUnderTest names the runtime of --runtime, which is xla where it is not given and
 // --device asks for a GPU. Against is the other runtime of the command, "" for none: what
 // neither would heed is refused.
-func runtimeUnderTest(c *cli.Context, against string) (string, error) {
-	d, p, err := device(c)
-	if err != nil {
-		return "", err
-	}
+func runtimeUnderTest(c *cli.Context, j entangle.Job, against string) (string, error) {
 	name := c.String("runtime")
-	if d.kind == "cuda" && !c.IsSet("runtime") {
+	if j.GPU() && !c.IsSet("runtime") {
 		name = "xla"
 	}
 	if heeded := name == "xla" || against == "xla"; !heeded {
 		switch {
-		case d.kind == "cuda":
-			return "", usagef("--device %s: only the runtime xla runs on a GPU, got --runtime %s", c.String("device"), name)
-		case p != precisionDefault:
-			return "", usagef("--precision %s: only the runtime xla has it, got --runtime %s", p, name)
+		case j.GPU():
+			return "", usagef("--device %s: only the runtime xla runs on a GPU, got --runtime %s", j.Device, name)
+		case !j.Precise():
+			return "", usagef("--precision %s: only the runtime xla has it, got --runtime %s", j.Precision, name)
 		}
 	}
 	return name, nil

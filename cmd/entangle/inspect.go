@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
@@ -95,7 +96,7 @@ type pinnedAxis struct {
 }
 
 func (e *env) inspect(c *cli.Context) error {
-	path, err := oneModel(c, &job{})
+	path, err := argument(c)
 	if err != nil {
 		return err
 	}
@@ -103,20 +104,20 @@ func (e *env) inspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	m, err := loadModel(path)
+	m, err := entangle.Import(path)
 	if err != nil {
 		return err
 	}
 	switch stage := c.String("stage"); stage {
 	case "":
 	case "raw":
-		return ir.Print(e.stdout, m.raw)
+		return ir.Print(e.stdout, m.Raw)
 	case "normal":
-		return ir.Print(e.stdout, m.normal)
+		return ir.Print(e.stdout, m.Normal)
 	default:
 		return usagef("--stage: want raw or normal, got %q", stage)
 	}
-	f, err := m.facts(dims)
+	f, err := m.Infer(dims)
 	if err != nil {
 		return err
 	}
@@ -130,25 +131,25 @@ func (e *env) inspect(c *cli.Context) error {
 	return e.printInspection(r)
 }
 
-func inspectModel(m *model, f *ops.Facts) (*inspection, error) {
-	size, sum, err := fileDigest(m.path)
+func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
+	size, sum, err := fileDigest(m.Path)
 	if err != nil {
 		return nil, err
 	}
-	r := &inspection{File: m.path, Bytes: size, SHA256: sum, IRVersion: m.raw.IRVersion, Producer: strings.TrimSpace(m.raw.ProducerName + " " + m.raw.ProducerVersion)}
-	for _, o := range m.raw.Opsets {
+	r := &inspection{File: m.Path, Bytes: size, SHA256: sum, IRVersion: m.Raw.IRVersion, Producer: strings.TrimSpace(m.Raw.ProducerName + " " + m.Raw.ProducerVersion)}
+	for _, o := range m.Raw.Opsets {
 		r.Opsets = append(r.Opsets, inspectedOpset{o.Domain, o.Version})
 	}
-	for _, v := range m.normal.Graph.Inputs {
-		if m.normal.Graph.Init(v.Name) == nil {
+	for _, v := range m.Normal.Graph.Inputs {
+		if m.Normal.Graph.Init(v.Name) == nil {
 			r.Inputs = append(r.Inputs, inspectedValue{v.Name, v.Type.String()})
 		}
 	}
-	for _, v := range m.normal.Graph.Outputs {
+	for _, v := range m.Normal.Graph.Outputs {
 		r.Outputs = append(r.Outputs, inspectedValue{v.Name, v.Type.String()})
 	}
-	r.Operators = operators(m.raw)
-	cost := ops.ModelCost(m.normal, f)
+	r.Operators = operators(m.Raw)
+	cost := ops.ModelCost(m.Normal, f)
 	r.Parameters, r.WeightBytes, r.MACs = cost.Params, cost.Bytes, cost.MACs
 	for _, p := range cost.Nodes {
 		n := inspectedNode{Name: p.Node.Label(), Op: opName(p.Node), Output: f.Values[p.Node.Output(0)].Type.String(), MACs: p.MACs, Parameters: p.Params}
@@ -157,12 +158,12 @@ func inspectModel(m *model, f *ops.Facts) (*inspection, error) {
 		}
 		r.Nodes = append(r.Nodes, n)
 	}
-	an, err := space.Analyse(m.normal, f)
+	an, err := space.Analyse(m.Normal, f)
 	if err != nil {
 		r.SpaceError = err.Error()
 		return r, nil
 	}
-	r.elasticity(m.normal.Graph, an)
+	r.elasticity(m.Normal.Graph, an)
 	return r, nil
 }
 
@@ -290,25 +291,23 @@ func (e *env) printInspection(r *inspection) error {
 		fmt.Fprintf(e.stdout, "output  %s  %s\n", v.Name, v.Type)
 	}
 	fmt.Fprintf(e.stdout, "parameters  %s (%d)\nMACs        %s (%.0f)\n\n", count(float64(r.Parameters)), r.Parameters, count(r.MACs), r.MACs)
-	t := &table{}
-	t.add("operator", ">count", "runs")
+	t := columns("operator", ">count", "runs")
 	for _, o := range r.Operators {
 		runs := "yes"
 		if !o.Runs {
 			runs = "no"
 		}
-		t.add(o.Name, fmt.Sprint(o.Count), runs)
+		t.Add(o.Name, fmt.Sprint(o.Count), runs)
 	}
-	if err := t.print(e.stdout); err != nil {
+	if err := t.Text(e.stdout); err != nil {
 		return err
 	}
 	fmt.Fprintln(e.stdout)
-	t = &table{}
-	t.add("node", "operator", "output", ">MACs", ">parameters", "elastic, tied to; pinned")
+	t = columns("node", "operator", "output", ">MACs", ">parameters", "elastic, tied to; pinned")
 	for _, n := range r.Nodes {
-		t.add(n.Name, n.Op, n.Output, number(n.MACs), number(float64(n.Parameters)), n.remark())
+		t.Add(n.Name, n.Op, n.Output, number(n.MACs), number(float64(n.Parameters)), n.remark())
 	}
-	if err := t.print(e.stdout); err != nil {
+	if err := t.Text(e.stdout); err != nil {
 		return err
 	}
 	if len(r.Unpriced) > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine/xla/plugin"
 )
 
@@ -28,7 +29,7 @@ func (e *env) installCUDA(c *cli.Context) error {
 	if index == "" {
 		return usagef("--install-cuda: want --index URL or $PIP_INDEX_URL, got neither: name the index that pip uses here (pip config get global.index-url)")
 	}
-	dir, err := cacheFolder("cuda")
+	dir, err := entangle.CacheFolder("cuda")
 	if err != nil {
 		return err
 	}
@@ -38,13 +39,12 @@ func (e *env) installCUDA(c *cli.Context) error {
 		return err
 	}
 	total := int64(0)
-	t := &table{}
-	t.add("package", "version", ">size", "from")
+	t := columns("package", "version", ">size", "from")
 	for _, w := range plan {
 		total += w.Size
-		t.add(w.Project, w.Version, megabytes(w.Size), w.URL)
+		t.Add(w.Project, w.Version, megabytes(w.Size), w.URL)
 	}
-	if err := t.print(e.stderr); err != nil {
+	if err := t.Text(e.stderr); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.stderr, "%d packages, %s, into %s\n", len(plan), megabytes(total), dir)
@@ -60,7 +60,7 @@ func (e *env) installCUDA(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := e.findPlugin(c.Context, dir)
+	found, err := e.host().Plugin(c.Context, dir)
 	if err == nil && c.Bool("json") {
 		return e.printJSON(found)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine/xla/plugin/plugintest"
 )
 
@@ -21,7 +22,7 @@ func TestInstallCUDA(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)
 	t.Setenv("HOME", cache)
-	installed, err := cacheFolder("cuda")
+	installed, err := entangle.CacheFolder("cuda")
 	if err != nil {
 		t.Fatal(err)
 	}

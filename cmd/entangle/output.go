@@ -3,12 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,7 +14,7 @@ import (
 )
 
 func jsonFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}
+	return &cli.BoolFlag{Name: "json", Usage: "print the result as JSON", Category: groupJob}
 }
 
 // printJSON writes v as one indented JSON value.
@@ -29,48 +27,14 @@ func (e *env) printJSON(v any) error {
 	return err
 }
 
-// table prints rows under a heading in columns; the columns whose heading starts with ">" align right.
-type table struct{ rows [][]string }
-
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
-
-func (t *table) print(w io.Writer) error {
-	var width []int
-	right := make([]bool, len(t.rows[0]))
-	for r, row := range t.rows {
-		for i, c := range row {
-			if r == 0 {
-				right[i] = strings.HasPrefix(c, ">")
-				c = strings.TrimPrefix(c, ">")
-				row[i] = c
-			}
-			if i == len(width) {
-				width = append(width, 0)
-			}
-			width[i] = max(width[i], utf8.RuneCountInString(c))
-		}
+// columns heads a table; what begins with ">" aligns right.
+func columns(names ...string) *report.Table {
+	t := &report.Table{}
+	for _, n := range names {
+		name, right := strings.CutPrefix(n, ">")
+		t.Columns = append(t.Columns, report.Column{Name: name, Right: right})
 	}
-	for _, row := range t.rows {
-		var b strings.Builder
-		for i, c := range row {
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
-			switch {
-			case right[i]:
-				b.WriteString(pad + c)
-			case i+1 < len(row):
-				b.WriteString(c + pad)
-			default:
-				b.WriteString(c)
-			}
-			if i+1 < len(row) {
-				b.WriteString("  ")
-			}
-		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " ")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t
 }
 
 // count prints a number with a unit prefix, for example 40.8 M.

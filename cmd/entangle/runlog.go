@@ -24,21 +24,11 @@ type runLog struct {
 	choices map[string][]string // per dimension, as text
 	stage   string
 	bar     *report.Progress
-	waits   map[string]float64 // per stage, seconds that its steps waited for data
-}
-
-// waited returns the seconds that steps of all stages have waited for data.
-func (r *runLog) waited() float64 {
-	sum := 0.0
-	for _, s := range r.waits {
-		sum += s
-	}
-	return sum
 }
 
 // openRunLog appends to the folder's log.
 func (e *env) openRunLog(dir string) (*runLog, error) {
-	r := &runLog{e: e, choices: map[string][]string{}, waits: map[string]float64{}}
+	r := &runLog{e: e, choices: map[string][]string{}}
 	if dir == "" {
 		return r, nil
 	}
@@ -134,7 +124,6 @@ func (r *runLog) newBar(ev train.Event) *report.Progress {
 
 // observe takes one event.
 func (r *runLog) observe(ev train.Event) {
-	r.waits[ev.Stage] = max(r.waits[ev.Stage], ev.Wait)
 	if r.e.verbosity >= 0 {
 		if ev.Stage != r.stage || r.bar == nil {
 			r.endStage()
@@ -145,8 +134,8 @@ func (r *runLog) observe(ev train.Event) {
 		if ev.Accuracy > 0 {
 			info += fmt.Sprintf(" acc %.4f", ev.Accuracy)
 		}
-		if ev.Cost > 0 {
-			info += fmt.Sprintf(" cost %.3f", ev.Cost)
+		for _, metric := range sortedKeys(ev.Cost) {
+			info += fmt.Sprintf(" %s %.3f", metric, ev.Cost[metric])
 		}
 		if ev.Kind == "eval" {
 			r.bar.Print(fmt.Sprintf("%s epoch %.1f: validation accuracy %.4f, loss %.4f", ev.Stage, ev.Epoch, ev.Accuracy, ev.Loss))
@@ -170,8 +159,10 @@ func (r *runLog) observe(ev train.Event) {
 		rec.Values["data_wait"] = report.Number(ev.Wait)
 	}
 	if ev.Coef != nil {
-		rec.Values["alpha_loss"], rec.Values["expected_cost"] = report.Number(ev.AlphaLoss), report.Number(ev.Cost)
-		rec.Values["multiplier"], rec.Values["entropy"] = report.Number(ev.Multiplier), report.Number(ev.Entropy)
+		rec.Values["alpha_loss"], rec.Values["entropy"] = report.Number(ev.AlphaLoss), report.Number(ev.Entropy)
+		for metric, v := range ev.Cost {
+			rec.Values["expected_"+metric], rec.Values["multiplier_"+metric] = report.Number(v), report.Number(ev.Multiplier[metric])
+		}
 		for _, name := range sortedKeys(ev.Coef) {
 			rec.Coefficients = append(rec.Coefficients, report.Coefficients{Dimension: name, Choices: r.choices[name], Values: report.Numbers(ev.Coef[name])})
 		}

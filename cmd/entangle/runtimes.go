@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
@@ -18,29 +21,25 @@ import (
 type runtimeKind struct {
 	name, doc string
 	native    bool
-	open      func(e *env, c *cli.Context, threads int) runtimes.Runtime
+	open      func(e *env, ctx context.Context, j entangle.Job) runtimes.Runtime
 }
 
 // runtimeKinds lists every runtime; the first is what models are verified on.
 func runtimeKinds() []runtimeKind {
 	return []runtimeKind{
-		{ort.Name, "ONNX Runtime", false, func(e *env, c *cli.Context, threads int) runtimes.Runtime {
-			library := c.String("ort-lib")
-			if library == "" {
-				library = e.getenv("ONNXRUNTIME_LIB")
-			}
-			return ort.New(ort.Options{Library: library, Threads: threads})
+		{ort.Name, "ONNX Runtime", false, func(e *env, _ context.Context, j entangle.Job) runtimes.Runtime {
+			return ort.New(ort.Options{Library: cmp.Or(j.ORTLib, e.getenv("ONNXRUNTIME_LIB")), Threads: j.Workers()})
 		}},
-		{"cpu", "the engine of this program, float32", true, func(_ *env, _ *cli.Context, threads int) runtimes.Runtime {
-			return native.New(cpu.New(cpu.Options{Threads: threads}), native.Options{Float: prim.F32, Threads: threads})
+		{"cpu", "the engine of this program, float32", true, func(_ *env, _ context.Context, j entangle.Job) runtimes.Runtime {
+			return native.New(cpu.New(cpu.Options{Threads: j.Workers()}), native.Options{Float: prim.F32, Threads: j.Workers()})
 		}},
-		{"xla", "the engine of this program on a GPU, float32", true, func(e *env, c *cli.Context, _ int) runtimes.Runtime {
-			return &gpuRuntime{e: e, c: c}
+		{"xla", "the engine of this program on a GPU, float32", true, func(e *env, ctx context.Context, j entangle.Job) runtimes.Runtime {
+			return &gpuRuntime{host: e.host(), ctx: ctx, engine: j.Engine}
 		}},
-		{"ref", "the plain kernels, float64: slow and exact", true, func(*env, *cli.Context, int) runtimes.Runtime {
+		{"ref", "the plain kernels, float64: slow and exact", true, func(*env, context.Context, entangle.Job) runtimes.Runtime {
 			return native.New(ref.New(), native.Options{Float: prim.F64, Threads: 1})
 		}},
-		{gorgonnx.Name, "onnx-go with gorgonnx: pure Go, plain CNNs", false, func(*env, *cli.Context, int) runtimes.Runtime {
+		{gorgonnx.Name, "onnx-go with gorgonnx: pure Go, plain CNNs", false, func(*env, context.Context, entangle.Job) runtimes.Runtime {
 			return gorgonnx.New()
 		}},
 	}
@@ -63,19 +62,11 @@ func runtimeNames() string {
 	return strings.Join(s, ", ")
 }
 
-func ortLibFlag() cli.Flag {
-	return &cli.StringFlag{Name: "ort-lib", Usage: "shared library of ONNX Runtime", DefaultText: "$ONNXRUNTIME_LIB, else the usual places", TakesFile: true}
-}
-
-// openRuntime returns the runtime of that name with the flags --threads, --ort-lib and those of the device.
-func (e *env) openRuntime(c *cli.Context, flag, name string) (runtimes.Runtime, error) {
-	n, err := threads(c)
-	if err != nil {
-		return nil, err
-	}
+// openRuntime returns the runtime of that name for a job's threads, library and device.
+func (e *env) openRuntime(c *cli.Context, j entangle.Job, flag, name string) (runtimes.Runtime, error) {
 	for _, k := range runtimeKinds() {
 		if k.name == name {
-			return k.open(e, c, n), nil
+			return k.open(e, c.Context, j), nil
 		}
 	}
 	return nil, usagef("--%s: want one of %s, got %q", flag, runtimeNames(), name)

@@ -6,51 +6,50 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
-	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/report"
-	"github.com/entangle-nas/entangle/space"
-	"github.com/entangle-nas/entangle/subnet"
 )
 
 func (e *env) searchCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "search",
 		Usage:     "search a model's space and write the recipe of the subnet that meets the target",
+		UsageText: "entangle search model.onnx --data folder:images --target macs=0.5 -o recipe.json",
 		ArgsUsage: "MODEL",
 		Description: "The recipe is applied with extract. --weights writes the model with the weights that the search trained,\n" +
 			"so that the subnet can inherit them.",
-		Flags: concat(dataFlags(), searchFlags(), trainFlags(), deviceFlags(), []cli.Flag{
-			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "recipe.json to write", TakesFile: true},
-			&cli.StringFlag{Name: "weights", Usage: "also write the subnet, with the search's weights, as ONNX", TakesFile: true},
-			&cli.StringFlag{Name: "run", Usage: "run folder", DefaultText: "OUT with .run for its extension", TakesFile: true},
-			&cli.IntFlag{Name: "every", Usage: "steps between checkpoints; 0: one per epoch"},
-			seedFlag(), threadsFlag(), jobFlag(), jsonFlag(),
-		}),
+		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, "optimizer", "weight-decay", "augment", "distill",
+			"out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"), []cli.Flag{
+			&cli.StringFlag{Name: "weights", Usage: "also write the subnet, with the search's weights, as ONNX", Category: groupRun, TakesFile: true},
+			forceFlag(),
+		}, jobFlags()),
 		Action: e.search,
 	}
 }
 
 func (e *env) search(c *cli.Context) error {
-	original, p, err := e.planned(c, false)
+	p, err := e.planned(c)
 	if err != nil {
-		return err
-	}
-	out := c.String("out")
-	if err := checkOut(out); err != nil {
 		return err
 	}
 	if w := c.String("weights"); w != "" {
-		if err := checkOut(w); err != nil {
+		if err := entangle.Writable(w, c.Bool("force")); err != nil {
 			return err
 		}
 	}
-	be, log, err := e.begin(c, p, out)
+	be, err := e.host().Backend(c.Context, p.Job.Engine)
 	if err != nil {
 		return err
 	}
-	r, m, err := p.Search(c.Context, be)
+	if err := p.Begin(c.Bool("force")); err != nil {
+		return err
+	}
+	o, log, err := e.follow(c, p.Job.Folder(), p)
+	if err != nil {
+		return err
+	}
+	r, m, err := p.Search(c.Context, be, o)
 	if cerr := log.close(); err == nil {
 		err = cerr
 	}
@@ -61,60 +60,32 @@ func (e *env) search(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.WriteBytes(out, text); err != nil {
+	if err := atomicfile.WriteBytes(p.Job.Out, text); err != nil {
 		return err
 	}
-	page := report.Summary{Title: filepath.Base(out), Widths: sizes(r), Facts: facts(original.path, c.String("data"), p.Budget, r.Seed), Compare: compareCosts(r.From, r.Cost)}
-	if err := writePage(p.Job.Dir, page); err != nil {
+	page := report.Summary{Title: filepath.Base(p.Job.Out), Widths: sizes(r), Facts: facts(p.Job.Model, p.Job.Data.Source, p.Budget, r.Seed), Compare: compareCosts(r.From, r.Cost)}
+	if err := writePage(p.Job.Folder(), page); err != nil {
 		return err
 	}
 	if w := c.String("weights"); w != "" {
-		if err := describe(m, r); err != nil {
-			return err
-		}
-		if err := exporter.Write(w, m, exporter.Options{}); err != nil {
+		if err := entangle.Export(w, m); err != nil {
 			return err
 		}
 	}
 	if c.Bool("json") {
 		return e.printJSON(r)
 	}
-	t := &table{}
-	t.add("dimension", ">choice", ">of")
+	t := &report.Table{Columns: []report.Column{{Name: "dimension"}, {Name: "choice", Right: true}, {Name: "of", Right: true}}}
 	for _, d := range r.Dims {
-		t.add(d.Name, fmt.Sprint(d.Choice), fmt.Sprint(d.Choices[len(d.Choices)-1]))
+		t.Add(d.Name, d.Choice, d.Choices[len(d.Choices)-1])
 	}
-	if err := t.print(e.stdout); err != nil {
+	if err := t.Text(e.stdout); err != nil {
 		return err
 	}
-	macs := space.MACs
-	_, err = fmt.Fprintf(e.stdout, "\n%s  MACs %s of %s, parameters %s of %s; log in %s\n", out, count(r.Cost[macs]), count(r.From[macs]),
-		count(r.Cost[space.Params]), count(r.From[space.Params]), filepath.Join(p.Job.Dir, "log.jsonl"))
+	fmt.Fprintf(e.stdout, "\n%s  ", p.Job.Out)
+	for _, x := range compareCosts(r.From, r.Cost) {
+		fmt.Fprintf(e.stdout, "%s %s of %s, ", x.Name, x.After, x.Before)
+	}
+	_, err = fmt.Fprintf(e.stdout, "log in %s\n", filepath.Join(p.Job.Folder(), "log.jsonl"))
 	return err
-}
-
-// describe puts the recipe and its costs into the model's metadata.
-func describe(m *ir.Model, r *subnet.Recipe) error {
-	text, err := r.Compact()
-	if err != nil {
-		return err
-	}
-	set := func(key, value string) {
-		for i := range m.Meta {
-			if m.Meta[i].Key == key {
-				m.Meta[i].Value = value
-				return
-			}
-		}
-		m.Meta = append(m.Meta, ir.Prop{Key: key, Value: value})
-	}
-	set("entangle.version", version())
-	set("entangle.source", r.Source)
-	set("entangle.recipe", text)
-	set("entangle.seed", fmt.Sprint(r.Seed))
-	for _, k := range sortedKeys(r.Cost) {
-		set("entangle.cost."+k, fmt.Sprintf("%.0f", r.Cost[k]))
-		set("entangle.source_cost."+k, fmt.Sprintf("%.0f", r.From[k]))
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/space"
 )
@@ -17,7 +18,8 @@ func (e *env) spaceCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "Each dimension names what may change and its choices; the last choice is the original. Units are ranked\n" +
 			"by the magnitude of their weights. Give the edited file to search or compress with --space.",
-		Flags: append(spaceFlags(),
+		Flags: append(optionFlags("elastic", "keep", "kinds", "divisor"),
+			setFlag(), forceFlag(),
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "file to write; without it, the YAML goes to stdout", TakesFile: true},
 			dimFlag(), jsonFlag()),
 		Action: e.space,
@@ -38,33 +40,31 @@ type spaceCost struct {
 }
 
 func (e *env) space(c *cli.Context) error {
-	path, err := oneModel(c, &job{})
+	j, err := checkedJob(c)
 	if err != nil {
 		return err
 	}
-	o, err := spaceOptions(c)
-	if err != nil {
+	if err := oneModel(c, j); err != nil {
 		return err
 	}
 	dims, err := bindings(c, "dim")
 	if err != nil {
 		return err
 	}
-	m, err := loadModel(path)
+	m, err := entangle.Import(j.Model)
 	if err != nil {
 		return err
 	}
-	f, err := m.facts(dims)
+	if err := j.Check(m, nil); err != nil {
+		return err
+	}
+	an, err := m.Analyse(dims, j.Space.Kinds...)
 	if err != nil {
 		return err
 	}
-	an, err := space.AnalyseFor(m.normal, f, o.Kinds)
+	s, err := space.New(an, j.Space.Options)
 	if err != nil {
-		return &modelError{err}
-	}
-	s, err := space.New(an, o)
-	if err != nil {
-		return &modelError{err}
+		return &entangle.ModelError{Err: err}
 	}
 	scores, err := space.Magnitude(an, s)
 	if err != nil {
@@ -92,6 +92,12 @@ func (e *env) space(c *cli.Context) error {
 		r.Cost = append(r.Cost, spaceCost{metric.Name, cm.At(s.Largest()), cm.At(s.Smallest())})
 	}
 	if r.File != "" {
+		if err := entangle.CheckOut(r.File, m.Path); err != nil {
+			return usagef("--out: %v", err)
+		}
+		if err := entangle.Writable(r.File, c.Bool("force")); err != nil {
+			return err
+		}
 		if err := atomicfile.WriteBytes(r.File, text); err != nil {
 			return err
 		}
@@ -108,10 +114,9 @@ func (e *env) space(c *cli.Context) error {
 		kinds = append(kinds, fmt.Sprintf("%d %s", r.Dims[k], k))
 	}
 	fmt.Fprintf(e.stdout, "%s  %s; %.3g subnets\n\n", r.File, strings.Join(kinds, ", "), r.Subnets)
-	t := &table{}
-	t.add("cost", ">largest", ">smallest", ">ratio")
+	t := columns("cost", ">largest", ">smallest", ">ratio")
 	for _, x := range r.Cost {
-		t.add(x.Metric, count(x.Largest), count(x.Smallest), fmt.Sprintf("%.3f", x.Smallest/x.Largest))
+		t.Add(x.Metric, count(x.Largest), count(x.Smallest), fmt.Sprintf("%.3f", x.Smallest/x.Largest))
 	}
-	return t.print(e.stdout)
+	return t.Text(e.stdout)
 }

@@ -2,51 +2,41 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle"
-	"github.com/entangle-nas/entangle/data"
-	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/search/net"
-	"github.com/entangle-nas/entangle/search/train"
 )
+
+// tuneOptions are the named options of verbs that train without a search.
+var tuneOptions = []string{groupData, groupTrain, "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
 
 func (e *env) trainCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "train",
 		Usage:       "train every weight of a model on labelled data",
+		UsageText:   "entangle train model.onnx --data folder:images --epochs 10 -o trained.onnx",
 		ArgsUsage:   "MODEL",
-		Description: "Makes base models, from untrained or trained ONNX. The test part is scored once, at the end.",
-		Flags:       concat(dataFlags(), trainFlags(), tuneFlags(), []cli.Flag{e.traceFlag()}),
+		Description: "Makes base models, from untrained or trained ONNX. The loss is on labels alone. The test part is scored\nbefore and after, never read.",
+		Flags:       concat(optionFlags(tuneOptions...), []cli.Flag{e.traceFlag(), forceFlag()}, jobFlags()),
 		Action:      func(c *cli.Context) error { return e.tune(c, "train", "") },
 	}
 }
 
 func (e *env) finetuneCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "finetune",
-		Usage:     "fine-tune a subnet, with distillation from the original",
-		ArgsUsage: "MODEL",
-		Description: "Without --teacher the loss is on labels alone, whatever --distill says. --calibrate recalibrates\n" +
-			"running statistics first.",
-		Flags: concat(dataFlags(), trainFlags(), tuneFlags(), []cli.Flag{
-			e.traceFlag(),
-			&cli.StringFlag{Name: "teacher", Usage: "the original model", TakesFile: true},
-			&cli.IntFlag{Name: "calibrate", Usage: "batches that recalibrate running statistics before tuning"},
-		}),
+		Name:        "finetune",
+		Usage:       "fine-tune a subnet, with distillation from the original",
+		UsageText:   "entangle finetune small.onnx --teacher model.onnx --data folder:images -o tuned.onnx",
+		ArgsUsage:   "MODEL",
+		Description: "Without --teacher the loss is on labels alone, whatever --distill says. --calibrate recalibrates\nrunning statistics first.",
+		Flags: concat(optionFlags(tuneOptions...), []cli.Flag{
+			e.traceFlag(), forceFlag(),
+			&cli.StringFlag{Name: "teacher", Usage: "the original model", Category: groupTrain, TakesFile: true},
+		}, jobFlags()),
 		Action: func(c *cli.Context) error { return e.tune(c, "finetune", c.String("teacher")) },
 	}
-}
-
-func tuneFlags() []cli.Flag {
-	return concat(deviceFlags(), []cli.Flag{
-		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "model to write", TakesFile: true},
-		&cli.StringFlag{Name: "run", Usage: "run folder", DefaultText: "OUT with .run for its extension", TakesFile: true},
-		&cli.IntFlag{Name: "every", Usage: "steps between checkpoints; 0: one per epoch"},
-		seedFlag(), threadsFlag(), jobFlag(), jsonFlag(),
-	})
 }
 
 type training struct {
@@ -63,101 +53,57 @@ type training struct {
 }
 
 func (e *env) tune(c *cli.Context, stage, teacher string) error {
-	j, err := applyJob(c)
+	j, err := readJob(c)
 	if err != nil {
 		return err
 	}
-	path, err := oneModel(c, j)
+	if err := oneModel(c, j); err != nil {
+		return err
+	}
+	if !c.IsSet("calibrate") && c.String("job") == "" {
+		j.Calibrate = 0
+	}
+	if j.Data.Source == "" {
+		return usagef("%s: want --data KIND:PATH, got none", stage)
+	}
+	t, err := entangle.OpenTraining(j, teacher)
 	if err != nil {
 		return err
 	}
-	out := c.String("out")
-	if out == "" {
-		out = j.out
-	}
-	if err := checkOut(out); err != nil {
-		return err
-	}
-	w, err := weightSettings(c)
+	be, rec, err := e.tracedBackend(c, j.Engine)
 	if err != nil {
 		return err
 	}
-	if teacher == "" {
-		w.Objective.Labels, w.Objective.Distill = 1, 0
+	if err := t.Begin(c.Bool("force")); err != nil {
+		return err
 	}
-	sp, err := splits(c)
+	o, log, err := e.follow(c, t.Job.Folder(), nil)
 	if err != nil {
 		return err
 	}
-	set, err := openSet(c)
-	if err != nil {
-		return err
-	}
-	views, err := sp.View(set, c.Uint64("seed"))
-	if err != nil {
-		return err
-	}
-	m, err := loadModel(path)
-	if err != nil {
-		return err
-	}
-	be, rec, err := e.tracedBackend(c)
-	if err != nil {
-		return err
-	}
-	n, err := net.NewNetworkOn(m.normal, c.Int("batch"), set, nil)
-	if err != nil {
-		return err
-	}
-	if n.Memory, err = stepMemory(c); err != nil {
-		return err
-	}
-	if n.DataLimit, err = deviceData(c, be); err != nil {
-		return err
-	}
-	var teach *net.Network
-	if teacher != "" {
-		t, err := loadModel(teacher)
-		if err != nil {
-			return err
-		}
-		if teach, err = net.NewNetworkOn(t.normal, c.Int("batch"), set, nil); err != nil {
-			return err
-		}
-	}
-	dir, err := runFolder(c, out)
-	if err != nil {
-		return err
-	}
-	log, err := e.openRunLog(dir)
-	if err != nil {
-		return err
-	}
-	watch := newStopwatch()
-	part := views.Test
-	if part.Len() == 0 {
-		part = views.Val
-	}
-	t, result, err := entangle.Tune(c.Context, be, n, teach, views, part, w, c.Int("calibrate"), c.Uint64("seed"),
-		train.Hooks{Observe: log.observe, Stage: stage, Every: c.Int("every"), Checkpoint: filepath.Join(dir, stage+".checkpoint")})
+	watch := entangle.NewStopwatch()
+	m, part, q, err := t.Train(c.Context, be, stage, o)
 	if cerr := log.close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
 		return err
 	}
-	if err := exporter.Write(out, result, exporter.Options{}); err != nil {
+	if err := entangle.Export(t.Job.Out, m); err != nil {
 		return err
 	}
 	if rec != nil && rec.Empty() {
 		e.logf("%s: no step ran: no trace is written", stage)
 	} else if rec != nil {
-		if err := writeTrace(c.String("trace"), rec, "entangle "+stage+" "+path, nil); err != nil {
+		if err := writeTrace(c.String("trace"), rec, "entangle "+stage+" "+j.Model, nil); err != nil {
 			return err
 		}
 	}
-	r := training{Model: path, File: out, Data: c.String("data"), Before: t.Before, After: t.After, From: t.From, To: t.To, Part: nameOf(part)}
-	r.Seconds, r.Peak = watch.read()
+	r := training{Model: j.Model, File: t.Job.Out, Data: j.Data.Source, Before: q.Inherited, After: q.Last(), Part: part}
+	if d := q.Distance; d != nil {
+		r.From, r.To = d.Inherited, d.Last()
+	}
+	r.Seconds, r.Peak = watch.Read()
 	if c.Bool("json") {
 		return e.printJSON(r)
 	}
@@ -173,13 +119,6 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if r.To != nil {
 		fmt.Fprintf(e.stdout, "distance of outputs on %s (%d samples): %s before, %s after\n", r.Part, r.To.Samples, apart(r.From), apart(r.To))
 	}
-	_, err = fmt.Fprintf(e.stdout, "%s  (%.0f s, peak memory %.0f MiB)\n", out, r.Seconds, float64(r.Peak)/(1<<20))
+	_, err = fmt.Fprintf(e.stdout, "%s  (%.0f s, peak memory %.0f MiB)\n", r.File, r.Seconds, float64(r.Peak)/(1<<20))
 	return err
-}
-
-func nameOf(v data.View) string {
-	if v.Len() == 0 {
-		return ""
-	}
-	return v.Part().Name
 }

@@ -6,12 +6,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
-	"github.com/entangle-nas/entangle/exporter/runtimes"
 )
 
 func (e *env) verifyCommand() *cli.Command {
-	flags := append(append(dataFlags(), deviceFlags()...),
+	flags := concat(optionFlags(groupData, "seed", "threads", "device", "precision", "pjrt-plugin", "ort-lib"), []cli.Flag{
+		partFlag(),
 		&cli.StringFlag{Name: "runtime", Usage: "runtime under test: " + runtimeNames() + "; xla where --device asks for a GPU", Value: runtimeKinds()[0].name},
 		&cli.StringFlag{Name: "against", Usage: "runtime that A runs on; with two models the one of --runtime", DefaultText: "cpu with one model"},
 		&cli.Float64Flag{Name: "abs", Usage: "absolute tolerance", Value: exporter.DefaultTolerance.Abs},
@@ -21,7 +22,8 @@ func (e *env) verifyCommand() *cli.Command {
 		&cli.IntFlag{Name: "cases", Usage: "random batches when there is no --data", Value: 4},
 		&cli.IntFlag{Name: "latency", Usage: "timed runs of each side, taken turn by turn; 0: none", Value: 50},
 		&cli.IntFlag{Name: "latency-batch", Usage: "samples per timed run", Value: 1},
-		dimFlag(), seedFlag(), threadsFlag(), ortLibFlag(), jobFlag(), jsonFlag())
+		dimFlag(),
+	}, jobFlags())
 	return &cli.Command{
 		Name:      "verify",
 		Usage:     "run a model on a real runtime and compare: with an engine of this program, or with another model",
@@ -34,23 +36,23 @@ func (e *env) verifyCommand() *cli.Command {
 }
 
 func (e *env) verify(c *cli.Context) error {
-	j, err := applyJob(c)
+	j, err := checkedJob(c)
 	if err != nil {
 		return err
 	}
 	paths := c.Args().Slice()
-	if len(paths) == 0 && j.model != "" {
-		paths = []string{j.model}
+	if len(paths) == 0 && j.Model != "" {
+		paths = []string{j.Model}
 	}
 	if len(paths) < 1 || len(paths) > 2 {
 		return usagef("verify: want one or two models, got %d", len(paths))
 	}
-	o, err := verifyOptions(c)
+	o, err := verifyOptions(c, j)
 	if err != nil {
 		return err
 	}
 	against := c.String("against")
-	tested, err := runtimeUnderTest(c, against)
+	tested, err := runtimeUnderTest(c, j, against)
 	if err != nil {
 		return err
 	}
@@ -62,28 +64,28 @@ func (e *env) verify(c *cli.Context) error {
 		against = "cpu"
 	}
 	var sides [2]exporter.Subject
+	var models [2]*entangle.Model
 	for i, name := range []string{against, tested} {
 		flag := []string{"against", "runtime"}[i]
-		if sides[i].Runtime, err = e.openRuntime(c, flag, name); err != nil {
+		if sides[i].Runtime, err = e.openRuntime(c, j, flag, name); err != nil {
 			return err
 		}
-		m, err := loadModel(paths[min(i, len(paths)-1)])
-		if err != nil {
+		if models[i], err = entangle.Import(paths[min(i, len(paths)-1)]); err != nil {
 			return err
 		}
-		sides[i].Source = m.source(name)
+		sides[i].Source = source(models[i], name)
 	}
-	if c.String("data") != "" {
-		part, err := openPart(c)
+	if j.Data.Source != "" {
+		part, err := openPart(c, models[0], j)
 		if err != nil {
 			return err
 		}
-		f, err := newFeeder(sides[0].Source.Model.Graph, part, c.Int("batch"))
+		f, err := newFeeder(sides[0].Source.Model.Graph, part, j.Data.Batch)
 		if err != nil {
 			return err
 		}
 		o.Inputs = feeds(f.batches())
-		for name, size := range sampleDims(sides[0].Source.Model.Graph, part.All().Set()) {
+		for name, size := range entangle.SampleDims(sides[0].Source.Model.Graph, part.All().Set()) {
 			if _, given := o.Dims[name]; !given {
 				o.Dims[name] = size
 			}
@@ -103,11 +105,11 @@ func (e *env) verify(c *cli.Context) error {
 	return errors.Join(err, perr)
 }
 
-func verifyOptions(c *cli.Context) (exporter.VerifyOptions, error) {
+func verifyOptions(c *cli.Context, j entangle.Job) (exporter.VerifyOptions, error) {
 	o := exporter.VerifyOptions{
 		Cases:        c.Int("cases"),
 		Batch:        1,
-		Seed:         c.Uint64("seed"),
+		Seed:         j.Seed,
 		Tolerance:    exporter.Tolerance{Abs: c.Float64("abs"), Rel: c.Float64("rel")},
 		Informative:  c.Bool("compare"),
 		MinAgreement: c.Float64("min-agreement"),
@@ -130,7 +132,7 @@ func verifyOptions(c *cli.Context) (exporter.VerifyOptions, error) {
 
 func (e *env) printVerification(v *exporter.Verification) error {
 	side := func(what string, s exporter.Side) {
-		fmt.Fprintf(e.stdout, "%s  %s on %s%s\n", what, s.Model, s.Runtime.Version, threadsOf(s.Runtime))
+		fmt.Fprintf(e.stdout, "%s  %s on %s%s\n", what, s.Model, s.Runtime.Version, entangle.Threads(s.Runtime))
 	}
 	side("reference", v.Reference)
 	side("candidate", v.Candidate)
@@ -139,29 +141,27 @@ func (e *env) printVerification(v *exporter.Verification) error {
 		inputs = "random"
 	}
 	fmt.Fprintf(e.stdout, "inputs     %d %s samples in %d batches\n\n", v.Samples, inputs, v.Batches)
-	t := &table{}
-	t.add("output", "type", ">max |a−b|", ">max relative", ">max |a|", ">beyond", ">top-1 agreement")
+	t := columns("output", "type", ">max |a−b|", ">max relative", ">max |a|", ">beyond", ">top-1 agreement")
 	for _, o := range v.Outputs {
 		agree := "-"
 		if o.Top1 != nil {
 			agree = fmt.Sprintf("%.4f", o.Top1.Agreement)
 		}
-		t.add(o.Name, o.Type, fmt.Sprintf("%.3g", o.MaxAbs), fmt.Sprintf("%.3g", o.MaxRel), fmt.Sprintf("%.3g", o.Peak), fmt.Sprintf("%d/%d", o.Exceeding, o.Elements), agree)
+		t.Add(o.Name, o.Type, fmt.Sprintf("%.3g", o.MaxAbs), fmt.Sprintf("%.3g", o.MaxRel), fmt.Sprintf("%.3g", o.Peak), fmt.Sprintf("%d/%d", o.Exceeding, o.Elements), agree)
 	}
-	if err := t.print(e.stdout); err != nil {
+	if err := t.Text(e.stdout); err != nil {
 		return err
 	}
 	if l := v.Latency; l != nil {
 		fmt.Fprintln(e.stdout)
-		t := &table{}
-		t.add(fmt.Sprintf("latency, batch %d, %d runs", l.Batch, l.Runs), ">median ms", ">p10", ">p90")
+		t := columns(fmt.Sprintf("latency, batch %d, %d runs", l.Batch, l.Runs), ">median ms", ">p10", ">p90")
 		for _, r := range []struct {
 			name string
 			l    exporter.Latency
 		}{{"reference", l.Reference}, {"candidate", l.Candidate}} {
-			t.add(r.name, fmt.Sprintf("%.3f", r.l.Median), fmt.Sprintf("%.3f", r.l.P10), fmt.Sprintf("%.3f", r.l.P90))
+			t.Add(r.name, fmt.Sprintf("%.3f", r.l.Median), fmt.Sprintf("%.3f", r.l.P10), fmt.Sprintf("%.3f", r.l.P90))
 		}
-		if err := t.print(e.stdout); err != nil {
+		if err := t.Text(e.stdout); err != nil {
 			return err
 		}
 	}
@@ -174,14 +174,4 @@ func (e *env) printVerification(v *exporter.Verification) error {
 	}
 	_, err := fmt.Fprintf(e.stdout, "\n%s (|a−b| ≤ %g + %g·|a|)\n", verdict, v.Tolerance.Abs, v.Tolerance.Rel)
 	return err
-}
-
-func threadsOf(i runtimes.Info) string {
-	switch i.Threads {
-	case 0:
-		return ""
-	case 1:
-		return ", 1 thread"
-	}
-	return fmt.Sprintf(", %d threads", i.Threads)
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"testing"
 
-	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/enginetest"
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -105,22 +104,33 @@ func TestSearch(t *testing.T) {
 func decide(t *testing.T, name string, be engine.Backend) *search.Decision {
 	t.Helper()
 	m, set := modeltest.WithImages(t, name, 60, 16)
-	j := entangle.Job{Space: space.Options{Divisor: 2}, Batch: 8, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "l1",
-		Super: space.Every, Search: search.DefaultConfig(), Target: entangle.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 2, Tune: train.DefaultWeights()}
-	j.Search.Weights.Epochs = 1
-	p, err := entangle.Prepare(m, set, j)
+	plain, err := net.NewNetworkOn(m, 8, set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	super, err := space.Entangle(p.An, p.Space, space.Every)
+	an, err := space.Analyse(plain.Model, plain.Facts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := net.NewNetwork(p.Model, j.Batch, set.Shape(), super)
+	dims, err := space.New(an, space.Options{Divisor: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dec, err := search.Run(context.Background(), be, n, nil, p.Views.Weights, p.Views.Alpha, p.Views.Val, j.Search, j.Seed, train.Hooks{})
+	super, err := space.Entangle(an, dims, space.Every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := net.NewNetworkOn(m, 8, set, super)
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, err := search.Splits{Weights: .4, Alpha: .4, Val: .2}.View(set, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := search.DefaultConfig()
+	cfg.Weights.Epochs, cfg.Weights.Augment = 1, "none"
+	dec, err := search.Run(context.Background(), be, n, nil, views.Weights, views.Alpha, views.Val, cfg, nil, 5, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

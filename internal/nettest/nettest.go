@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/ir"
@@ -86,6 +88,28 @@ func Chain(t *testing.T) string {
 // Adam returns the settings of a short training by AdamW.
 func Adam(epochs, rate float64) train.Weights {
 	w := train.DefaultWeights()
-	w.Epochs, w.Rate, w.Optimiser, w.Clip = epochs, rate, "adamw", 1
+	w.Epochs, w.Rate, w.Optimiser, w.Clip, w.Hyper.WeightDecay, w.Warmup, w.Augment = epochs, rate, "adamw", 1, 5e-4, 0, "none"
 	return w
+}
+
+// Trained trains a network on a view and returns its scores on another before and after,
+// and the model with its new weights.
+func Trained(t *testing.T, be engine.Backend, n *net.Network, view, val, test data.View, w train.Weights) (before, after *net.Score, m *ir.Model) {
+	t.Helper()
+	score := func() *net.Score {
+		s, err := net.Evaluate(t.Context(), be, n, test)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	before = score()
+	r, err := train.Train(t.Context(), be, n, nil, view, val, w, 1, train.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, n, err = n.With(r.Weights); err != nil {
+		t.Fatal(err)
+	}
+	return before, score(), m
 }

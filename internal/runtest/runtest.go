@@ -13,46 +13,55 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
 
-// bench is a tiny model with data, ready to search.
-type bench struct {
+// Bench is a tiny model with data, ready to search.
+type Bench struct {
 	Be    engine.Backend
 	Model *ir.Model
 	Set   *data.Set
 	Job   entangle.Job
 }
 
-func New(t *testing.T, name string) *bench {
+// New returns a bench of a network of models, with images drawn for it.
+func New(t *testing.T, name string) *Bench {
 	t.Helper()
 	m, set := modeltest.WithImages(t, name, 320, 80)
-	j := entangle.Job{Space: space.Options{Divisor: 2}, Batch: 16, Seed: 5, Splits: search.Splits{Weights: .4, Alpha: .4, Val: .2}, Order: "taylor",
-		Super: space.Every, Search: search.DefaultConfig(), Target: entangle.Target{Metric: space.MACs, Share: 0.5}, Calibrate: 8, Tune: train.DefaultWeights()}
-	j.Search.Weights.Epochs, j.Tune.Epochs = 1, 1
-	return &bench{cpu.New(cpu.Options{Threads: 2}), m, set, j}
+	w := train.DefaultWeights()
+	w.Hyper.WeightDecay, w.Warmup, w.Augment, w.Epochs = 5e-4, 0, "none", 1
+	j := entangle.DefaultJob()
+	j.Data.Batch, j.Data.Split = 16, search.Splits{Weights: .4, Alpha: .4, Val: .2}
+	j.Seed, j.Space.Divisor, j.Space.Superposition = 5, 2, space.Every
+	j.Refine, j.Calibrate, j.Tune = 0, 8, w
+	rate := j.Search.Weights.Rate
+	j.Search.Weights = w
+	j.Search.Weights.Rate = rate
+	return &Bench{cpu.New(cpu.Options{Threads: 2}), m, set, j}
 }
 
 // Parts returns the model as a network for batches of that size, and the parts of the set.
-func (b *bench) Parts(t *testing.T, batch int) (*net.Network, *search.Views) {
+func (b *Bench) Parts(t *testing.T, batch int) (*net.Network, *search.Views) {
 	t.Helper()
 	n, err := net.NewNetwork(b.Model, batch, b.Set.Shape(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := b.Job.Splits.View(b.Set, 1)
+	v, err := b.Job.Data.Split.View(b.Set, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n, v
 }
 
-func (b *bench) Plan(t *testing.T) *entangle.Plan {
+// Plan prepares the job.
+func (b *Bench) Plan(t *testing.T) *entangle.Plan {
 	t.Helper()
-	p, err := entangle.Prepare(b.Model, b.Set, b.Job)
+	p, err := entangle.Prepare(Wrap(b.Model), b.Set, b.Job)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,12 +69,12 @@ func (b *bench) Plan(t *testing.T) *entangle.Plan {
 }
 
 // Run searches with the plan's space; alpha replaces the architecture view when not nil.
-func (b *bench) Run(ctx context.Context, p *entangle.Plan, cfg search.Config, alpha *data.View, h train.Hooks) (*search.Decision, error) {
-	super, err := space.Entangle(p.An, p.Space, b.Job.Super)
+func (b *Bench) Run(ctx context.Context, p *entangle.Plan, cfg search.Config, budget decide.Budget, alpha *data.View, h train.Hooks) (*search.Decision, error) {
+	super, err := space.Entangle(p.An, p.Space, b.Job.Space.Superposition)
 	if err != nil {
 		return nil, err
 	}
-	n, err := net.NewNetwork(p.Model, b.Job.Batch, b.Set.Shape(), super)
+	n, err := net.NewNetwork(p.Model, b.Job.Data.Batch, b.Set.Shape(), super)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +82,11 @@ func (b *bench) Run(ctx context.Context, p *entangle.Plan, cfg search.Config, al
 	if alpha != nil {
 		view = *alpha
 	}
-	return search.Run(ctx, b.Be, n, nil, p.Views.Weights, view, data.View{}, cfg, b.Job.Seed, h)
+	return search.Run(ctx, b.Be, n, nil, p.Views.Weights, view, data.View{}, cfg, budget, b.Job.Seed, h)
 }
+
+// Wrap makes a normal graph a model.
+func Wrap(m *ir.Model) *entangle.Model { return &entangle.Model{Raw: m, Normal: m} }
 
 // Refining is a refiner of a small decoder with its own weights.
 func Refining(t *testing.T, offer space.Options) (*entangle.Plan, *space.Supernet, *net.Vertices) {
@@ -84,17 +96,17 @@ func Refining(t *testing.T, offer space.Options) (*entangle.Plan, *space.Superne
 		t.Fatal(err)
 	}
 	j := entangle.DefaultJob()
-	j.Batch, j.Seed, j.Space = 32, 3, offer
-	j.Target = entangle.Target{Metric: space.MACs, Share: 0.6}
-	p, err := entangle.Prepare(modeltest.Normal(t, "llama-tiny", models.Options{Vocab: 12}), set, j)
+	j.Data.Batch, j.Seed, j.Space.Options = 32, 3, offer
+	j.Target = entangle.Targets{{Metric: space.MACs, Share: 0.6}}
+	p, err := entangle.Prepare(Wrap(modeltest.Normal(t, "llama-tiny", models.Options{Vocab: 12})), set, j)
 	if err != nil {
 		t.Fatal(err)
 	}
-	super, err := space.Entangle(p.An, p.Space, j.Super)
+	super, err := space.Entangle(p.An, p.Space, j.Space.Superposition)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := net.NewNetworkOn(p.Model, j.Batch, set, super)
+	n, err := net.NewNetworkOn(p.Model, j.Data.Batch, set, super)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +118,7 @@ func Refining(t *testing.T, offer space.Options) (*entangle.Plan, *space.Superne
 }
 
 // Without is the model with one unit cut.
-func Without(t *testing.T, b *bench, p *entangle.Plan, d space.Dim, unit int) *net.Network {
+func Without(t *testing.T, b *Bench, p *entangle.Plan, d space.Dim, unit int) *net.Network {
 	t.Helper()
 	order := []int{}
 	for u := range len(d.Order) {

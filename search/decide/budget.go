@@ -7,14 +7,55 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
-// Budget is the most a subnet may cost.
-type Budget struct {
-	Metric string `json:"metric" yaml:"metric"`
-	// Limit is the largest cost in the metric's unit.
-	Limit float64 `json:"limit" yaml:"limit"`
+// Limit is the most that a subnet may cost in one metric, in the metric's unit.
+type Limit struct {
+	Metric string           `json:"metric"`
+	Limit  float64          `json:"limit"`
+	Cost   *space.CostModel `json:"-"`
 }
 
-// TargetError says that no choice meets a budget.
+// Budget holds the limits of a subnet. It must meet all of them.
+type Budget []Limit
+
+// Holds reports whether a choice meets every limit.
+func (b Budget) Holds(choice []int) bool {
+	for _, l := range b {
+		if l.Cost.At(choice) > l.Limit {
+			return false
+		}
+	}
+	return true
+}
+
+// Excess is how far a choice is above its limits, as shares of them, summed; 0 when it
+// meets all.
+func (b Budget) Excess(choice []int) float64 {
+	sum := 0.0
+	for _, l := range b {
+		sum += max(l.Cost.At(choice)/l.Limit-1, 0)
+	}
+	return sum
+}
+
+// Use is the sum of costs as shares of their limits.
+func (b Budget) Use(choice []int) float64 {
+	sum := 0.0
+	for _, l := range b {
+		sum += l.Cost.At(choice) / l.Limit
+	}
+	return sum
+}
+
+// Tightest is the largest cost as a share of its limit.
+func (b Budget) Tightest(choice []int) float64 {
+	most := 0.0
+	for _, l := range b {
+		most = max(most, l.Cost.At(choice)/l.Limit)
+	}
+	return most
+}
+
+// TargetError says that no choice meets a limit.
 type TargetError struct {
 	Metric          string
 	Limit           float64
@@ -27,14 +68,20 @@ func (e *TargetError) Error() string {
 		e.Metric, e.Limit, e.Limit/e.Whole, e.Smallest, e.Smallest/e.Whole)
 }
 
-// CheckBudget returns a *TargetError when even the smallest subnet costs more than
-// the limit.
-func CheckBudget(s *space.Space, c *space.CostModel, b Budget) error {
-	if math.IsNaN(b.Limit) || b.Limit <= 0 {
-		return fmt.Errorf("search: target %s: want a positive limit, got %g", b.Metric, b.Limit)
+// Check returns a *TargetError when even the smallest subnet costs more than a limit.
+// Every metric grows with every choice, so limits that the smallest subnet meets one by
+// one it meets together.
+func (b Budget) Check(s *space.Space) error {
+	if len(b) == 0 {
+		return fmt.Errorf("search: target: want at least one limit, got none")
 	}
-	if low := c.At(s.Smallest()); low > b.Limit {
-		return &TargetError{b.Metric, b.Limit, low, c.At(s.Largest())}
+	for _, l := range b {
+		if math.IsNaN(l.Limit) || l.Limit <= 0 {
+			return fmt.Errorf("search: target %s: want a positive limit, got %g", l.Metric, l.Limit)
+		}
+		if low := l.Cost.At(s.Smallest()); low > l.Limit {
+			return &TargetError{l.Metric, l.Limit, low, l.Cost.At(s.Largest())}
+		}
 	}
 	return nil
 }

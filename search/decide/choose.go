@@ -9,11 +9,11 @@ import (
 )
 
 // Choose returns the choice (indices per dim) of the largest total log-probability
-// that costs at most the budget's limit; score holds log-probabilities per dim. It
+// that meets the budget; score holds log-probabilities per dim. It
 // starts from the most probable choice, trades the least log-probability per unit
-// of cost saved until the limit holds, then takes every improvement by one or two
+// of excess saved until all limits hold, then takes every improvement by one or two
 // dims that keeps it. Without a budget it is the most probable choice.
-func Choose(s *space.Space, c *space.CostModel, b *Budget, score [][]float64) ([]int, error) {
+func Choose(s *space.Space, b Budget, score [][]float64) ([]int, error) {
 	choice := make([]int, len(s.Dims))
 	for d, row := range score {
 		for k, v := range row {
@@ -25,21 +25,23 @@ func Choose(s *space.Space, c *space.CostModel, b *Budget, score [][]float64) ([
 	if b == nil {
 		return choice, nil
 	}
-	if err := CheckBudget(s, c, *b); err != nil {
+	if err := b.Check(s); err != nil {
 		return nil, err
 	}
-	at := func(d, k int) float64 {
+	// with evaluates f at the choice with dim d at k.
+	with := func(d, k int, f func([]int) float64) float64 {
 		old := choice[d]
 		choice[d] = k
-		v := c.At(choice)
+		v := f(choice)
 		choice[d] = old
 		return v
 	}
-	for cost := c.At(choice); cost > b.Limit; cost = c.At(choice) {
+	for !b.Holds(choice) {
+		excess := b.Excess(choice)
 		best, bd, bk := math.Inf(1), -1, -1
 		for d := range choice {
 			for k := range choice[d] {
-				saved := min(cost-at(d, k), cost-b.Limit)
+				saved := excess - with(d, k, b.Excess)
 				if saved <= 0 {
 					continue
 				}
@@ -54,7 +56,14 @@ func Choose(s *space.Space, c *space.CostModel, b *Budget, score [][]float64) ([
 		}
 		choice[bd] = bk
 	}
-	for improve(choice, score, c, b.Limit, at) {
+	holds := func(d, k int) bool {
+		old := choice[d]
+		choice[d] = k
+		ok := b.Holds(choice)
+		choice[d] = old
+		return ok
+	}
+	for improve(choice, score, holds) {
 	}
 	return choice, nil
 }
@@ -66,18 +75,17 @@ const spendPrice = 1.5
 // choice within the limit for at most spendPrice of log-probability, it takes the
 // one with the best ratio of cost gained to log-probability given up. The cost term
 // of a search is silent below the limit, so what is left there was not decided by it.
-func Spend(s *space.Space, c *space.CostModel, b Budget, score [][]float64, choice []int) []int {
+func Spend(b Budget, score [][]float64, choice []int) []int {
 	choice = slices.Clone(choice)
 	for {
-		now := c.At(choice)
+		now := b.Use(choice)
 		best, bd, bk := 0.0, -1, -1
 		for d := range choice {
 			old := choice[d]
 			for k := old + 1; k < len(score[d]); k++ {
 				choice[d] = k
-				at := c.At(choice)
 				price := max(score[d][old]-score[d][k], 1e-3)
-				if gain := (at - now) / price; at <= b.Limit && price <= spendPrice && gain > best {
+				if gain := (b.Use(choice) - now) / price; price <= spendPrice && gain > best && b.Holds(choice) {
 					best, bd, bk = gain, d, k
 				}
 			}
@@ -92,11 +100,11 @@ func Spend(s *space.Space, c *space.CostModel, b Budget, score [][]float64, choi
 
 // improve makes the best change of one dim, or of a pair of dims, that raises the
 // score within the limit.
-func improve(choice []int, score [][]float64, c *space.CostModel, limit float64, at func(d, k int) float64) bool {
+func improve(choice []int, score [][]float64, holds func(d, k int) bool) bool {
 	best, bd, bk, ed, ek := 1e-12, -1, 0, -1, 0
 	for d := range choice {
 		for k := range score[d] {
-			if gain := score[d][k] - score[d][choice[d]]; gain > best && at(d, k) <= limit {
+			if gain := score[d][k] - score[d][choice[d]]; gain > best && holds(d, k) {
 				best, bd, bk, ed = gain, d, k, -1
 			}
 		}
@@ -112,7 +120,7 @@ func improve(choice []int, score [][]float64, c *space.CostModel, limit float64,
 				choice[d] = k
 				for e := range choice {
 					for j := range choice[e] {
-						if gain := up + score[e][j] - score[e][choice[e]]; e != d && gain > best && at(e, j) <= limit {
+						if gain := up + score[e][j] - score[e][choice[e]]; e != d && gain > best && holds(e, j) {
 							best, bd, bk, ed, ek = gain, d, k, e, j
 						}
 					}
@@ -135,8 +143,8 @@ func improve(choice []int, score [][]float64, c *space.CostModel, limit float64,
 // at most the limit: the baseline of uniform scaling. Widths round down to their
 // choices; what that leaves goes to one dim after the other, each raised to its
 // choice at the next larger ratio while the limit holds.
-func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
-	if err := CheckBudget(s, c, b); err != nil {
+func Uniform(s *space.Space, b Budget) ([]int, error) {
+	if err := b.Check(s); err != nil {
 		return nil, err
 	}
 	at := func(ratio float64) []int {
@@ -158,7 +166,7 @@ func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
 	const steps = 1000
 	for i := steps; i >= 0; i-- {
 		choice := at(float64(i) / steps)
-		if c.At(choice) > b.Limit {
+		if !b.Holds(choice) {
 			continue
 		}
 		next := choice
@@ -167,7 +175,7 @@ func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
 		}
 		for d, k := range next {
 			old := choice[d]
-			if choice[d] = k; c.At(choice) > b.Limit {
+			if choice[d] = k; !b.Holds(choice) {
 				choice[d] = old
 			}
 		}
@@ -179,26 +187,26 @@ func Uniform(s *space.Space, c *space.CostModel, b Budget) ([]int, error) {
 // RandomChoice draws uniform choices until one costs at most the limit and at
 // least a share low of it; after 10,000 draws it takes the largest affordable
 // one seen, and raises dims in random order while the limit allows.
-func RandomChoice(s *space.Space, c *space.CostModel, b Budget, low float64, r *rand.Rand) ([]int, error) {
-	if err := CheckBudget(s, c, b); err != nil {
+func RandomChoice(s *space.Space, b Budget, low float64, r *rand.Rand) ([]int, error) {
+	if err := b.Check(s); err != nil {
 		return nil, err
 	}
-	best, most := s.Smallest(), c.At(s.Smallest())
+	best, most := s.Smallest(), b.Tightest(s.Smallest())
 	for range 10000 {
 		choice := make([]int, len(s.Dims))
 		for d, dim := range s.Dims {
 			choice[d] = r.IntN(len(dim.Choices))
 		}
-		v := c.At(choice)
-		if v > b.Limit || v <= most {
+		v := b.Tightest(choice)
+		if !b.Holds(choice) || v <= most {
 			continue
 		}
 		best, most = choice, v
-		if v >= low*b.Limit {
+		if v >= low {
 			return best, nil
 		}
 	}
-	fit(s, c, b, best, r.Perm(len(best)), nil, r)
+	fit(s, b, best, r.Perm(len(best)), nil, r)
 	return best, nil
 }
 

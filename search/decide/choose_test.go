@@ -82,7 +82,7 @@ func TestChoose(t *testing.T) {
 			}
 			low, high := c.At(s.Smallest()), c.At(s.Largest())
 			limit := low + (0.05+0.9*r.Float64())*(high-low)
-			got, err := decide.Choose(s, c, &decide.Budget{Metric: space.MACs, Limit: limit}, score)
+			got, err := decide.Choose(s, at(c, limit), score)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,18 +114,18 @@ func TestChooseEdges(t *testing.T) {
 		want[d] = len(dim.Choices) / 2
 		score[d][want[d]] = 1
 	}
-	got, err := decide.Choose(s, c, nil, score)
+	got, err := decide.Choose(s, nil, score)
 	if err != nil || total(score, got) != float64(len(s.Dims)) {
 		t.Errorf("no budget: want %v, got %v (%v)", want, got, err)
 	}
 	low := c.At(s.Smallest())
-	got, err = decide.Choose(s, c, &decide.Budget{Metric: space.MACs, Limit: low}, score)
+	got, err = decide.Choose(s, at(c, low), score)
 	if err != nil || c.At(got) > low {
 		t.Errorf("the smallest subnet's cost as limit: got %v (%v)", got, err)
 	}
 	for _, limit := range []float64{0, -1, math.NaN(), low / 2} {
-		b := decide.Budget{Metric: space.MACs, Limit: limit}
-		_, err := decide.Choose(s, c, &b, score)
+		b := at(c, limit)
+		_, err := decide.Choose(s, b, score)
 		var unmet *decide.TargetError
 		if err == nil || errors.As(err, &unmet) != (limit > 0) {
 			t.Errorf("limit %g: got %v", limit, err)
@@ -133,10 +133,10 @@ func TestChooseEdges(t *testing.T) {
 		if unmet != nil && (unmet.Smallest != low || unmet.Whole != c.At(s.Largest())) {
 			t.Errorf("limit %g: figures %+v", limit, unmet)
 		}
-		if _, err := decide.Uniform(s, c, b); err == nil {
+		if _, err := decide.Uniform(s, b); err == nil {
 			t.Errorf("limit %g: uniform accepted it", limit)
 		}
-		if _, err := decide.RandomChoice(s, c, b, 0.9, rand.New(rand.NewPCG(1, 1))); err == nil {
+		if _, err := decide.RandomChoice(s, b, 0.9, rand.New(rand.NewPCG(1, 1))); err == nil {
 			t.Errorf("limit %g: random accepted it", limit)
 		}
 	}
@@ -148,11 +148,11 @@ func TestBaselines(t *testing.T) {
 	b := runtest.New(t, "resnet20-tiny")
 	p := b.Plan(t)
 	c := p.Cost[space.MACs]
-	uniform, err := decide.Uniform(p.Space, c, p.Budget)
+	uniform, err := decide.Uniform(p.Space, p.Budget)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.At(uniform) > p.Budget.Limit {
+	if c.At(uniform) > p.Budget[0].Limit {
 		t.Error("uniform exceeds the limit")
 	}
 	least, most := 0.0, 1.0
@@ -183,20 +183,20 @@ func TestBaselines(t *testing.T) {
 		}
 		more := slices.Clone(uniform)
 		more[d] = k
-		if c.At(more) <= p.Budget.Limit {
+		if c.At(more) <= p.Budget[0].Limit {
 			t.Errorf("%s could be raised within the limit", dim.Name)
 		}
 	}
 	r := rand.New(rand.NewPCG(4, 4))
 	seen := map[float64]bool{}
 	for range 4 {
-		random, err := decide.RandomChoice(p.Space, c, p.Budget, 0.9, r)
+		random, err := decide.RandomChoice(p.Space, p.Budget, 0.9, r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		v := c.At(random)
-		if v > p.Budget.Limit || v < 0.9*p.Budget.Limit {
-			t.Errorf("random costs %g of %g", v, p.Budget.Limit)
+		if v > p.Budget[0].Limit || v < 0.9*p.Budget[0].Limit {
+			t.Errorf("random costs %g of %g", v, p.Budget[0].Limit)
 		}
 		seen[v] = true
 	}
@@ -204,14 +204,19 @@ func TestBaselines(t *testing.T) {
 		t.Error("random draws are all alike")
 	}
 	// Where no draw costs enough, what is left of the budget is spent.
-	random, err := decide.RandomChoice(p.Space, c, p.Budget, 2, r)
+	random, err := decide.RandomChoice(p.Space, p.Budget, 2, r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for d, dim := range p.Space.Dims {
 		more := slices.Clone(random)
-		if more[d]++; more[d] < len(dim.Choices) && c.At(more) <= p.Budget.Limit {
+		if more[d]++; more[d] < len(dim.Choices) && c.At(more) <= p.Budget[0].Limit {
 			t.Errorf("random: %s could be raised within the limit", dim.Name)
 		}
 	}
+}
+
+// at is a budget of MACs.
+func at(c *space.CostModel, limit float64) decide.Budget {
+	return decide.Budget{{Metric: space.MACs, Limit: limit, Cost: c}}
 }

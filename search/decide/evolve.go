@@ -13,10 +13,10 @@ import (
 // Evolution says how Evolve breeds subnets. Zero fields take the values of AutoFormer
 // (Chen et al., "AutoFormer: Searching Transformers for Visual Recognition", 2021).
 type Evolution struct {
-	Population int     // subnets of a generation; 0 is 50
-	Parents    int     // the best of all so far, which breed; 0 is 10
-	Mutation   float64 // probability that a mutant draws a dim anew; 0 is 0.2
-	Trials     int     // subnets that are measured in all; 0 is 20 generations
+	Population int     `json:"population" want:">=0" doc:"subnets of a generation of evolution; 0: 50"`
+	Parents    int     `json:"parents" want:">=0" doc:"the best of all so far, which breed; 0: 10"`
+	Mutation   float64 `json:"mutation" want:"[0,1]" doc:"probability that a mutant draws a dimension anew; 0: 0.2"`
+	Trials     int     `json:"trials" want:">=0" doc:"subnets that evolution measures; 0: as many as cost what the architecture steps of a search would"`
 }
 
 func (e Evolution) filled() (Evolution, error) {
@@ -44,15 +44,15 @@ type measured struct {
 // of every other, half are mutants of parents and half cross two of them, dim by
 // dim. What exceeds the limit is lowered, what is left of it is used, both at random
 // dims. Observe, when not nil, hears of every trial the least loss so far.
-func Evolve(ctx context.Context, s *space.Space, c *space.CostModel, b Budget, e Evolution, seed uint64, loss Loss, observe func(trial int, best float64)) ([]int, error) {
+func Evolve(ctx context.Context, s *space.Space, b Budget, e Evolution, seed uint64, loss Loss, observe func(trial int, best float64)) ([]int, error) {
 	e, err := e.filled()
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckBudget(s, c, b); err != nil {
+	if err := b.Check(s); err != nil {
 		return nil, err
 	}
-	w := &breeder{s: s, cost: c, budget: b, mutation: e.Mutation, draw: rng.New(seed, "search/evolve"), seen: map[string]bool{}}
+	w := &breeder{s: s, budget: b, mutation: e.Mutation, draw: rng.New(seed, "search/evolve"), seen: map[string]bool{}}
 	var best []measured
 	for trial := 0; trial < e.Trials; {
 		generation := w.generation(best, min(e.Population, e.Trials-trial))
@@ -82,7 +82,6 @@ func Evolve(ctx context.Context, s *space.Space, c *space.CostModel, b Budget, e
 // breeder proposes subnets that it has not proposed before.
 type breeder struct {
 	s        *space.Space
-	cost     *space.CostModel
 	budget   Budget
 	mutation float64
 	draw     *rng.Stream
@@ -116,7 +115,7 @@ func (w *breeder) generation(parents []measured, n int) (out [][]int) {
 func (w *breeder) unseen(breed func() []int) []int {
 	for range bredAttempts {
 		choice := breed()
-		fit(w.s, w.cost, w.budget, choice, w.draw.Perm(len(choice)), nil, w.draw.Rand)
+		fit(w.s, w.budget, choice, w.draw.Perm(len(choice)), nil, w.draw.Rand)
 		if key := fmt.Sprint(choice); !w.seen[key] {
 			w.seen[key] = true
 			return choice

@@ -31,7 +31,7 @@ func few(t *testing.T) (*entangle.Plan, *net.Vertices, []float64) {
 			choice[d] = 0
 			return
 		}
-		if c.At(choice) > p.Budget.Limit {
+		if c.At(choice) > p.Budget[0].Limit {
 			return
 		}
 		for i := range choice {
@@ -39,7 +39,7 @@ func few(t *testing.T) (*entangle.Plan, *net.Vertices, []float64) {
 				continue
 			}
 			choice[i]++
-			over := c.At(choice) > p.Budget.Limit
+			over := c.At(choice) > p.Budget[0].Limit
 			choice[i]--
 			if !over {
 				return
@@ -70,7 +70,7 @@ func TestEvolve(t *testing.T) {
 	for seed := range uint64(3) {
 		count, least := 0, math.Inf(1)
 		var err error
-		got, err = decide.Evolve(context.Background(), p.Space, c, p.Budget, e, seed, r.Loss, func(trial int, best float64) {
+		got, err = decide.Evolve(context.Background(), p.Space, p.Budget, e, seed, r.Loss, func(trial int, best float64) {
 			if trial != count+1 || best > least {
 				t.Errorf("trial %d after %d: least loss %g after %g", trial, count, best, least)
 			}
@@ -85,16 +85,16 @@ func TestEvolve(t *testing.T) {
 		}
 		rank := slices.Index(losses, v)
 		t.Logf("rank %d of %d subnets after %d trials", rank, len(losses), count)
-		if count != trials || v != least || rank < 0 || rank > len(losses)/50 || c.At(got) > p.Budget.Limit {
+		if count != trials || v != least || rank < 0 || rank > len(losses)/50 || c.At(got) > p.Budget[0].Limit {
 			t.Errorf("want one of the best %d of %d subnets after %d trials, got %d after %d (loss %g, reported %g)", len(losses)/50, len(losses), trials, rank, count, v, least)
 		}
 	}
-	again, err := decide.Evolve(context.Background(), p.Space, c, p.Budget, e, 2, r.Loss, nil)
+	again, err := decide.Evolve(context.Background(), p.Space, p.Budget, e, 2, r.Loss, nil)
 	if err != nil || !slices.Equal(got, again) {
 		t.Errorf("the same seed: %v then %v (%v)", got, again, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	_, err = decide.Evolve(ctx, p.Space, c, p.Budget, e, 2, r.Loss, func(trial int, _ float64) {
+	_, err = decide.Evolve(ctx, p.Space, p.Budget, e, 2, r.Loss, func(trial int, _ float64) {
 		if trial == 3 {
 			cancel()
 		}
@@ -102,10 +102,10 @@ func TestEvolve(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("want an interruption after 3 trials, got %v", err)
 	}
-	if _, err := decide.Evolve(context.Background(), p.Space, c, decide.Budget{Metric: space.MACs, Limit: 1}, e, 2, r.Loss, nil); err == nil {
+	if _, err := decide.Evolve(context.Background(), p.Space, at(c, 1), e, 2, r.Loss, nil); err == nil {
 		t.Error("a budget that nothing meets was accepted")
 	}
-	if _, err := decide.Evolve(context.Background(), p.Space, c, p.Budget, decide.Evolution{Mutation: 2}, 2, r.Loss, nil); err == nil {
+	if _, err := decide.Evolve(context.Background(), p.Space, p.Budget, decide.Evolution{Mutation: 2}, 2, r.Loss, nil); err == nil {
 		t.Error("a probability of 2 was accepted")
 	}
 }
@@ -114,7 +114,7 @@ func TestEvolve(t *testing.T) {
 func TestEvolveMeasuresNothingTwice(t *testing.T) {
 	p, r, losses := few(t)
 	before, count := r.Trials, 0
-	if _, err := decide.Evolve(context.Background(), p.Space, p.Cost[space.MACs], p.Budget, decide.Evolution{Population: 40, Trials: 100 * len(losses)}, 1, r.Loss, func(trial int, _ float64) { count = trial }); err != nil {
+	if _, err := decide.Evolve(context.Background(), p.Space, p.Budget, decide.Evolution{Population: 40, Trials: 100 * len(losses)}, 1, r.Loss, func(trial int, _ float64) { count = trial }); err != nil {
 		t.Fatal(err)
 	}
 	if count > len(losses) || count < len(losses)/2 || r.Trials != before {

@@ -18,7 +18,7 @@ type Loss func(choice []int) (float64, error)
 // with Gumbel noise, then Choose and Spend); the others change one or two dims of the
 // best so far, and as many others as the budget then asks for. Observe, when not nil,
 // hears of every trial the least loss so far.
-func Refine(ctx context.Context, s *space.Space, c *space.CostModel, b Budget, score [][]float64, starts [][]int, trials int, seed uint64, loss Loss, observe func(trial int, best float64)) ([]int, error) {
+func Refine(ctx context.Context, s *space.Space, b Budget, score [][]float64, starts [][]int, trials int, seed uint64, loss Loss, observe func(trial int, best float64)) ([]int, error) {
 	draw := rng.New(seed, "search/refine")
 	var best []int
 	least := math.Inf(1)
@@ -38,12 +38,12 @@ func Refine(ctx context.Context, s *space.Space, c *space.CostModel, b Budget, s
 				}
 			}
 			var err error
-			if next, err = Choose(s, c, &b, noisy); err != nil {
+			if next, err = Choose(s, b, noisy); err != nil {
 				return nil, err
 			}
-			next = Spend(s, c, b, noisy, next)
+			next = Spend(b, noisy, next)
 		default:
-			next = mutate(s, c, b, best, draw)
+			next = mutate(s, b, best, draw)
 		}
 		v, err := loss(next)
 		if err != nil {
@@ -60,7 +60,7 @@ func Refine(ctx context.Context, s *space.Space, c *space.CostModel, b Budget, s
 }
 
 // mutate changes one or two dims of a choice at random, and fits the others.
-func mutate(s *space.Space, c *space.CostModel, b Budget, choice []int, draw *rng.Stream) []int {
+func mutate(s *space.Space, b Budget, choice []int, draw *rng.Stream) []int {
 	out := slices.Clone(choice)
 	order := draw.Perm(len(s.Dims))
 	changed := order[:min(1+draw.IntN(2), len(order))]
@@ -69,14 +69,14 @@ func mutate(s *space.Space, c *space.CostModel, b Budget, choice []int, draw *rn
 			out[d] = (out[d] + 1 + draw.IntN(n-1)) % n
 		}
 	}
-	fit(s, c, b, out, order, changed, draw.Rand)
+	fit(s, b, out, order, changed, draw.Rand)
 	return out
 }
 
 // fit lowers dims of a choice at random, those that were changed last of all, while the
 // limit is exceeded, then raises dims in random order while it allows. Order holds all dims.
-func fit(s *space.Space, c *space.CostModel, b Budget, choice, order, changed []int, draw *rand.Rand) {
-	for c.At(choice) > b.Limit {
+func fit(s *space.Space, b Budget, choice, order, changed []int, draw *rand.Rand) {
+	for !b.Holds(choice) {
 		var can []int
 		for _, d := range order {
 			if choice[d] > 0 && !slices.Contains(changed, d) {
@@ -98,7 +98,7 @@ func fit(s *space.Space, c *space.CostModel, b Budget, choice, order, changed []
 			if choice[i]+1 >= len(s.Dims[i].Choices) {
 				continue
 			}
-			if choice[i]++; c.At(choice) > b.Limit {
+			if choice[i]++; !b.Holds(choice) {
 				choice[i]--
 			} else {
 				raised = true

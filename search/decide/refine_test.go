@@ -20,14 +20,14 @@ func TestRefine(t *testing.T) {
 	for d, dim := range p.Space.Dims {
 		score[d] = make([]float64, len(dim.Choices))
 	}
-	uniform, err := decide.Uniform(p.Space, c, p.Budget)
+	uniform, err := decide.Uniform(p.Space, p.Budget)
 	if err != nil {
 		t.Fatal(err)
 	}
 	starts := [][]int{p.Space.Smallest(), uniform}
 	run := func(trials int) ([]int, float64) {
 		var heard []float64
-		got, err := decide.Refine(context.Background(), p.Space, c, p.Budget, score, starts, trials, 1, r.Loss, func(trial int, best float64) {
+		got, err := decide.Refine(context.Background(), p.Space, p.Budget, score, starts, trials, 1, r.Loss, func(trial int, best float64) {
 			if heard = append(heard, best); trial != len(heard) {
 				t.Errorf("trial %d was told as number %d", len(heard), trial)
 			}
@@ -42,8 +42,8 @@ func TestRefine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if at := c.At(got); at > p.Budget.Limit {
-			t.Errorf("%d trials: costs %g of %g", trials, at, p.Budget.Limit)
+		if at := c.At(got); at > p.Budget[0].Limit {
+			t.Errorf("%d trials: costs %g of %g", trials, at, p.Budget[0].Limit)
 		}
 		return got, v
 	}

@@ -24,7 +24,7 @@ func TestOrderTaylor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := runtest.New(t, "vgg-small-tiny")
-			b.Job.Space = space.Options{Divisor: 1, Kinds: []string{"width"}}
+			b.Job.Space.Options = space.Options{Divisor: 1, Kinds: []string{"width"}}
 			p := b.Plan(t)
 			n, err := net.NewNetwork(p.Model, 16, b.Set.Shape(), nil)
 			if err != nil {

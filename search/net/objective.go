@@ -14,10 +14,10 @@ import (
 // other the mean squared difference from the teacher's, relative to the teacher's mean
 // square.
 type Objective struct {
-	Labels      float64 `json:"labels" yaml:"labels"`
-	Distill     float64 `json:"distill" yaml:"distill"`
-	Temperature float64 `json:"temperature" yaml:"temperature"`
-	Smoothing   float64 `json:"smoothing" yaml:"smoothing"` // label smoothing, in [0, 1)
+	Labels      float64 `json:"labels" want:">=0" doc:"weight of the loss on labels"`
+	Distill     float64 `json:"distill" want:">=0" doc:"weight of distillation from the original; alone it needs no labels"`
+	Temperature float64 `json:"temperature" want:">0" doc:"temperature of distillation"`
+	Smoothing   float64 `json:"smoothing" want:"[0,1)" doc:"label smoothing"`
 }
 
 // Check reports an objective that cannot be minimised for the network.

@@ -21,7 +21,7 @@ func TestRefinerLoss(t *testing.T) {
 	p, super, r := runtest.Refining(t, space.Options{Divisor: 2, MinRatio: 0.25})
 	draw := rng.New(4, "test/refine")
 	for range 3 {
-		choice, err := decide.RandomChoice(p.Space, p.Cost[space.MACs], p.Budget, 0.8, draw.Rand)
+		choice, err := decide.RandomChoice(p.Space, p.Budget, 0.8, draw.Rand)
 		if err != nil {
 			t.Fatal(err)
 		}

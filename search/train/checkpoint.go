@@ -20,7 +20,7 @@ import (
 	"github.com/entangle-nas/entangle/search/net"
 )
 
-const checkpointMagic = "entangle checkpoint 1\n"
+const checkpointMagic = "entangle checkpoint 2\n"
 
 // position is where a run stands, beside its tensors.
 type position struct {
@@ -30,7 +30,7 @@ type position struct {
 	Streams map[string][]byte     `json:"streams"`
 	Alpha   [][]float64           `json:"alpha,omitempty"`
 	Slots   [][][]float64         `json:"alpha_optimiser,omitempty"`
-	Lambda  float64               `json:"multiplier"`
+	Lambda  []float64             `json:"multipliers,omitempty"` // per limit of the budget
 	Curve   []Event               `json:"curve,omitempty"`
 }
 

@@ -20,10 +20,10 @@ type Event struct {
 	Wait float64 `json:"data_wait,omitempty"`
 	// Architecture, of a search:
 	AlphaLoss  float64              `json:"alpha_loss,omitempty"`
-	Cost       float64              `json:"expected_cost,omitempty"` // share of the original's
-	Multiplier float64              `json:"multiplier,omitempty"`
-	Coef       map[string][]float64 `json:"coefficients,omitempty"` // mean coefficients per dim
-	Entropy    float64              `json:"entropy,omitempty"`      // mean over dims, share of the largest
+	Cost       map[string]float64   `json:"expected_cost,omitempty"` // share of the original's, by metric
+	Multiplier map[string]float64   `json:"multiplier,omitempty"`    // of the limit, by metric
+	Coef       map[string][]float64 `json:"coefficients,omitempty"`  // mean coefficients per dim
+	Entropy    float64              `json:"entropy,omitempty"`       // mean over dims, share of the largest
 }
 
 // Interrupted says that a run stopped at the caller's wish and can go on.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/importer"
@@ -27,7 +26,6 @@ import (
 // trained trains a model and returns its scores on the part test before and after.
 func trained(t *testing.T, m *ir.Model, set *data.Set, batch int, w train.Weights) (before, after *net.Score) {
 	t.Helper()
-	be, ctx := cpu.New(cpu.Options{Threads: 2}), context.Background()
 	n, err := net.NewNetworkOn(m, batch, set, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -36,11 +34,8 @@ func trained(t *testing.T, m *ir.Model, set *data.Set, batch int, w train.Weight
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := entangle.Tune(ctx, be, n, nil, views, views.Test, w, 0, 1, train.Hooks{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Before, r.After
+	before, after, _ = nettest.Trained(t, cpu.New(cpu.Options{Threads: 2}), n, views.Both, views.Val, views.Test, w)
+	return before, after
 }
 
 // TestDecodersLearn trains small language models on a Markov chain: from about

@@ -20,28 +20,44 @@ import (
 
 // Weights says how weights are trained.
 type Weights struct {
-	Epochs    float64     `json:"epochs" yaml:"epochs"` // passes over the training view; fractions count steps
-	Optimiser string      `json:"optimiser" yaml:"optimiser"`
-	Hyper     optim.Hyper `json:"hyper" yaml:"hyper"`
-	Rate      float64     `json:"lr" yaml:"lr"`
-	MinRate   float64     `json:"min_lr" yaml:"min_lr"`
-	Warmup    float64     `json:"warmup" yaml:"warmup"` // epochs, at most a quarter of the run
-	Schedule  string      `json:"schedule" yaml:"schedule"`
-	Clip      float64     `json:"clip" yaml:"clip"` // of the global gradient norm; 0 is none
-	// Accumulate is the number of micro-batches of a step, each of the network's batch; 0
-	// is 1. A step equals one on a batch that many times as large, to rounding, but for
-	// statistics that a batch has (each micro-batch its own) and for dropout's draws.
-	Accumulate int           `json:"accumulate,omitempty" yaml:"accumulate"`
-	Augment    string        `json:"augment" yaml:"augment"`
-	Objective  net.Objective `json:"objective" yaml:"objective"`
+	Epochs    float64 `json:"epochs" want:">=0" doc:"passes over the training samples, fractions allowed"`
+	Optimiser string  `json:"optimizer" oneof:"optimizer" doc:"optimiser of the weights"`
+	optim.Hyper
+	Rate     float64 `json:"lr" want:">0" doc:"base learning rate"`
+	MinRate  float64 `json:"min_lr" want:">=0" doc:"learning rate at the end of the schedule, at most lr"`
+	Warmup   float64 `json:"warmup" want:">=0" doc:"epochs over which the learning rate rises, at most a quarter of the run"`
+	Schedule string  `json:"schedule" oneof:"schedule" doc:"learning rate over the run"`
+	Gamma    float64 `json:"gamma" want:"(0,1]" doc:"factor of the learning rate at every drop of the schedule step"`
+	Drops    int     `json:"drops" want:">=0" doc:"drops of the schedule step, at equal distances"`
+	Clip     float64 `json:"clip" want:">=0" doc:"largest norm of the gradient; 0: no limit"`
+	// Accumulate: a step equals one on a batch that many times as large, to rounding, but
+	// for statistics that a batch has (each micro-batch its own) and for dropout's draws.
+	Accumulate int           `json:"accumulate" want:">=1" doc:"micro-batches of data.batch samples per step; their gradients make one step"`
+	Augment    string        `json:"augment" doc:"augmentation of images, comma-separated: flip, crop, mixup, cutout, each with :AMOUNT if wished; none"`
+	Objective  net.Objective `json:"objective"`
 }
 
-// DefaultWeights returns SGD with momentum 0.9, weight decay 5e-4, cosine to zero.
+// DefaultWeights returns ten epochs of SGD with momentum 0.9, weight decay 1e-4, a quarter of
+// an epoch of warm-up and a cosine to zero, on labels alone, flipped and cropped.
 func DefaultWeights() Weights {
-	return Weights{Epochs: 10, Optimiser: "sgd", Hyper: optim.Hyper{Momentum: 0.9, Nesterov: true, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 5e-4},
-		Rate: 0.05, Schedule: "cosine", Clip: 5, Objective: net.Objective{Labels: 1, Temperature: 2}}
+	return Weights{Epochs: 10, Optimiser: "sgd", Hyper: optim.Hyper{Momentum: 0.9, Nesterov: true, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-4},
+		Rate: 0.05, Warmup: 0.25, Schedule: "cosine", Gamma: 0.1, Drops: 2, Clip: 5, Accumulate: 1, Augment: "flip,crop", Objective: net.Objective{Labels: 1, Temperature: 4}}
 }
 
+// Check reports what the settings' ranges do not say: words and numbers that do not go
+// together. Each error is under the key of a field.
+func (w Weights) Check() map[string]error {
+	out := map[string]error{}
+	if w.MinRate > w.Rate {
+		out["min_lr"] = fmt.Errorf("want at most lr %g, got %g", w.Rate, w.MinRate)
+	}
+	if _, err := data.ParseAugments(w.Augment); err != nil {
+		out["augment"] = err
+	}
+	return out
+}
+
+// Parts returns the micro-batches of a step.
 func (w Weights) Parts() int { return max(w.Accumulate, 1) }
 
 // Hooks are a run's connections to the outside.
@@ -173,7 +189,7 @@ func NewLoop(be engine.Backend, n, teach *net.Network, view data.View, c Weights
 	if l.Total < 1 {
 		return nil, fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", h.Stage, batch, c.Epochs, view.Len())
 	}
-	l.Plan = optim.Plan{Schedule: c.Schedule, Base: c.Rate, Min: c.MinRate, Warmup: min(int(c.Warmup*float64(l.PerEpoch)), l.Total/4), Total: l.Total}
+	l.Plan = optim.Plan{Schedule: c.Schedule, Base: c.Rate, Min: c.MinRate, Warmup: min(int(c.Warmup*float64(l.PerEpoch)), l.Total/4), Total: l.Total, Gamma: c.Gamma, Drops: c.Drops}
 	if err := l.Plan.Check(); err != nil {
 		return nil, err
 	}

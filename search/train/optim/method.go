@@ -11,12 +11,12 @@ import (
 
 // Hyper holds the constants of every method; each reads those that its Doc names.
 type Hyper struct {
-	Momentum    float64 `json:"momentum"`
-	Nesterov    bool    `json:"nesterov"`
-	Beta1       float64 `json:"beta1"`
-	Beta2       float64 `json:"beta2"`
-	Epsilon     float64 `json:"epsilon"`
-	WeightDecay float64 `json:"weight_decay"`
+	Momentum    float64 `json:"momentum" want:"[0,1)" doc:"momentum of sgd"`
+	Nesterov    bool    `json:"nesterov" doc:"Nesterov's momentum; nothing without momentum"`
+	Beta1       float64 `json:"beta1" want:"[0,1)" doc:"decay of adam's first moment"`
+	Beta2       float64 `json:"beta2" want:"[0,1)" doc:"decay of adam's second moment"`
+	Epsilon     float64 `json:"epsilon" want:">=0" doc:"what adam adds to the root of the second moment"`
+	WeightDecay float64 `json:"weight_decay" want:">=0" doc:"weight decay of matrices and kernels; vectors have none"`
 }
 
 // Check reports constants outside their range.

@@ -1,4 +1,4 @@
-package main
+package entangle
 
 import (
 	"os"
@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// stopwatch measures a run.
-type stopwatch struct{ start time.Time }
+// Stopwatch measures a run.
+type Stopwatch struct{ start time.Time }
 
-func newStopwatch() stopwatch { return stopwatch{time.Now()} }
+// NewStopwatch starts one.
+func NewStopwatch() Stopwatch { return Stopwatch{time.Now()} }
 
-// read returns the seconds since the start and the process's peak resident
+// Read returns the seconds since the start and the process's peak resident
 // memory in bytes, 0 where the system does not tell.
-func (s stopwatch) read() (seconds float64, peak int64) {
+func (s Stopwatch) Read() (seconds float64, peak int64) {
 	seconds = time.Since(s.start).Seconds()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
@@ -12,44 +13,22 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
-// compression is report.json.
-type compression struct {
-	Model  string `json:"model"`
-	File   string `json:"file"`
-	Data   string `json:"data"`
-	Metric string `json:"target_metric"`
-	*entangle.Outcome
-	Files        [2]fileSize             `json:"files"` // original, result
-	Verification *exporter.Verification  `json:"verification,omitempty"`
-	Latency      *exporter.LatencyReport `json:"latency,omitempty"`
-	LatencyOn    string                  `json:"latency_on,omitempty"`
-	Unverified   string                  `json:"unverified,omitempty"` // why no runtime checked the result
-	Seconds      float64                 `json:"seconds"`
-	PeakBytes    int64                   `json:"peak_memory_bytes,omitempty"`
-	DataWait     float64                 `json:"data_wait_seconds"` // of all steps
-}
-
-type fileSize struct {
-	Path   string `json:"path"`
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
-}
-
-func (e *env) printCompression(r *compression) error {
+// printOutcome prints what a compression gave.
+func (e *env) printOutcome(r *entangle.Outcome) error {
 	t := &report.Table{Columns: []report.Column{{Name: ""}, {Name: "before", Right: true}, {Name: "after", Right: true}, {Name: "ratio", Right: true}}}
-	for _, x := range r.comparison() {
+	for _, x := range comparison(r) {
 		t.Add(x.Name, x.Before, x.After, x.Change)
 	}
 	if err := t.Text(e.stdout); err != nil {
 		return err
 	}
 	fmt.Fprintln(e.stdout)
-	for _, n := range r.notes() {
+	for _, n := range notes(r) {
 		fmt.Fprintln(e.stdout, n)
 	}
 	if len(r.Candidates) > 1 {
 		fmt.Fprintln(e.stdout)
-		b := r.baselines()
+		b := baselines(r)
 		b.Title = ""
 		if err := b.Text(e.stdout); err != nil {
 			return err
@@ -60,33 +39,33 @@ func (e *env) printCompression(r *compression) error {
 }
 
 // part returns the split that quality is told on, with the original's score there.
-func (r *compression) part() (name string, original *net.Score, of func(entangle.Candidate) entangle.Quality) {
+func part(r *entangle.Outcome) (name string, original *net.Score, of func(entangle.Candidate) entangle.Quality) {
 	if q := r.Candidates[0].Test; r.Original.Test != nil || q.Distance != nil {
 		return "test", r.Original.Test, func(c entangle.Candidate) entangle.Quality { return c.Test }
 	}
 	return "validation", r.Original.Val, func(c entangle.Candidate) entangle.Quality { return c.Val }
 }
 
-func (r *compression) comparison() []report.Comparison {
+func comparison(r *entangle.Outcome) []report.Comparison {
 	var out []report.Comparison
 	add := func(name, before, after, change string) {
 		out = append(out, report.Comparison{Name: name, Before: before, After: after, Change: change})
 	}
 	best := r.Candidates[0]
-	on, orig, of := r.part()
+	on, orig, of := part(r)
 	q := of(best)
 	if orig != nil {
-		add("accuracy, "+on, percent(orig), percent(last(q)), diff(orig, last(q)))
+		add("accuracy, "+on, percent(orig), percent(q.Last()), diff(orig, q.Last()))
 		add("  inherited", "", percent(q.Inherited), diff(orig, q.Inherited))
 		add("  recalibrated", "", percent(q.Recalibrated), diff(orig, q.Recalibrated))
 		add("  fine-tuned", "", percent(q.Tuned), diff(orig, q.Tuned))
-		if after := last(q); orig.Positions > 0 && after != nil {
+		if after := q.Last(); orig.Positions > 0 && after != nil {
 			add("nats per token", fmt.Sprintf("%.4f", orig.Loss), fmt.Sprintf("%.4f", after.Loss), fmt.Sprintf("%+.4f", after.Loss-orig.Loss))
 			add("perplexity", fmt.Sprintf("%.3f", orig.Perplexity()), fmt.Sprintf("%.3f", after.Perplexity()), fmt.Sprintf("%+.3f", after.Perplexity()-orig.Perplexity()))
 		}
 	}
 	if d := q.Distance; d != nil {
-		add("distance of outputs, "+on, "", apart(nearest(d)), "")
+		add("distance of outputs, "+on, "", apart(d.Last()), "")
 		add("  inherited", "", apart(d.Inherited), "")
 		add("  recalibrated", "", apart(d.Recalibrated), "")
 		add("  fine-tuned", "", apart(d.Tuned), "")
@@ -100,7 +79,7 @@ func (r *compression) comparison() []report.Comparison {
 }
 
 // notes says where latency was measured and what verified the result.
-func (r *compression) notes() []string {
+func notes(r *entangle.Outcome) []string {
 	var out []string
 	if r.LatencyOn != "" {
 		out = append(out, fmt.Sprintf("latency on %s, median of %d runs", r.LatencyOn, r.Latency.Runs))
@@ -116,26 +95,30 @@ func (r *compression) notes() []string {
 	return out
 }
 
-func (r *compression) baselines() report.Table {
-	_, _, of := r.part()
-	b := report.Table{Title: "Choices of equal cost", Columns: []report.Column{{Name: "choice"}, {Name: "MACs", Right: true}, {Name: "parameters", Right: true}, {Name: "inherited", Right: true}, {Name: "recalibrated", Right: true}, {Name: "fine-tuned", Right: true}}}
+func baselines(r *entangle.Outcome) report.Table {
+	_, _, of := part(r)
+	b := costTable("choice")
+	b.Title = "Choices of equal cost"
+	for _, name := range []string{"inherited", "recalibrated", "fine-tuned"} {
+		b.Columns = append(b.Columns, report.Column{Name: name, Right: true})
+	}
 	for _, x := range r.Candidates {
 		q := of(x)
 		cells := []string{percent(q.Inherited), percent(q.Recalibrated), percent(q.Tuned)}
 		if d := q.Distance; d != nil {
 			cells = []string{apart(d.Inherited), apart(d.Recalibrated), apart(d.Tuned)}
 		}
-		b.Add(x.Name, count(x.Cost[space.MACs]), count(x.Cost[space.Params]), cells[0], cells[1], cells[2])
+		addCost(b, x.Name, x.Cost, cells...)
 	}
-	return b
+	return *b
 }
 
 // summary is what report.html says beside the curves.
-func (r *compression) summary() report.Summary {
-	s := report.Summary{Title: filepath.Base(r.File), Compare: r.comparison(), Notes: r.notes(), Widths: sizes(r.Candidates[0].Recipe)}
+func summary(r *entangle.Outcome) report.Summary {
+	s := report.Summary{Title: filepath.Base(r.File), Compare: comparison(r), Notes: notes(r), Widths: sizes(r.Candidates[0].Recipe)}
 	s.Facts = append(facts(r.Model, r.Data, r.Budget, r.Seed), report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", r.SearchTime, r.Seconds, r.DataWait, float64(r.PeakBytes)/(1<<20))})
 	if len(r.Candidates) > 1 {
-		s.Tables = append(s.Tables, r.baselines())
+		s.Tables = append(s.Tables, baselines(r))
 	}
 	return s
 }
@@ -165,34 +148,12 @@ func apart(f *net.Fidelity) string {
 	return text
 }
 
-// nearest returns the latest distance of a subnet's life.
-func nearest(d *entangle.Distance) *net.Fidelity {
-	switch {
-	case d.Tuned != nil:
-		return d.Tuned
-	case d.Recalibrated != nil:
-		return d.Recalibrated
-	}
-	return d.Inherited
-}
-
 func worst(v *exporter.Verification) float64 {
 	d := 0.0
 	for _, o := range v.Outputs {
 		d = max(d, o.MaxAbs)
 	}
 	return d
-}
-
-// last returns the latest score of a subnet's life.
-func last(q entangle.Quality) *net.Score {
-	switch {
-	case q.Tuned != nil:
-		return q.Tuned
-	case q.Recalibrated != nil:
-		return q.Recalibrated
-	}
-	return q.Inherited
 }
 
 func diff(before, after *net.Score) string {
@@ -205,18 +166,23 @@ func diff(before, after *net.Score) string {
 // compareCosts sets two costs side by side.
 func compareCosts(from, to map[string]float64) []report.Comparison {
 	var out []report.Comparison
-	for _, x := range []struct {
-		name   string
-		metric string
-	}{{"MACs", space.MACs}, {"parameters", space.Params}} {
-		a, b := from[x.metric], to[x.metric]
-		out = append(out, report.Comparison{Name: x.name, Before: count(a), After: count(b), Change: fmt.Sprintf("%.3f", b/a)})
+	for _, m := range space.Metrics {
+		a, b := from[m.Name], to[m.Name]
+		out = append(out, report.Comparison{Name: m.Title, Before: count(a), After: count(b), Change: fmt.Sprintf("%.3f", b/a)})
 	}
 	return out
 }
 
+// limits prints a budget.
+func limits(b decide.Budget) string {
+	var out []string
+	for _, l := range b {
+		out = append(out, fmt.Sprintf("%s ≤ %s", l.Metric, count(l.Limit)))
+	}
+	return strings.Join(out, ", ")
+}
+
 // facts says what a page is about.
 func facts(model, data string, b decide.Budget, seed uint64) []report.Fact {
-	return []report.Fact{{Name: "model", Value: model}, {Name: "data", Value: data},
-		{Name: "target", Value: fmt.Sprintf("%s ≤ %s", b.Metric, count(b.Limit))}, {Name: "seed", Value: fmt.Sprint(seed)}}
+	return []report.Fact{{Name: "model", Value: model}, {Name: "data", Value: data}, {Name: "target", Value: limits(b)}, {Name: "seed", Value: fmt.Sprint(seed)}}
 }

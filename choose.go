@@ -1,0 +1,188 @@
+package entangle
+
+import (
+	"context"
+	"errors"
+	"math"
+	"path/filepath"
+	"time"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// run is a plan on an engine.
+type run struct {
+	*Plan
+	ctx       context.Context
+	be        engine.Backend
+	observe   func(train.Event)
+	dir       string // of checkpoints; "" keeps none
+	plain     *net.Network
+	super     *space.Supernet
+	memory    int
+	dataLimit int
+}
+
+// begin makes the original's network, ready to run and to teach.
+func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, error) {
+	r := &run{Plan: p, ctx: ctx, be: be, observe: o.Observe, dir: o.Checkpoints}
+	var err error
+	if r.memory, _, err = p.Job.StepMemory.bytes(net.LeastMemory); err != nil {
+		return nil, err
+	}
+	if r.dataLimit, err = p.Job.deviceData(be); err != nil {
+		return nil, err
+	}
+	r.plain, err = net.NewNetworkOn(p.Model, p.Job.Data.Batch, p.Set, nil)
+	return r, err
+}
+
+// order ranks the units of the space and entangles it.
+func (r *run) order() (err error) {
+	if !r.ranked() {
+		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, 16, r.Job.Seed); err != nil {
+			return err
+		}
+	}
+	r.super, err = r.supernet()
+	return err
+}
+
+func (r *run) hooks(stage string) train.Hooks {
+	h := train.Hooks{Observe: r.observe, Stage: stage, Every: r.Job.Every}
+	if r.dir != "" {
+		h.Checkpoint = filepath.Join(r.dir, stage+".checkpoint")
+	}
+	return h
+}
+
+// choose picks a choice within the budget, and the weights it starts from (nil: the original's).
+func (r *run) choose(method string) ([]int, map[string]*ir.Tensor, error) {
+	switch method {
+	case "uniform":
+		choice, err := decide.Uniform(r.Space, r.Budget)
+		return choice, nil, err
+	case "random":
+		choice, err := decide.RandomChoice(r.Space, r.Budget, 0.97, rng.New(r.Job.Seed, "baseline/random").Rand)
+		return choice, nil, err
+	case "evolution":
+		return r.inherit(r.evolve())
+	default:
+		return r.inherit(r.search())
+	}
+}
+
+// inherit replaces the weights by nil, the original's, where the job wants those.
+func (r *run) inherit(choice []int, weights map[string]*ir.Tensor, err error) ([]int, map[string]*ir.Tensor, error) {
+	if r.Job.Inherit == "original" {
+		weights = nil
+	}
+	return choice, weights, err
+}
+
+// entangled returns the network that a search trains.
+func (r *run) entangled() (*net.Network, error) {
+	n, err := net.NewNetworkOn(r.Model, r.Job.Data.Batch, r.Set, r.super)
+	if err != nil {
+		return nil, err
+	}
+	n.Memory, n.DataLimit = r.memory, r.dataLimit
+	if r.Job.Space.Separate {
+		err = n.Separate()
+	}
+	return n, err
+}
+
+// search trains the supernet and its coefficients, and picks by them; then by measuring.
+func (r *run) search() ([]int, map[string]*ir.Tensor, error) {
+	mixture, err := r.entangled()
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := search.Run(r.ctx, r.be, mixture, r.plain, r.Views.Weights, r.Views.Alpha, data.View{}, r.Job.Search, r.Budget, r.Job.Seed, r.hooks("search"))
+	if err != nil {
+		return nil, nil, err
+	}
+	score := decide.Ordinal(d.Mean)
+	choice, err := decide.Choose(r.Space, r.Budget, score)
+	if err != nil {
+		return nil, nil, err
+	}
+	choice = decide.Spend(r.Budget, score, choice)
+	if r.Job.Refine > 0 {
+		v, err := r.vertices(mixture, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		uniform, err := decide.Uniform(r.Space, r.Budget)
+		if err != nil {
+			return nil, nil, err
+		}
+		starts := [][]int{choice, uniform}
+		if choice, err = decide.Refine(r.ctx, r.Space, r.Budget, score, starts, r.Job.Refine, r.Job.Seed, v.Loss, r.trials("refine", r.Job.Refine)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return choice, mixture.Chosen(choice, d.Weights), nil
+}
+
+// evolve is the second stage after a supernet that was trained on single subnets, each
+// choice equally likely (Guo et al., "Single Path One-Shot Neural Architecture Search
+// with Uniform Sampling", 2020): evolution on architecture batches, with as many trials
+// as cost what the architecture steps of a search would have, unless the job says how many.
+func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
+	cfg := r.Job.Search
+	cfg.Relaxation, cfg.Hard, cfg.AlphaFrom = "spos", 0, cfg.Weights.Epochs+1
+	mixture, err := r.entangled()
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := search.Run(r.ctx, r.be, mixture, r.plain, r.Views.Weights, r.Views.Alpha, data.View{}, cfg, nil, r.Job.Seed, r.hooks("supernet"))
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := r.vertices(mixture, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := r.Job.Evolution
+	if e.Trials == 0 {
+		batches := cfg.Weights.Epochs * float64(r.Views.Weights.Len()/r.Job.Data.Batch)
+		e.Trials = max(int(math.Round(stepPasses*batches/net.VertexBatches)), 1)
+	}
+	done, tell := 0, r.trials("evolution", e.Trials)
+	choice, err := decide.Evolve(r.ctx, r.Space, r.Budget, e, r.Job.Seed, v.Loss, func(trial int, best float64) {
+		done = trial
+		tell(trial, best)
+	})
+	if errors.Is(err, context.Canceled) {
+		err = &train.Interrupted{Stage: "evolution", Step: done, Checkpoint: r.hooks("supernet").Checkpoint}
+	}
+	return choice, mixture.Chosen(choice, d.Weights), err
+}
+
+// stepPasses is about how many forward passes a step costs.
+const stepPasses = 3
+
+// vertices measures subnets with the weights that a search trained.
+func (r *run) vertices(mixture *net.Network, d *search.Decision) (*net.Vertices, error) {
+	return net.NewVertices(r.be, mixture, r.plain, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, r.Job.Seed)
+}
+
+// trials tells of every twentieth trial, and of the last.
+func (r *run) trials(stage string, total int) func(trial int, best float64) {
+	start := time.Now()
+	return func(trial int, best float64) {
+		if r.observe != nil && (trial%20 == 0 || trial == total) {
+			r.observe(train.Event{Stage: stage, Kind: "step", Step: trial, Total: total, Loss: best, Seconds: time.Since(start).Seconds()})
+		}
+	}
+}

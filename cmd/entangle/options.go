@@ -1,0 +1,277 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle"
+	"github.com/entangle-nas/entangle/internal/keys"
+)
+
+// Groups of options.
+const (
+	groupData   = "Data"
+	groupTarget = "Target and space"
+	groupSearch = "Search"
+	groupTrain  = "Training"
+	groupRun    = "Run"
+	groupJob    = "Settings and output"
+)
+
+// groups lists them in the order of help texts.
+var groups = []string{groupData, groupTarget, groupSearch, groupTrain, groupRun, groupJob}
+
+// option is an option for everyday use: a name for one or more keys of the job. What has no
+// option is set with --set.
+type option struct {
+	name, alias string
+	group       string
+	keys        []string
+	usage       string
+	file        bool // the value is a file's name
+	// switches, when not "", makes an option without a value that sets its keys to this.
+	switches string
+	// value, when not nil, makes of the option's value those of its keys, in their order.
+	value func(text string) ([]string, error)
+}
+
+// options lists the options of every verb that has a job.
+var options = []option{
+	{name: "data", group: groupData, keys: []string{"data.source"}, usage: "data set KIND:PATH, ?OPTION=VALUE behind it if wished"},
+	{name: "mean", group: groupData, keys: []string{"data.mean"}, usage: "mean per channel, comma-separated, on the scale of 0…1"},
+	{name: "std", group: groupData, keys: []string{"data.std"}, usage: "standard deviation per channel, likewise"},
+	{name: "scale", group: groupData, keys: []string{"data.scale"}, usage: "pixels that the model takes: unit (0…1) or raw255 (0…255)"},
+	{name: "seq", group: groupData, keys: []string{"data.seq"}, usage: "tokens per sample of lm, words per sample of tsv"},
+	{name: "tokenizer", group: groupData, keys: []string{"data.tokenizer"}, usage: "tokenizer for the text of lm", file: true},
+	{name: "limit", group: groupData, keys: []string{"data.limit"}, usage: "at most so many samples of each part"},
+	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch"},
+
+	{name: "target", group: groupTarget, keys: []string{"target"}, usage: "METRIC=LIMIT,…: macs=0.5, params=20M, bytes=1MiB"},
+	{name: "space", group: groupTarget, keys: []string{"space.file"}, usage: "space.yaml to search instead of all that the model offers", file: true},
+	{name: "elastic", group: groupTarget, keys: []string{"space.elastic"}, usage: "globs of nodes that may change"},
+	{name: "keep", group: groupTarget, keys: []string{"space.keep"}, usage: "globs of nodes that must not change"},
+	{name: "kinds", group: groupTarget, keys: []string{"space.kinds"}, usage: "dimensions to offer"},
+	{name: "divisor", group: groupTarget, keys: []string{"space.divisor"}, usage: "widths are multiples of it"},
+
+	{name: "method", group: groupSearch, keys: []string{"method"}, usage: "what chooses: search, uniform, random, evolution"},
+	{name: "search-epochs", group: groupSearch, keys: []string{"search.weights.epochs"}, usage: "passes over the weights split during the search"},
+	{name: "search-lr", group: groupSearch, keys: []string{"search.weights.lr"}, usage: "learning rate of the weights during the search"},
+
+	{name: "epochs", group: groupTrain, keys: []string{"tune.epochs"}, usage: "passes over the training samples, fractions allowed"},
+	{name: "lr", group: groupTrain, keys: []string{"tune.lr"}, usage: "learning rate"},
+	{name: "optimizer", group: groupTrain, keys: both("optimizer"), usage: "optimiser of the weights, of the search's too"},
+	{name: "weight-decay", group: groupTrain, keys: both("weight_decay"), usage: "weight decay of matrices and kernels, likewise"},
+	{name: "augment", group: groupTrain, keys: both("augment"), usage: "augmentation of images: flip, crop, mixup, cutout; none"},
+	{name: "distill", group: groupTrain, keys: slices.Concat(both("objective.labels"), both("objective.distill")), usage: "share of distillation from the original, 0…1; 1 needs no labels", value: shares},
+	{name: "calibrate", group: groupTrain, keys: []string{"calibrate"}, usage: "batches that recalibrate running statistics"},
+
+	{name: "out", alias: "o", group: groupRun, keys: []string{"out"}, usage: "file to write", file: true},
+	{name: "run", group: groupRun, keys: []string{"run"}, usage: "run folder; OUT with .run for its extension", file: true},
+	{name: "seed", group: groupRun, keys: []string{"seed"}, usage: "seed of every random stream"},
+	{name: "threads", group: groupRun, keys: []string{"threads"}, usage: "threads; 0: all cores"},
+	{name: "device", group: groupRun, keys: []string{"device"}, usage: "cpu, cuda, cuda:N, cuda:N,N,…, or auto: a GPU if there is one"},
+	{name: "precision", group: groupRun, keys: []string{"precision"}, usage: "products on a GPU, from exact to fast: f32, tf32, bf16"},
+	{name: "pjrt-plugin", group: groupRun, keys: []string{"pjrt_plugin"}, usage: "PJRT plugin for CUDA; see docs/gpu.md", file: true},
+	{name: "ort-lib", group: groupRun, keys: []string{"ort_lib"}, usage: "shared library of ONNX Runtime; else $ONNXRUNTIME_LIB, else the usual places", file: true},
+	{name: "baselines", group: groupRun, keys: []string{"baselines"}, usage: "also fine-tune the uniform and a random choice of the same cost", switches: "true"},
+	{name: "no-verify", group: groupRun, keys: []string{"verify"}, usage: "do not run the result on ONNX Runtime", switches: "false"},
+}
+
+// both lists a key of the weights' settings in search and tuning.
+func both(key string) []string { return []string{"search.weights." + key, "tune." + key} }
+
+// shares divides the objective between labels and distillation.
+func shares(text string) ([]string, error) {
+	d, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(d >= 0 && d <= 1) {
+		return nil, fmt.Errorf("want a share from 0 to 1, got %q", text)
+	}
+	labels := strconv.FormatFloat(1-d, 'g', -1, 64)
+	return []string{labels, labels, text, text}, nil
+}
+
+// optionFlags returns the options of that name, or of all names in a group.
+func optionFlags(names ...string) []cli.Flag {
+	var out []cli.Flag
+	d := entangle.DefaultJob()
+	values := map[string]string{}
+	for _, k := range d.Keys() {
+		values[k.Path] = k.Value
+	}
+	for _, o := range options {
+		if !slices.Contains(names, o.name) && !slices.Contains(names, o.group) {
+			continue
+		}
+		var alias []string
+		if o.alias != "" {
+			alias = []string{o.alias}
+		}
+		if o.switches != "" {
+			out = append(out, &cli.BoolFlag{Name: o.name, Aliases: alias, Usage: o.usage, Category: o.group})
+			continue
+		}
+		// 0 and nothing say what the usage says of them.
+		text := values[o.keys[len(o.keys)-1]]
+		if text == "0" || text == "[]" || text == "null" {
+			text = ""
+		}
+		out = append(out, &cli.StringFlag{Name: o.name, Aliases: alias, Usage: o.usage, Category: o.group, DefaultText: text, TakesFile: o.file})
+	}
+	return out
+}
+
+// jobFlags are the options that give a whole job.
+func jobFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "job", Usage: "YAML or JSON file of settings; what else is given wins over it", Category: groupJob, TakesFile: true},
+		setFlag(),
+		jsonFlag(),
+	}
+}
+
+func setFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "set", Usage: "KEY=VALUE: any setting by its key; may be repeated. entangle schema lists them", Category: groupJob}
+}
+
+// readJob makes the job of a command line: the defaults, then the file of --job, then options
+// and --set. The argument, if any, is the model.
+func readJob(c *cli.Context) (entangle.Job, error) {
+	j := entangle.DefaultJob()
+	if path := c.String("job"); path != "" {
+		if err := j.Read(path); err != nil {
+			return j, err
+		}
+	}
+	var faults []error
+	for _, o := range options {
+		if !has(c, o.name) || !c.IsSet(o.name) {
+			continue
+		}
+		values := slices.Repeat([]string{c.String(o.name)}, len(o.keys))
+		switch {
+		case o.switches != "" && c.Bool(o.name):
+			values[0] = o.switches
+		case o.switches != "":
+			continue
+		case o.value != nil:
+			var err error
+			if values, err = o.value(c.String(o.name)); err != nil {
+				faults = append(faults, fmt.Errorf("--%s: %w", o.name, err))
+				continue
+			}
+		}
+		for i, key := range o.keys {
+			if err := j.Set(key, values[i]); err != nil {
+				faults = append(faults, fmt.Errorf("--%s: %w", o.name, err))
+				break
+			}
+		}
+	}
+	for _, s := range c.StringSlice("set") {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok {
+			faults = append(faults, fmt.Errorf("--set: want KEY=VALUE, got %q", s))
+		} else if err := j.Set(strings.TrimSpace(key), value); err != nil {
+			faults = append(faults, fmt.Errorf("--set: %w", err))
+		}
+	}
+	if c.NArg() > 0 {
+		j.Model = c.Args().First()
+	}
+	if faults != nil {
+		return j, &entangle.JobError{Faults: faults}
+	}
+	return j, nil
+}
+
+// checkedJob is readJob with what can be checked without model and data.
+func checkedJob(c *cli.Context) (entangle.Job, error) {
+	j, err := readJob(c)
+	if err != nil {
+		return j, err
+	}
+	return j, j.Check(nil, nil)
+}
+
+// argument returns the only argument, a model.
+func argument(c *cli.Context) (string, error) {
+	if c.NArg() != 1 {
+		return "", usagef("%s: want one MODEL, got %d arguments", c.Command.Name, c.NArg())
+	}
+	return c.Args().First(), nil
+}
+
+// oneModel refuses a command line that does not name one model.
+func oneModel(c *cli.Context, j entangle.Job) error {
+	if c.NArg() > 1 || j.Model == "" {
+		return usagef("%s: want one MODEL, got %d arguments", c.Command.Name, c.NArg())
+	}
+	return nil
+}
+
+func has(c *cli.Context, name string) bool {
+	return slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+}
+
+// unknownOption says what may be meant by an option that a command does not have.
+func unknownOption(name string, flags []cli.Flag) string {
+	var words []string
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			words = append(words, n)
+		}
+	}
+	var of []string
+	j := entangle.DefaultJob()
+	for _, k := range j.Keys() {
+		if last := k.Path[strings.LastIndex(k.Path, ".")+1:]; last == strings.ReplaceAll(name, "-", "_") {
+			of = append(of, k.Path)
+		}
+	}
+	switch near := keys.Nearest(name, words); {
+	case of != nil:
+		return fmt.Sprintf("it is a key: --set %s=VALUE", strings.Join(of, "=VALUE, --set "))
+	case len(near) > 0:
+		return "did you mean --" + strings.Join(near, " or --") + "?"
+	}
+	return ""
+}
+
+// list splits at commas and drops blanks around and empty parts.
+func list(s string) []string {
+	parts := strings.Split(s, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+}
+
+// bindings reads NAME=SIZE options.
+func bindings(c *cli.Context, name string) (map[string]int, error) {
+	out := map[string]int{}
+	for _, s := range c.StringSlice(name) {
+		k, v, ok := strings.Cut(s, "=")
+		n, err := strconv.Atoi(v)
+		if !ok || k == "" || err != nil || n < 1 {
+			return nil, usagef("--%s: want NAME=SIZE with a size of 1 or more, got %q", name, s)
+		}
+		out[k] = n
+	}
+	return out, nil
+}
+
+func dimFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "dim", Usage: "size of a dynamic dimension, NAME=SIZE; may be repeated"}
+}
+
+func concat(lists ...[]cli.Flag) []cli.Flag {
+	var out []cli.Flag
+	for _, l := range lists {
+		out = append(out, l...)
+	}
+	return out
+}

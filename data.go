@@ -1,0 +1,93 @@
+package entangle
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/internal/keys"
+)
+
+// options is what begins the options in a data set's spec.
+var options = regexp.MustCompile(`\?[a-z_]+=`)
+
+// open divides Source into the spec that data.Open takes, and the options with those behind
+// the question mark set.
+func (d Data) open() (spec string, o data.Options, err error) {
+	at := options.FindStringIndex(d.Source)
+	if at == nil {
+		return d.Source, d.Options, nil
+	}
+	spec, o = d.Source[:at[0]], d.Options
+	for _, item := range strings.Split(d.Source[at[0]+1:], "&") {
+		key, value, ok := strings.Cut(item, "=")
+		if !ok {
+			return "", o, fmt.Errorf("want OPTION=VALUE behind the question mark, got %q", item)
+		}
+		if err := keys.Set(&o, key, value); err != nil {
+			return "", o, err
+		}
+	}
+	for _, f := range keys.Check(&o, lists) {
+		return "", o, f
+	}
+	return spec, o, nil
+}
+
+// OpenData opens a data set for a model, which says what the options leave open: the layout
+// of images, their channels and their size. Model may be nil.
+func OpenData(m *Model, d Data) (*data.Set, error) {
+	spec, o, err := d.open()
+	if err != nil {
+		return nil, &JobError{[]error{&keyed{"data.source", err}}}
+	}
+	if spec == "" {
+		return nil, &JobError{[]error{&keyed{"data.source", fmt.Errorf("want KIND:PATH, got none")}}}
+	}
+	if m != nil {
+		m.fillImages(&o)
+	}
+	return data.Open(spec, o)
+}
+
+// fillImages sets what is open of the options for images by the model's only input of rank
+// 4: channels last where only its last size can be a number of channels.
+func (m *Model) fillImages(o *data.Options) {
+	var shape []int
+	for _, v := range m.Normal.Graph.Inputs {
+		if m.Normal.Graph.Init(v.Name) != nil || len(v.Type.Shape) != 4 {
+			continue
+		}
+		if shape != nil {
+			return
+		}
+		for _, d := range v.Type.Shape {
+			n := -1
+			if d.Known() {
+				n = d.Size
+			}
+			shape = append(shape, n)
+		}
+	}
+	if shape == nil {
+		return
+	}
+	channels := func(n int) bool { return n == 1 || n == 3 }
+	if o.Layout == "" {
+		o.Layout = data.NCHW
+		if !channels(shape[1]) && channels(shape[3]) {
+			o.Layout = data.NHWC
+		}
+	}
+	c, h, w := shape[1], shape[2], shape[3]
+	if o.Layout == data.NHWC {
+		h, w, c = shape[1], shape[2], shape[3]
+	}
+	if o.Channels == 0 && channels(c) {
+		o.Channels = c
+	}
+	if o.Resize == (data.Size{}) && h > 0 && w > 0 {
+		o.Resize = data.Size{h, w}
+	}
+}

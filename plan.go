@@ -1,0 +1,157 @@
+package entangle
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// Plan is a job that has been checked against model and data and costs nothing yet.
+type Plan struct {
+	Job    Job
+	Source *Model
+	Model  *ir.Model // the source's normal graph with its batch open
+	Set    *data.Set
+	Views  *search.Views
+	An     *space.Analysis
+	Space  *space.Space
+	Cost   map[string]*space.CostModel // by metric
+	Budget decide.Budget
+}
+
+// Profile is the cost of a reference subnet by metric.
+type Profile struct {
+	Name string             `json:"name"`
+	Cost map[string]float64 `json:"cost"`
+}
+
+// Open opens the job's model and data and prepares it. Like Prepare it returns the plan
+// beside a *decide.TargetError.
+func Open(j Job) (*Plan, error) {
+	if err := j.Check(nil, nil); err != nil {
+		return nil, err
+	}
+	m, err := Import(j.Model)
+	if err != nil {
+		return nil, err
+	}
+	set, err := OpenData(m, j.Data)
+	if err != nil {
+		return nil, err
+	}
+	return Prepare(m, set, j)
+}
+
+// Prepare checks a job, analyses the model, and builds or checks the space. A target that no
+// choice meets is a *decide.TargetError; the plan then says what the space can reach. What is
+// wrong with the job is a *JobError, with the model a *ModelError.
+func Prepare(m *Model, set *data.Set, j Job) (*Plan, error) {
+	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
+	if err := j.Check(m, set); err != nil {
+		return nil, err
+	}
+	views, err := j.Data.Split.View(set, j.Seed)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Job: j, Source: m, Model: net.OpenBatch(m.Normal), Set: set, Views: views}
+	bind, err := net.BindingOn(p.Model, 2, set)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := ops.InferModel(p.Model, bind)
+	if err != nil {
+		return nil, &ModelError{err}
+	}
+	given, err := j.Space.given()
+	if err != nil {
+		return nil, err
+	}
+	kinds := j.Space.Kinds
+	if given != nil {
+		kinds = given.Kinds()
+	}
+	if p.An, err = space.AnalyseFor(p.Model, facts, kinds); err != nil {
+		return nil, &ModelError{err}
+	}
+	switch {
+	case given == nil:
+		if p.Space, err = space.New(p.An, j.Space.Options); err != nil {
+			return nil, &ModelError{err}
+		}
+	case given.Source != "" && given.Source != space.Fingerprint(p.Model):
+		return nil, &JobError{[]error{&keyed{"space.file", fmt.Errorf("the space is for a model with fingerprint %.16s…, this one has %.16s…", given.Source, space.Fingerprint(p.Model))}}}
+	default:
+		p.Space = given
+	}
+	super, err := space.Entangle(p.An, p.Space, j.Space.Superposition)
+	if err != nil {
+		return nil, err
+	}
+	if p.Cost, err = super.Costs(); err != nil {
+		return nil, err
+	}
+	for _, t := range j.Target {
+		l := decide.Limit{Metric: t.Metric, Limit: t.Limit, Cost: p.Cost[t.Metric]}
+		if l.Limit == 0 {
+			l.Limit = t.Share * l.Cost.At(p.Space.Largest())
+		}
+		p.Budget = append(p.Budget, l)
+	}
+	return p, p.Budget.Check(p.Space)
+}
+
+// given reads the space file; nil when there is none.
+func (s Space) given() (*space.Space, error) {
+	if s.File == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(s.File)
+	if err != nil {
+		return nil, err
+	}
+	return space.Unmarshal(text)
+}
+
+// Profiles prices the original, the middle and the smallest subnet.
+func (p *Plan) Profiles() []Profile {
+	middle := p.Space.Largest()
+	for i := range middle {
+		middle[i] = (middle[i] + 1) / 2
+	}
+	var out []Profile
+	for _, x := range []struct {
+		name   string
+		choice []int
+	}{{"original (largest)", p.Space.Largest()}, {"middle", middle}, {"smallest", p.Space.Smallest()}} {
+		out = append(out, Profile{x.name, p.price(x.choice)})
+	}
+	return out
+}
+
+func (p *Plan) price(choice []int) map[string]float64 {
+	out := map[string]float64{}
+	for m, c := range p.Cost {
+		out[m] = c.At(choice)
+	}
+	return out
+}
+
+// supernet entangles the space as the job says, with its units ranked.
+func (p *Plan) supernet() (*space.Supernet, error) {
+	return space.Entangle(p.An, p.Space, p.Job.Space.Superposition)
+}
+
+// ranked reports whether the space came with an order of its units.
+func (p *Plan) ranked() bool {
+	return slices.ContainsFunc(p.Space.Dims, func(d space.Dim) bool { return d.Order != nil })
+}

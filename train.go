@@ -1,0 +1,107 @@
+package entangle
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
+)
+
+// Training is a job's data, engine and tuning for one model, without a search.
+type Training struct {
+	Job     Job
+	Source  *Model
+	Set     *data.Set
+	Views   *search.Views
+	network *net.Network
+	teacher *net.Network
+}
+
+// OpenTraining opens the job's model and data, and the teacher's model unless its path is
+// empty, and prepares them.
+func OpenTraining(j Job, teacher string) (*Training, error) {
+	if err := j.Check(nil, nil); err != nil {
+		return nil, err
+	}
+	m, err := Import(j.Model)
+	if err != nil {
+		return nil, err
+	}
+	set, err := OpenData(m, j.Data)
+	if err != nil {
+		return nil, err
+	}
+	var t *Model
+	if teacher != "" {
+		if t, err = Import(teacher); err != nil {
+			return nil, err
+		}
+	}
+	return PrepareTraining(m, t, set, j)
+}
+
+// PrepareTraining checks a job for training a model on its own. Without a teacher the loss is
+// on labels alone.
+func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error) {
+	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
+	if teacher == nil {
+		j.Tune.Objective.Labels, j.Tune.Objective.Distill = 1, 0
+	}
+	// What is not part of a training is as good as its default.
+	d := DefaultJob()
+	j.Target, j.Method, j.Space, j.Search, j.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
+	j.Space.Order = "none"
+	if err := j.Check(m, set); err != nil {
+		return nil, err
+	}
+	t := &Training{Job: j, Source: m, Set: set}
+	var err error
+	if t.Views, err = j.Data.Split.View(set, j.Seed); err != nil {
+		return nil, err
+	}
+	if t.network, err = net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil); err != nil {
+		return nil, err
+	}
+	if teacher != nil {
+		if t.teacher, err = net.NewNetworkOn(teacher.Normal, j.Data.Batch, set, nil); err != nil {
+			return nil, fmt.Errorf("teacher: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// Train recalibrates and trains every weight. Stage names the events and the checkpoint. The
+// quality is that on test where there are samples, else on validation.
+func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o Options) (m *ir.Model, part string, q Quality, err error) {
+	n := t.network
+	if n.Memory, _, err = t.Job.StepMemory.bytes(net.LeastMemory); err != nil {
+		return nil, "", q, err
+	}
+	if n.DataLimit, err = t.Job.deviceData(be); err != nil {
+		return nil, "", q, err
+	}
+	r := &recovery{ctx: ctx, be: be, views: t.Views, teacher: t.teacher, calibrate: t.Job.Calibrate, weights: t.Job.Tune, seed: t.Job.Seed, hooks: train.Hooks{Observe: o.Observe, Stage: stage, Every: t.Job.Every}}
+	if o.Checkpoints != "" {
+		r.hooks.Checkpoint = filepath.Join(o.Checkpoints, stage+".checkpoint")
+	}
+	m, val, test, err := r.run(n)
+	for _, x := range []struct {
+		view data.View
+		q    Quality
+	}{{t.Views.Test, test}, {t.Views.Val, val}} {
+		if x.view.Len() > 0 {
+			return m, x.view.Part().Name, x.q, err
+		}
+	}
+	return m, "", q, err
+}
+
+// Begin is as Plan.Begin.
+func (t *Training) Begin(force bool) error { return begin(t.Job, t.Source, t.Set, force) }

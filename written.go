@@ -1,0 +1,231 @@
+package entangle
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/exporter/runtimes/native"
+	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
+	"github.com/entangle-nas/entangle/internal/atomicfile"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/search/train"
+	"github.com/entangle-nas/entangle/subnet"
+)
+
+// Written is what a run wrote, and what was measured on it.
+type Written struct {
+	Files        [2]File                 `json:"files"` // original, result
+	Verification *exporter.Verification  `json:"verification,omitempty"`
+	Latency      *exporter.LatencyReport `json:"latency,omitempty"`
+	LatencyOn    string                  `json:"latency_on,omitempty"`
+	Unverified   string                  `json:"unverified,omitempty"` // why no runtime checked the result
+	Seconds      float64                 `json:"seconds"`
+	PeakBytes    int64                   `json:"peak_memory_bytes,omitempty"`
+	DataWait     float64                 `json:"data_wait_seconds"` // of all steps
+}
+
+// File is a file with its digest.
+type File struct {
+	Path   string `json:"path"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// digest reads a file's size and SHA-256.
+func digest(path string) (File, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return File{}, err
+	}
+	sum := sha256.Sum256(b)
+	return File{path, int64(len(b)), hex.EncodeToString(sum[:])}, nil
+}
+
+// Folder returns the run folder: Run, else Out with .run for its extension.
+func (j *Job) Folder() string {
+	return cmp.Or(j.Run, strings.TrimSuffix(j.Out, filepath.Ext(j.Out))+".run")
+}
+
+// Begin makes the run folder and the output's, refuses an existing output without force, and
+// writes job.yaml: every setting, with what the run is made with.
+func (p *Plan) Begin(force bool) error { return begin(p.Job, p.Source, p.Set, force) }
+
+func begin(j Job, m *Model, set *data.Set, force bool) error {
+	if j.Out == "" {
+		return &JobError{[]error{&keyed{"out", errors.New("want a file to write, got none")}}}
+	}
+	if err := Writable(j.Out, force); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(j.Folder(), 0o777); err != nil {
+		return err
+	}
+	whole, err := j.complete(m, set)
+	if err != nil {
+		return err
+	}
+	text, err := whole.Marshal()
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(j.Folder(), "job.yaml"), text)
+}
+
+// Writable makes the folder of a file that is to be written, and refuses one that exists,
+// unless forced.
+func Writable(path string, force bool) error {
+	if _, err := os.Stat(path); err == nil && !force {
+		return &JobError{[]error{&keyed{"out", fmt.Errorf("%s exists: --force writes over it", path)}}}
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.MkdirAll(filepath.Dir(path), 0o777)
+}
+
+// Run does everything: run folder, search, cut, tuning, files, verification, report.json. A
+// difference on ONNX Runtime is an *exporter.MismatchError beside the outcome.
+func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
+	watch, host := NewStopwatch(), o.Host
+	if host == nil {
+		host = &Host{}
+	}
+	be, err := host.Backend(ctx, p.Job.Engine)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Begin(o.Force); err != nil {
+		return nil, err
+	}
+	dir := p.Job.Folder()
+	o.Checkpoints = cmp.Or(o.Checkpoints, dir)
+	waits, observe := map[string]float64{}, o.Observe
+	o.Observe = func(ev train.Event) {
+		waits[ev.Stage] = max(waits[ev.Stage], ev.Wait)
+		if observe != nil {
+			observe(ev)
+		}
+	}
+	out, err := p.Compress(ctx, be, o)
+	if err != nil {
+		return nil, err
+	}
+	out.File = p.Job.Out
+	best := out.Candidates[0]
+	text, err := best.Recipe.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(Export(out.File, best.Model), atomicfile.WriteBytes(filepath.Join(dir, "recipe.json"), text)); err != nil {
+		return nil, err
+	}
+	for _, b := range out.Candidates[1:] {
+		if err := Export(filepath.Join(dir, b.Name+".onnx"), b.Model); err != nil {
+			return nil, err
+		}
+	}
+	for i, path := range []string{cmp.Or(p.Source.Path, out.File), out.File} {
+		if out.Files[i], err = digest(path); err != nil {
+			return nil, err
+		}
+	}
+	out.Seconds, out.PeakBytes = watch.Read()
+	for _, stage := range sorted(waits) {
+		out.DataWait += waits[stage]
+	}
+	mismatch := p.verify(ctx, host, out)
+	body, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return out, errors.Join(atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')), mismatch)
+}
+
+// verify compares the written file on ONNX Runtime with the engine, and times both models
+// there. Where the runtime is missing it records why.
+func (p *Plan) verify(ctx context.Context, host *Host, out *Outcome) error {
+	if !p.Job.Verify {
+		out.Unverified = "verify is off"
+		return nil
+	}
+	foreign := ort.New(ort.Options{Library: cmp.Or(p.Job.ORTLib, host.getenv("ONNXRUNTIME_LIB")), Threads: p.Job.Workers()})
+	info, err := foreign.Describe()
+	if err != nil {
+		out.Unverified = err.Error()
+		host.logf(0, "not verified on ONNX Runtime: %v", err)
+		return nil
+	}
+	small, err := Import(out.File)
+	if err != nil {
+		return err
+	}
+	own := native.New(cpu.New(cpu.Options{Threads: p.Job.Workers()}), native.Options{Float: prim.F32, Threads: p.Job.Workers()})
+	dims := SampleDims(small.Normal.Graph, p.Set)
+	onORT := func(m *Model) exporter.Subject {
+		return exporter.Subject{Source: runtimes.Source{Path: m.Path, Model: m.Raw}, Runtime: foreign}
+	}
+	v, err := Verify(ctx, exporter.Subject{Source: runtimes.Source{Path: small.Path, Model: small.Normal}, Runtime: own}, onORT(small), exporter.VerifyOptions{Cases: 8, Batch: 4, Dims: dims, Seed: p.Job.Seed})
+	out.Verification = v
+	var mismatch *exporter.MismatchError
+	if err != nil && !errors.As(err, &mismatch) {
+		return err
+	}
+	if p.Source.Path == "" {
+		return err
+	}
+	both, lerr := Verify(ctx, onORT(p.Source), onORT(small), exporter.VerifyOptions{Cases: 1, Dims: dims, Informative: true, Latency: exporter.LatencyOptions{Batch: 1, Warmup: 20, Runs: 200}})
+	if lerr == nil {
+		out.Latency, out.LatencyOn = both.Latency, info.Version+Threads(info)
+	}
+	return err
+}
+
+// Threads says how many threads a runtime has, as it stands behind its name.
+func Threads(i runtimes.Info) string {
+	switch i.Threads {
+	case 0:
+		return ""
+	case 1:
+		return ", 1 thread"
+	}
+	return fmt.Sprintf(", %d threads", i.Threads)
+}
+
+// Describe puts a recipe and its costs into a model's metadata.
+func Describe(m *ir.Model, r *subnet.Recipe) error {
+	text, err := r.Compact()
+	if err != nil {
+		return err
+	}
+	set := func(key, value string) {
+		for i := range m.Meta {
+			if m.Meta[i].Key == key {
+				m.Meta[i].Value = value
+				return
+			}
+		}
+		m.Meta = append(m.Meta, ir.Prop{Key: key, Value: value})
+	}
+	set("entangle.version", Version())
+	set("entangle.source", r.Source)
+	set("entangle.recipe", text)
+	set("entangle.seed", fmt.Sprint(r.Seed))
+	for _, k := range sorted(r.Cost) {
+		set("entangle.cost."+k, fmt.Sprintf("%.0f", r.Cost[k]))
+		set("entangle.source_cost."+k, fmt.Sprintf("%.0f", r.From[k]))
+	}
+	return nil
+}
