@@ -25,7 +25,7 @@ type Key struct {
 	Want     string   // range as in the tag; "" is none
 	Values   []string // allowed words; nil: any
 	Optional bool     // null unsets it
-	Value    string   // present value as Set takes it; an unset one's is "null"
+	Value    string   // present value as Set takes it, but for commas within a list's texts; "null" if unset
 }
 
 // List returns all keys in field order.

@@ -12,8 +12,7 @@ import (
 // null is the text of an unset pointer or list.
 const null = "null"
 
-// text returns the present value as Set takes it, but that a comma within a list's
-// element ends it there.
+// text returns Key.Value.
 func (n *node) text() string {
 	if n.unset() {
 		return null

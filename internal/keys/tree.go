@@ -72,7 +72,7 @@ func (n *node) grow(s reflect.Value) {
 		}
 		c := &node{name: name, path: join(n.path, name), value: s.Field(i),
 			doc: f.Tag.Get("doc"), unit: f.Tag.Get("unit"), oneof: f.Tag.Get("oneof")}
-		if !c.form(f.Type) {
+		if !c.classify(f.Type) {
 			bad("type %s is no value of a key", f.Type)
 		}
 		if err := c.tags(f.Tag.Get("want")); err != nil {
@@ -85,8 +85,8 @@ func (n *node) grow(s reflect.Value) {
 	}
 }
 
-// form sets the shape of a field's type and reports whether there is one.
-func (n *node) form(t reflect.Type) bool {
+// classify sets the shape of a field's type and reports whether there is one.
+func (n *node) classify(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		n.optional, t = true, t.Elem()
 	}
@@ -125,9 +125,9 @@ func (n *node) tags(tag string) error {
 	case !ok:
 		return fmt.Errorf("want:%q: want >, >=, < or <= and a number, an interval such as [0,1), or nonempty", tag)
 	case n.want.phrase != "" && n.shape != number && n.shape != integer, n.want.nonempty && n.shape != text && !n.list:
-		return fmt.Errorf("want:%q does not suit a %s", tag, n.kind())
+		return fmt.Errorf("want:%q does not suit type %s", tag, n.kind())
 	case n.oneof != "" && n.shape != text:
-		return fmt.Errorf("oneof:%q does not suit a %s", n.oneof, n.kind())
+		return fmt.Errorf("oneof:%q does not suit type %s", n.oneof, n.kind())
 	}
 	return nil
 }

@@ -71,16 +71,16 @@ func TestBugs(t *testing.T) {
 		{"array", ".A: type [2]int", &struct {
 			A [2]int `json:"a"`
 		}{}},
-		{"range of text", `want:">0" does not suit a text`, &struct {
+		{"range of text", `want:">0" does not suit type text`, &struct {
 			A string `json:"a" want:">0"`
 		}{}},
-		{"nonempty number", `want:"nonempty" does not suit a number`, &struct {
+		{"nonempty number", `want:"nonempty" does not suit type number`, &struct {
 			A float64 `json:"a" want:"nonempty"`
 		}{}},
-		{"oneof of a number", `oneof:"kind" does not suit a integer`, &struct {
+		{"oneof of a number", `oneof:"kind" does not suit type integer`, &struct {
 			A int `json:"a" oneof:"kind"`
 		}{}},
-		{"range of a section", `does not suit a section`, &struct {
+		{"range of a section", `does not suit type section`, &struct {
 			A rule `json:"a" want:">0"`
 		}{}},
 		{"unknown list", `a: no list "nowhere"`, &struct {
