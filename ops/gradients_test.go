@@ -252,6 +252,12 @@ func gradientCases() []gradientCase {
 		at(op, "all axes", 11, nil, x(2, 3))
 		at(op, "outer and inner axis", 11, attrs{ints("axes", 0, -1), num("keepdims", 0)}, x(2, 3, 2))
 	}
+	at("ReduceProd", "zeros", 13, attrs{ints("axes", 1)}, floats([]int{3, 3}, 2, 0, 3, 0, 5, 0, 2, 3, 4))
+	// Of rows of zeros the central difference is 0, as by symmetry.
+	at("ReduceL2", "zeros", 13, attrs{ints("axes", 1)}, floats([]int{2, 2}, 0, 0, 3, -4))
+	at("GlobalLpPool", "zeros", 13, nil, floats([]int{1, 2, 2}, 0, 0, 3, -4))
+	at("LpPool", "zeros", 13, attrs{ints("kernel_shape", 2), ints("strides", 2)}, floats([]int{1, 1, 4}, 0, 0, 3, -4))
+	at("ReduceLogSumExp", "far apart", 13, nil, floats([]int{4}, -1000, 1000, 999.5, -1000))
 	at("ReduceLogSum", "", 13, attrs{ints("axes", 1)}, positive(2, 3))
 
 	near := map[string][2]float64{"Log": {0.2, 3}, "Sqrt": {0.2, 3}, "Reciprocal": {0.5, 3}, "Acosh": {1.2, 3}, "Asin": {-0.9, 0.9}, "Acos": {-0.9, 0.9}, "Atanh": {-0.9, 0.9}, "Tan": {-1, 1}}
@@ -264,6 +270,7 @@ func gradientCases() []gradientCase {
 	}
 	for _, op := range activations() {
 		at(op.Name, "", max(op.Since, 13), nil, x(3, 5))
+		at(op.Name, "far out", max(op.Since, 13), nil, floats([]int{6}, -1000, -40, -1.1, 1.1, 40, 1000))
 	}
 	for _, op := range []string{"LeakyRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "HardSigmoid"} {
 		at(op, "other slope", 13, attrs{fl("alpha", 0.3)}, x(3, 5))
