@@ -351,6 +351,7 @@ func valueCases() []opCase {
 		value("QuantizeLinear", "uint8, per axis", 13, nil, tensors{floats([]int{2, 2}, -9, 3, 10, 9999), floats([]int{2}, 2, 0.5)}, []float64{0, 6, 5, 255}),
 		value("QuantizeLinear", "int16, by block", 21, attrs{num("block_size", 2)}, tensors{floats([]int{1, 4}, 1e6, -1e6, 4, 6), floats([]int{1, 2}, 1, 4), integers(ir.Int16, []int{1, 2}, 0, 1)}, []float64{32767, -32768, 2, 3}),
 		value("Cast", "to float32", 13, attrs{num("to", int(ir.Float32))}, tensors{floats([]int{2}, -1.5, 3)}, []float64{-1.5, 3}),
+		value("CastLike", "to float32", 19, nil, tensors{floats([]int{2}, -1.5, 3), ir.NewFloat32("", nil, []float32{0})}, []float64{-1.5, 3}),
 		value("CastLike", "to int8", 19, nil, tensors{floats([]int{2}, -1.5, 200), integers(ir.Int8, nil, 0)}, []float64{-1, -56}),
 
 		// Arithmetic.
@@ -439,6 +440,12 @@ func formulas() []formula {
 			return scale * x
 		}
 	}
+	kept := func(x float64, keep bool) float64 {
+		if keep {
+			return x
+		}
+		return 0
+	}
 	hard := func(alpha, beta float64) func(float64) float64 {
 		return func(x float64) float64 { return min(1, max(0, alpha*x+beta)) }
 	}
@@ -467,8 +474,8 @@ func formulas() []formula {
 		{"Selu", "other slopes", attrs{fl("alpha", 2), fl("gamma", 3)}, line, below(2, 1, 3)},
 		{"Celu", "", nil, line, below(1, 1, 1)},
 		{"Celu", "flatter", attrs{fl("alpha", 2)}, line, below(2, 0.5, 1)},
-		{"ThresholdedRelu", "", nil, line, func(x float64) float64 { return map[bool]float64{true: x}[x > 1] }},
-		{"ThresholdedRelu", "lower", attrs{fl("alpha", 0.25)}, line, func(x float64) float64 { return map[bool]float64{true: x}[x > 0.25] }},
+		{"ThresholdedRelu", "", nil, line, func(x float64) float64 { return kept(x, x > 1) }},
+		{"ThresholdedRelu", "lower", attrs{fl("alpha", 0.25)}, line, func(x float64) float64 { return kept(x, x > 0.25) }},
 		{"Softsign", "", nil, line, func(x float64) float64 { return x / (math.Abs(x) + 1) }},
 		{"Sigmoid", "", nil, line, func(x float64) float64 { return (1 + math.Tanh(x/2)) / 2 }},
 		{"HardSigmoid", "", nil, line, hard(0.2, 0.5)},
@@ -486,7 +493,7 @@ func formulas() []formula {
 		{ms + "FastGelu", "", nil, line, tanhGelu},
 		{ms + "QuickGelu", "", nil, line, swish(1.702)},
 		{ms + "QuickGelu", "flatter", attrs{fl("alpha", 0.5)}, line, swish(0.5)},
-		{"Shrink", "", nil, line, func(x float64) float64 { return map[bool]float64{true: x}[math.Abs(x) > 0.5] }},
+		{"Shrink", "", nil, line, func(x float64) float64 { return kept(x, math.Abs(x) > 0.5) }},
 	}
 }
 
