@@ -175,8 +175,14 @@ func power(x *prim.X, v float64) *prim.X {
 	return prim.Op(prim.Pow, x, prim.L(v))
 }
 
-// root is x to the power 1/p for p ≥ 1.
-func root(x *prim.X, p float64) *prim.X { return power(x, 1/p) }
+// root is x to the power 1/p for p ≥ 1 and x ≥ 0. At 0, where that of a sum of powers has a
+// kink and its slope by the sum is infinite, the derivative is 0.
+func root(x *prim.X, p float64) *prim.X {
+	if p == 1 {
+		return x
+	}
+	return prim.Op(prim.Select, prim.Op(prim.Eq, x, prim.L(0)), prim.L(0), power(x, 1/p))
+}
 
 // absPower is |x| to the power p.
 func absPower(x *prim.X, p float64) *prim.X {

@@ -9,10 +9,10 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 )
-
-const corpusDir = "/usr/share/libonnx-testdata/data"
 
 // corpusCase is one case of the ONNX backend test data.
 type corpusCase struct {
@@ -22,20 +22,18 @@ type corpusCase struct {
 
 func (c corpusCase) String() string { return c.suite + "/" + c.name }
 
-// corpus lists every case in order of name, or skips the test when the data is not installed.
+// corpus lists every case in order of name, or skips the test when the data is absent.
 func corpus(t *testing.T) []corpusCase {
 	t.Helper()
-	if _, err := os.Stat(corpusDir); err != nil {
-		t.Skipf("ONNX backend test data: want the Debian package libonnx-testdata, got: %v", err)
-	}
+	root := testenv.Corpus(t)
 	var out []corpusCase
 	for _, suite := range []string{"node", "pytorch-converted", "pytorch-operator", "simple"} {
-		dirs, err := os.ReadDir(filepath.Join(corpusDir, suite))
+		dirs, err := os.ReadDir(filepath.Join(root, suite))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, d := range dirs {
-			dir := filepath.Join(corpusDir, suite, d.Name())
+			dir := filepath.Join(root, suite, d.Name())
 			if _, err := os.Stat(filepath.Join(dir, "model.onnx")); err == nil {
 				out = append(out, corpusCase{suite, d.Name(), dir})
 			}
@@ -191,11 +189,7 @@ func operator(c corpusCase, m *ir.Model, of map[string]string) string {
 		return "Constant"
 	}
 	if len(types) == 1 {
-		name := types[0]
-		if d := ir.NormalDomain(m.Graph.Nodes[0].Domain); d != "" {
-			name = d + "." + name
-		}
-		return name
+		return ops.Title(ir.NormalDomain(m.Graph.Nodes[0].Domain), types[0])
 	}
 	return "whole models"
 }

@@ -6,7 +6,8 @@
 // rules; nothing outside this package switches on an operator's name. An
 // operator without a rule is kept whole and pins its axes.
 //
-// To add an operator: one file with a func returning its *Op, one line in all.go.
+// To add an operator: one file with a func returning its *Op, one line in all.go, cases
+// in valueCases and, where it is differentiable, in gradientCases of the tests.
 //
 //	facts, err := ops.InferModel(m, map[string]int{"batch": 8})
 //	b := prim.NewBuilder()

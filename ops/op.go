@@ -54,6 +54,15 @@ type Op struct {
 	Moves int
 }
 
+// Title names an operator as texts do: "Conv" in the default domain, else "com.microsoft.Gelu".
+// domain is normal, see ir.NormalDomain.
+func Title(domain, name string) string {
+	if domain == "" {
+		return name
+	}
+	return domain + "." + name
+}
+
 // Fact is what is known of a value: its type and, when it can be computed from
 // constants (or from the bound shapes), its elements.
 type Fact struct {

@@ -166,10 +166,10 @@ func reductions() []*Op {
 		reduction("ReduceMin", "smallest over axes; versions 1, 11, 12, 13, 18, 20", folding(prim.ReduceMin, x)),
 		reduction("ReduceProd", "Πx over axes; versions 1, 11, 13, 18", folding(prim.ReduceProd, x)),
 		reduction("ReduceL1", "Σ|x| over axes; versions 1, 11, 13, 18", folding(prim.ReduceSum, abs)),
-		weighedReduction("ReduceL2", "√Σx² over axes; versions 1, 11, 13, 18", func(b *prim.Builder, x prim.ID, axes []int) prim.ID {
-			return throughFloat(b, prim.Op(prim.Sqrt, prim.A(0)), b.Reduce(prim.ReduceSum, axes, square, x))
+		weighedReduction("ReduceL2", "√Σx² over axes; versions 1, 11, 13, 18", func(b *prim.Builder, v prim.ID, axes []int) prim.ID {
+			return throughFloat(b, root(x, 2), b.Reduce(prim.ReduceSum, axes, square, v))
 		}, func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
-			return b.Map(prim.Op(prim.Sqrt, prim.A(0)), w.sum(b, axes, square, v))
+			return b.Map(root(x, 2), w.sum(b, axes, square, v))
 		}),
 		weighedReduction("ReduceSumSquare", "Σx² over axes; versions 1, 11, 13, 18", folding(prim.ReduceSum, square), sumOf(square)),
 		reduction("ReduceLogSum", "ln Σx over axes; versions 1, 11, 13, 18", func(b *prim.Builder, x prim.ID, axes []int) prim.ID {

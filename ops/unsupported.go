@@ -23,10 +23,7 @@ type UnsupportedError struct{ Ops []MissingOp }
 func (e *UnsupportedError) Error() string {
 	parts := make([]string, len(e.Ops))
 	for i, o := range e.Ops {
-		name := o.Name
-		if o.Domain != "" {
-			name = o.Domain + "." + name
-		}
+		name := Title(o.Domain, o.Name)
 		shown := o.Nodes[:min(len(o.Nodes), 3)]
 		quoted := make([]string, len(shown))
 		for k, n := range shown {

@@ -60,8 +60,9 @@ var Allowed = map[string][]string{
 	"internal/trace":     {"engine", "engine/prim"},
 
 	// Networks, data and ONNX Runtime for tests.
-	"internal/modeltest": {"ir", "data", "importer", "models"},
-	"internal/nettest":   {"internal/rng", "ir", "ops", "models", "space", "search/net", "search/train", "search/train/optim", "internal/modeltest"},
+	"internal/testenv":   {},
+	"internal/modeltest": {"ir", "data", "importer", "models", "internal/testenv"},
+	"internal/nettest":   {"internal/rng", "ir", "ops", "models", "engine", "data", "space", "search/net", "search/train", "search/train/optim", "internal/modeltest"},
 	"internal/runtest":   {Anything},
 	"internal/orttest":   {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
 
@@ -92,5 +93,5 @@ var Guarded = map[string][]string{
 	"gorgonia.org":                    {"exporter/runtimes/gorgonnx"},
 	"github.com/urfave/cli":           {"cmd/entangle"},
 	"github.com/rogpeppe/go-internal": {},
-	"testing":                         {"engine/enginetest", "engine/xla/plugin/plugintest", "internal/modeltest", "internal/nettest", "internal/orttest", "internal/runtest"},
+	"testing":                         {"engine/enginetest", "engine/xla/plugin/plugintest", "internal/testenv", "internal/modeltest", "internal/nettest", "internal/orttest", "internal/runtest"},
 }

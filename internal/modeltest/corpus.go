@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/entangle-nas/entangle/internal/testenv"
 )
 
 // Corpus returns the ONNX files of the ONNX backend test data and of the models beside
@@ -13,8 +15,14 @@ import (
 // folder of the module's.
 func Corpus(t testing.TB) []string {
 	t.Helper()
+	dirs := []string{"../../shared/real"}
+	if dir, err := testenv.FindCorpus(); err != nil {
+		t.Logf("skipped: %v", err)
+	} else {
+		dirs = append([]string{dir}, dirs...)
+	}
 	var files []string
-	for _, dir := range []string{"/usr/share/libonnx-testdata", "../../shared/real"} {
+	for _, dir := range dirs {
 		if _, err := os.Stat(dir); err != nil {
 			t.Logf("skipped: %s is absent", dir)
 			continue

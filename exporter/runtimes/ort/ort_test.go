@@ -13,13 +13,11 @@ import (
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 )
 
-const (
-	testdata = "/usr/share/libonnx-testdata/data/node"
-	models   = "../../../../shared/real"
-)
+const models = "../../../../shared/real"
 
 // open returns a session, or skips the test where the library or the file is absent.
 func open(t *testing.T, path string, o Options) runtimes.Session {
@@ -45,7 +43,7 @@ func open(t *testing.T, path string, o Options) runtimes.Session {
 func TestRunNodeCases(t *testing.T) {
 	for _, name := range []string{"test_conv_with_strides_padding", "test_cast_FLOAT_to_DOUBLE", "test_shape", "test_and2d", "test_argmax_keepdims_example", "test_bitshift_left_uint8", "test_add_uint8"} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(testdata, name)
+			dir := filepath.Join(testenv.Corpus(t), "node", name)
 			path := filepath.Join(dir, "model.onnx")
 			s := open(t, path, Options{})
 			m, err := importer.Read(path)
