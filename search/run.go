@@ -28,7 +28,6 @@ type Config struct {
 	// AlphaStart is the share of probability that every dim's original begins with; 0
 	// begins uniform, as the paper does from random weights.
 	AlphaStart float64 `json:"alpha_start" yaml:"alpha_start"`
-	KL         float64 `json:"kl" yaml:"kl"` // weight of the relaxation's own regulariser; 0 is none
 	// Sandwich makes every fourth weight step train the largest subnet and every
 	// fourth the smallest.
 	Sandwich bool `json:"sandwich" yaml:"sandwich"`
@@ -432,14 +431,6 @@ func (s *searcher) move(step int, back []relax.Backward, coef [][]float64, dcoef
 		dcoef = dcoef[len(c):]
 	}
 	s.addCost(grads)
-	if s.cfg.KL > 0 && s.rx.Regulariser != nil {
-		for i, a := range s.pos.Alpha {
-			_, g := s.rx.Regulariser(a)
-			for k := range g {
-				grads[i][k] += s.cfg.KL * g[k]
-			}
-		}
-	}
 	optim.ClipHost(grads, s.cfg.AlphaClip)
 	s.host.Update(s.cfg.AlphaRate, s.pos.Alpha, grads)
 	return nil
