@@ -113,14 +113,18 @@ STEPS     ?= 5
 WORKLOADS ?= resnet20 mobilenet vit_tiny resnet20_super vit_tiny_super
 # The decoders stand in a program of our own: an empty list leaves them out.
 DECODERS  ?= decoder decoder_super
+# Debian's torch multiplies by libblas.so.3, which without OpenBLAS is the reference; others bring their own.
+TORCH := import ctypes, torch; torch.__file__.startswith("/usr/lib/") and ctypes.CDLL("libopenblas.so.0")
+# PEER_ANYWAY=1 compares with a PyTorch whose matrix products are slow, too.
 bench-peers: build ## time the engine and PyTorch (PEERS=path/torch_steps.py, bench/torch_decoder.py) in turn, with ratios
 	@test -e "$(PEERS)" || { echo "bench-peers: $(PEERS) is absent, and no part of this project: name the peer's program by PEERS=path/torch_steps.py" >&2; exit 1; }
-	@$(PYTHON) -c 'import torch' 2>/dev/null || { \
-	  command -v apt-get >/dev/null || { echo "bench-peers: $(PYTHON) has no torch, and there is no apt-get to install python3-torch: name one that has by PYTHON=" >&2; exit 1; }; \
+	@$(PYTHON) -c '$(TORCH)' 2>/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "bench-peers: $(PYTHON) has no torch, or Debian's without OpenBLAS, and there is no apt-get to install python3-torch and libopenblas0-pthread: name one that has by PYTHON=" >&2; exit 1; }; \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
-	  { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends python3-torch; } >&2; \
+	  { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends python3-torch libopenblas0-pthread; } >&2; \
 	  $(PYTHON) -c 'import torch' || { echo "bench-peers: $(PYTHON) has no torch: name one that has by PYTHON=" >&2; exit 1; }; \
 	}
+	@$(PYTHON) bench/torch_product.py $(if $(filter 1,$(PEER_ANYWAY)),--anyway) ./bin/entangle
 	./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) $(PEERS)" $(WORKLOADS)
 	@test -z "$(DECODERS)" || ./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) bench/torch_decoder.py" $(DECODERS)
 
