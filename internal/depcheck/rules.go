@@ -54,7 +54,8 @@ var Allowed = map[string][]string{
 	"internal/trace":     {"engine", "engine/prim"},
 
 	// Networks, data and ONNX Runtime for tests.
-	"internal/modeltest": {"ir", "data", "importer", "models"},
+	"internal/testenv":   {},
+	"internal/modeltest": {"ir", "data", "importer", "models", "internal/testenv"},
 	"internal/orttest":   {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
 
 	// Data for recognisers of text.
@@ -84,5 +85,5 @@ var Guarded = map[string][]string{
 	"gorgonia.org":                    {"exporter/runtimes/gorgonnx"},
 	"github.com/urfave/cli":           {"cmd/entangle"},
 	"github.com/rogpeppe/go-internal": {},
-	"testing":                         {"engine/enginetest", "engine/xla/plugin/plugintest", "internal/modeltest", "internal/orttest"},
+	"testing":                         {"engine/enginetest", "engine/xla/plugin/plugintest", "internal/testenv", "internal/modeltest", "internal/orttest"},
 }

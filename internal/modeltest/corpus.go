@@ -2,21 +2,22 @@ package modeltest
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/entangle-nas/entangle/internal/testenv"
 )
 
-// Corpus returns the ONNX files of the ONNX backend test data and of the models beside
-// the project, or skips the test where there are none. The test's package stands in a
-// folder of the module's.
+// Corpus returns the ONNX files of the ONNX backend test data and of the folder of
+// pretrained models, or skips the test where there are none.
 func Corpus(t testing.TB) []string {
 	t.Helper()
 	var files []string
-	for _, dir := range []string{"/usr/share/libonnx-testdata", "../../shared/real"} {
-		if _, err := os.Stat(dir); err != nil {
-			t.Logf("skipped: %s is absent", dir)
+	for _, find := range []func() (string, error){testenv.FindCorpus, testenv.FindModels} {
+		dir, err := find()
+		if err != nil {
+			t.Logf("left out: %v", err)
 			continue
 		}
 		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -27,7 +28,7 @@ func Corpus(t testing.TB) []string {
 		})
 	}
 	if len(files) == 0 {
-		t.Skip("neither the ONNX backend test data nor ../shared/real is there")
+		t.Skip("no ONNX files: neither the ONNX backend test data nor pretrained models are there")
 	}
 	return files
 }

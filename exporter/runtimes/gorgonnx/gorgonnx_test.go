@@ -4,17 +4,14 @@ import (
 	"errors"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
-)
-
-const (
-	nodes  = "/usr/share/libonnx-testdata/data/node/"
-	models = "../../../../shared/real/"
 )
 
 func source(t *testing.T, path string) runtimes.Source {
@@ -33,29 +30,30 @@ func source(t *testing.T, path string) runtimes.Source {
 func TestRunNodeCases(t *testing.T) {
 	for _, name := range []string{"test_relu", "test_add", "test_globalaveragepool", "test_concat_2d_axis_1", "test_transpose_all_permutations_2", "test_maxpool_2d_default"} {
 		t.Run(name, func(t *testing.T) {
-			src := source(t, nodes+name+"/model.onnx")
+			dir := filepath.Join(testenv.Corpus(t), "node", name)
+			src := source(t, filepath.Join(dir, "model.onnx"))
 			s, err := New().Open(src)
 			if err != nil {
 				t.Fatal(err)
 			}
 			in := map[string]*ir.Tensor{}
 			for i, v := range src.Model.Graph.Inputs {
-				in[v.Name] = tensor0(t, name, "input", i)
+				in[v.Name] = tensor0(t, dir, "input", i)
 			}
 			out, err := s.Run(in)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for i, v := range src.Model.Graph.Outputs {
-				equal(t, tensor0(t, name, "output", i), out[v.Name])
+				equal(t, tensor0(t, dir, "output", i), out[v.Name])
 			}
 		})
 	}
 }
 
-func tensor0(t *testing.T, name, kind string, i int) *ir.Tensor {
+func tensor0(t *testing.T, dir, kind string, i int) *ir.Tensor {
 	t.Helper()
-	x, err := importer.ReadTensor(nodes + name + "/test_data_set_0/" + kind + "_" + string(rune('0'+i)) + ".pb")
+	x, err := importer.ReadTensor(filepath.Join(dir, "test_data_set_0", kind+"_"+string(rune('0'+i))+".pb"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +110,7 @@ func TestTinyNetwork(t *testing.T) {
 
 // TestRunTwice holds that a run leaves the weights as they were.
 func TestRunTwice(t *testing.T) {
-	s, err := New().Open(source(t, models+"mnist_cntk.onnx"))
+	s, err := New().Open(source(t, filepath.Join(testenv.Models(t), "mnist_cntk.onnx")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +133,7 @@ func TestRunTwice(t *testing.T) {
 }
 
 func TestSupportsListsEverything(t *testing.T) {
-	_, err := New().Open(source(t, models+"resnet20.onnx"))
+	_, err := New().Open(source(t, filepath.Join(testenv.Models(t), "resnet20.onnx")))
 	var u *runtimes.UnsupportedError
 	if !errors.As(err, &u) {
 		t.Fatalf("want an UnsupportedError, got %v", err)

@@ -13,12 +13,8 @@ import (
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
-)
-
-const (
-	testdata = "/usr/share/libonnx-testdata/data/node"
-	models   = "../../../../shared/real"
 )
 
 // open returns a session, or skips the test where the library or the file is absent.
@@ -45,7 +41,7 @@ func open(t *testing.T, path string, o Options) runtimes.Session {
 func TestRunNodeCases(t *testing.T) {
 	for _, name := range []string{"test_conv_with_strides_padding", "test_cast_FLOAT_to_DOUBLE", "test_shape", "test_and2d", "test_argmax_keepdims_example", "test_bitshift_left_uint8", "test_add_uint8"} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(testdata, name)
+			dir := filepath.Join(testenv.Corpus(t), "node", name)
 			path := filepath.Join(dir, "model.onnx")
 			s := open(t, path, Options{})
 			m, err := importer.Read(path)
@@ -97,7 +93,7 @@ func same(t *testing.T, want, got *ir.Tensor) {
 }
 
 func TestThreadsAndOptimisationGiveEqualResults(t *testing.T) {
-	path := filepath.Join(models, "resnet20.onnx")
+	path := filepath.Join(testenv.Models(t), "resnet20.onnx")
 	x := make([]float32, 2*3*32*32)
 	for i := range x {
 		x[i] = float32(i%13)/6 - 1
@@ -123,7 +119,7 @@ func TestThreadsAndOptimisationGiveEqualResults(t *testing.T) {
 }
 
 func TestRunErrors(t *testing.T) {
-	s := open(t, filepath.Join(models, "resnet20.onnx"), Options{})
+	s := open(t, filepath.Join(testenv.Models(t), "resnet20.onnx"), Options{})
 	var feed *runtimes.FeedError
 	if _, err := s.Run(nil); !errors.As(err, &feed) || !strings.Contains(err.Error(), `input "input": want a tensor, got nothing`) {
 		t.Errorf("want a FeedError, got %v", err)
