@@ -29,7 +29,7 @@ SKIPPED := grep -B1 '^ *--- SKIP'
 
 # A library that the user names wins over the one in the cache.
 WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
-# So do folders of what tests read. One that is set, and empty, is left out.
+# So do folders that tests read; one that is set to nothing is left out.
 WITH_FILES := $(WITH_ORT) ENTANGLE_OCR="$${ENTANGLE_OCR-$$($(OCR_FOUND))}" ENTANGLE_MODELS="$${ENTANGLE_MODELS-$$($(MODELS_FOUND))}"
 
 .DEFAULT_GOAL := help

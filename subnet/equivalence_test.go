@@ -241,7 +241,7 @@ func tiny(t *testing.T) []subject {
 	return out
 }
 
-// real lists the CNNs of the shared folder; other models join with their own tests.
+// real lists the CNNs of the pretrained models; other models join with their own tests.
 func real(t *testing.T) []subject {
 	t.Helper()
 	dir := testenv.Models(t)

@@ -32,7 +32,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real, err := testenv.FindModels()
+	pretrained, err := testenv.FindModels()
 	if err != nil {
 		t.Logf("scripts leave out what reads pretrained models: %v", err)
 	}
@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ONNXRUNTIME_LIB", os.Getenv("ONNXRUNTIME_LIB"))
-			env.Setenv("REAL", real)
+			env.Setenv("REAL", pretrained)
 			env.Setenv("MODELS", filepath.Join(root, "models", "fixtures"))
 			env.Setenv("FASHION", "idx:"+fashion)
 			return nil
@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 			if cond == "xla" {
 				return xla.Built, nil
 			}
-			path, ok := map[string]string{"ort": os.Getenv("ONNXRUNTIME_LIB"), "real": real, "fashion": fashion}[cond]
+			path, ok := map[string]string{"ort": os.Getenv("ONNXRUNTIME_LIB"), "real": pretrained, "fashion": fashion}[cond]
 			if !ok {
 				return false, &usageError{"script: unknown condition " + cond}
 			}
