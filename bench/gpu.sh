@@ -18,7 +18,7 @@
 #   --precision P       of the large steps and the search: f32, tf32 or bf16 (bf16)
 #   --batch N           of the large steps (64)
 #   --count N           timed steps (20)
-#   --model FILE        what the search compresses
+#   --model FILE        what the search compresses (resnet20.onnx of the folder ENTANGLE_MODELS)
 #   --data KIND:PATH    what it learns from
 #   --search OPTIONS    further options of entangle compress
 #   --out FILE          the page to write (gpu-benchmarks.md)
@@ -35,7 +35,7 @@ torch_steps="$root/../shared/peers/torch_steps.py"
 precision="bf16"
 batch=64
 count=20
-model="$root/../shared/real/resnet20.onnx"
+model="${ENTANGLE_MODELS:-$root/../shared/real}/resnet20.onnx"
 data=""
 search="--mean .485,.456,.406 --std .229,.224,.225 --divisor 4 --search-epochs 1 --search-lr 0.02 --epochs 2 --lr 0.03 --augment flip,crop:4"
 out="gpu-benchmarks.md"

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/entangle-nas/entangle/internal/testenv"
 )
 
 func must[T any](t *testing.T) func(T, error) T {
@@ -242,9 +244,9 @@ func TestLimitTakesFromEveryClass(t *testing.T) {
 }
 
 func TestRealCIFAR(t *testing.T) {
-	const dir = "../../shared/real/cifar10"
+	dir := filepath.Join(testenv.Models(t), "cifar10")
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("../shared/real/cifar10 is absent")
+		t.Skipf("%s is absent", dir)
 	}
 	wantError(t, "cifar10:"+dir, Options{}, ".bin.xz")
 }

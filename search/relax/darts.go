@@ -6,10 +6,12 @@ import (
 	"github.com/entangle-nas/entangle/internal/rng"
 )
 
-// darts is the softmax of Liu et al., "DARTS: Differentiable Architecture Search" (2019).
+// darts is the softmax of Liu et al., "DARTS: Differentiable Architecture Search"
+// (2019), section 2.2, equation 2.
 var darts = Relaxation{
-	Name: "darts",
-	Doc:  "softmax of α, no sampling (DARTS)",
+	Name:     "darts",
+	Doc:      "softmax of α, no sampling (DARTS)",
+	Gradient: Pathwise,
 	Sample: func(alpha []float64, _ *rng.Stream, _ float64) ([]float64, Backward) {
 		w := softmax(alpha, 1)
 		return w, func(g []float64) []float64 { return softmaxBackward(w, g) }

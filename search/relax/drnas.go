@@ -12,10 +12,12 @@ const minConcentration = 1e-8
 
 // drnas draws the coefficients from a Dirichlet distribution with concentration
 // ELU(α)+1 and differentiates through the sample: Chen et al., "DrNAS: Dirichlet
-// Neural Architecture Search" (2021).
+// Neural Architecture Search" (2021), section 2.2. A sample is Gamma variables over
+// their sum, each differentiated at its quantile (logGammaSlope).
 var drnas = Relaxation{
-	Name: "drnas",
-	Doc:  "sample of a Dirichlet distribution with concentration ELU(α)+1, pathwise gradient (DrNAS)",
+	Name:     "drnas",
+	Doc:      "sample of a Dirichlet distribution with concentration ELU(α)+1, pathwise gradient (DrNAS)",
+	Gradient: Pathwise,
 	Sample: func(alpha []float64, r *rng.Stream, _ float64) ([]float64, Backward) {
 		if !finite(alpha) {
 			return nans(len(alpha)), func(g []float64) []float64 { return nans(len(g)) }
@@ -60,7 +62,6 @@ var drnas = Relaxation{
 		}
 		return d
 	},
-	Regulariser: dirichletKL,
 }
 
 // concentration returns c = ELU(α)+1 (α+1 above 0, e^α below) and dc/dα.
@@ -75,26 +76,4 @@ func concentration(alpha []float64) (c, dc []float64) {
 		}
 	}
 	return c, dc
-}
-
-// dirichletKL returns KL(Dir(c) ‖ Dir(1)) in nats and its gradient with respect to α.
-func dirichletKL(alpha []float64) (float64, []float64) {
-	c, dc := concentration(alpha)
-	var sum, excess float64
-	for _, v := range c {
-		sum += v
-		excess += v - 1
-	}
-	kl := lgamma(sum) - lgamma(float64(len(c)))
-	d := make([]float64, len(c))
-	for i, v := range c {
-		kl += (v-1)*(digamma(v)-digamma(sum)) - lgamma(v)
-		d[i] = ((v-1)*trigamma(v) - trigamma(sum)*excess) * dc[i]
-	}
-	return kl, d
-}
-
-func lgamma(x float64) float64 {
-	v, _ := math.Lgamma(x)
-	return v
 }

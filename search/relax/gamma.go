@@ -100,13 +100,3 @@ func digamma(x float64) float64 {
 	y := 1 / (x * x)
 	return s + math.Log(x) - 0.5/x - y*(1.0/12-y*(1.0/120-y*(1.0/252-y*(1.0/240-y*(1.0/132-y*691.0/32760)))))
 }
-
-// trigamma returns ψ′(x) for x > 0.
-func trigamma(x float64) float64 {
-	var s float64
-	for ; x < 10; x++ {
-		s += 1 / (x * x)
-	}
-	y := 1 / (x * x)
-	return s + 1/x + y/2 + y/x*(1.0/6-y*(1.0/30-y*(1.0/42-y*(1.0/30-y*(5.0/66-y*691.0/2730)))))
-}

@@ -15,10 +15,13 @@ const (
 )
 
 // gdas is the straight-through Gumbel softmax of Dong and Yang, "Searching for a
-// Robust Neural Architecture in Four GPU Hours" (2019).
+// Robust Neural Architecture in Four GPU Hours" (2019), section 3.2. With Gumbel
+// noise o, it takes the choice where log softmax(α) + o is largest; the surrogate
+// is softmax((log softmax(α) + o)/τ).
 var gdas = Relaxation{
-	Name: "gdas",
-	Doc:  "straight-through Gumbel softmax, one choice per step, temperature 10 → 0.1 (GDAS)",
+	Name:     "gdas",
+	Doc:      "straight-through Gumbel softmax, one choice per step, temperature 10 → 0.1 (GDAS)",
+	Gradient: Surrogate,
 	Sample: func(alpha []float64, r *rng.Stream, progress float64) ([]float64, Backward) {
 		tau := Temperature(progress)
 		logp := logSoftmax(alpha)

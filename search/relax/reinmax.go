@@ -6,10 +6,13 @@ import (
 
 // reinmax is the second-order straight-through estimator of Liu et al.,
 // "Bridging Discrete and Backpropagation: Straight-Through and Beyond" (2023),
-// with temperature 1: exact for quadratic losses.
+// algorithm 2 with temperature 1: exact for quadratic losses. With e the one-hot
+// drawn at α, the surrogate of x is 2·softmax(x − α + log((softmax(α)+e)/2)) −
+// ½·softmax(x), differentiated at x = α.
 var reinmax = Relaxation{
-	Name: "reinmax",
-	Doc:  "one choice drawn from softmax(α), second-order straight-through gradient (ReinMax)",
+	Name:     "reinmax",
+	Doc:      "one choice drawn from softmax(α), second-order straight-through gradient (ReinMax)",
+	Gradient: Surrogate,
 	Sample: func(alpha []float64, r *rng.Stream, _ float64) ([]float64, Backward) {
 		p := softmax(alpha, 1)
 		if !finite(p) {

@@ -13,10 +13,25 @@ import (
 // choice) to the gradient with respect to α. It neither keeps nor writes its argument.
 type Backward func(dcoef []float64) (dalpha []float64)
 
+// Gradient is what the Backward of a Sample computes.
+type Gradient string
+
+const (
+	// Pathwise is the exact derivative of the coefficients for the noise that was
+	// drawn, so that its mean over draws is the derivative of the mean.
+	Pathwise Gradient = "pathwise"
+	// Surrogate is the derivative of another function of α, which stands in for
+	// coefficients that have none; the relaxation's comment states it.
+	Surrogate Gradient = "surrogate"
+	// None is zeros: α stays where it is.
+	None Gradient = "none"
+)
+
 // Relaxation is one way of making coefficients from α.
 type Relaxation struct {
-	Name string
-	Doc  string
+	Name     string
+	Doc      string
+	Gradient Gradient
 	// Sample draws coefficients for α (at least one entry, all finite). They are
 	// non-negative and sum to 1. progress runs from 0 at the first step to 1 at the
 	// last; only annealed relaxations look at it. When α is not finite the
@@ -26,8 +41,6 @@ type Relaxation struct {
 	Mean func(alpha []float64) []float64
 	// MeanBackward carries a gradient with respect to Mean's coefficients to α.
 	MeanBackward func(alpha, dcoef []float64) []float64
-	// Regulariser, when not nil, returns a penalty on α and its gradient.
-	Regulariser func(alpha []float64) (value float64, dalpha []float64)
 }
 
 // All lists the relaxations; the first is the default.
@@ -57,6 +70,9 @@ func Validate(list []Relaxation) error {
 	for i, r := range list {
 		if r.Name == "" || r.Doc == "" || r.Sample == nil || r.Mean == nil || r.MeanBackward == nil {
 			errs = append(errs, fmt.Errorf("relaxation %d (%q): want Name, Doc, Sample, Mean and MeanBackward", i, r.Name))
+		}
+		if r.Gradient != Pathwise && r.Gradient != Surrogate && r.Gradient != None {
+			errs = append(errs, fmt.Errorf("relaxation %d (%q): Gradient: want %q, %q or %q, got %q", i, r.Name, Pathwise, Surrogate, None, r.Gradient))
 		}
 		if seen[r.Name] {
 			errs = append(errs, fmt.Errorf("relaxation %q: listed twice", r.Name))

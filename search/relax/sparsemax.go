@@ -7,10 +7,12 @@ import (
 )
 
 // sparsemax is the Euclidean projection onto the simplex of Martins and
-// Astudillo, "From Softmax to Sparsemax" (2016): max(α − τ, 0).
+// Astudillo, "From Softmax to Sparsemax" (2016), section 2.1: max(α − τ, 0). Its
+// Jacobian is that of section 2.5.
 var sparsemax = Relaxation{
-	Name: "sparsemax",
-	Doc:  "Euclidean projection of α onto the simplex: choices can reach exactly 0 and then get no gradient",
+	Name:     "sparsemax",
+	Doc:      "Euclidean projection of α onto the simplex: choices can reach exactly 0 and then get no gradient",
+	Gradient: Pathwise,
 	Sample: func(alpha []float64, _ *rng.Stream, _ float64) ([]float64, Backward) {
 		w := project(alpha)
 		return w, func(g []float64) []float64 { return projectBackward(w, g) }

@@ -3,11 +3,12 @@ package relax
 import "github.com/entangle-nas/entangle/internal/rng"
 
 // spos is the uniform single path of Guo et al., "Single Path One-Shot Neural
-// Architecture Search with Uniform Sampling" (2020): it trains a supernet and
-// leaves α where it is.
+// Architecture Search with Uniform Sampling" (2020), section 3: it trains a
+// supernet and leaves α where it is.
 var spos = Relaxation{
-	Name: "spos",
-	Doc:  "one choice at random, each equally likely; α gets no gradient (SPOS)",
+	Name:     "spos",
+	Doc:      "one choice at random, each equally likely; α gets no gradient (SPOS)",
+	Gradient: None,
 	Sample: func(alpha []float64, r *rng.Stream, _ float64) ([]float64, Backward) {
 		return OneHot(len(alpha), r.IntN(len(alpha))), func(g []float64) []float64 { return make([]float64, len(g)) }
 	},

@@ -16,6 +16,7 @@ import (
 	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/internal/nettest"
 	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search"
@@ -238,7 +239,7 @@ func TestStories260K(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a real model on 25,600 tokens: skipped by -short")
 	}
-	real := filepath.Join("..", "..", "shared", "real")
+	real := testenv.Models(t)
 	raw, err := os.ReadFile(filepath.Join(real, "text", "tinystories.txt"))
 	if err != nil {
 		t.Skipf("TinyStories is absent: %v", err)

@@ -14,8 +14,6 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-const models = "../../../../shared/real/"
-
 func source(t *testing.T, path string) runtimes.Source {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
@@ -112,7 +110,7 @@ func TestTinyNetwork(t *testing.T) {
 
 // TestRunTwice holds that a run leaves the weights as they were.
 func TestRunTwice(t *testing.T) {
-	s, err := New().Open(source(t, models+"mnist_cntk.onnx"))
+	s, err := New().Open(source(t, filepath.Join(testenv.Models(t), "mnist_cntk.onnx")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +133,7 @@ func TestRunTwice(t *testing.T) {
 }
 
 func TestSupportsListsEverything(t *testing.T) {
-	_, err := New().Open(source(t, models+"resnet20.onnx"))
+	_, err := New().Open(source(t, filepath.Join(testenv.Models(t), "resnet20.onnx")))
 	var u *runtimes.UnsupportedError
 	if !errors.As(err, &u) {
 		t.Fatalf("want an UnsupportedError, got %v", err)

@@ -17,8 +17,6 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-const models = "../../../../shared/real"
-
 // open returns a session, or skips the test where the library or the file is absent.
 func open(t *testing.T, path string, o Options) runtimes.Session {
 	t.Helper()
@@ -95,7 +93,7 @@ func same(t *testing.T, want, got *ir.Tensor) {
 }
 
 func TestThreadsAndOptimisationGiveEqualResults(t *testing.T) {
-	path := filepath.Join(models, "resnet20.onnx")
+	path := filepath.Join(testenv.Models(t), "resnet20.onnx")
 	x := make([]float32, 2*3*32*32)
 	for i := range x {
 		x[i] = float32(i%13)/6 - 1
@@ -121,7 +119,7 @@ func TestThreadsAndOptimisationGiveEqualResults(t *testing.T) {
 }
 
 func TestRunErrors(t *testing.T) {
-	s := open(t, filepath.Join(models, "resnet20.onnx"), Options{})
+	s := open(t, filepath.Join(testenv.Models(t), "resnet20.onnx"), Options{})
 	var feed *runtimes.FeedError
 	if _, err := s.Run(nil); !errors.As(err, &feed) || !strings.Contains(err.Error(), `input "input": want a tensor, got nothing`) {
 		t.Errorf("want a FeedError, got %v", err)
