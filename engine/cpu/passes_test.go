@@ -2,6 +2,8 @@ package cpu
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/entangle-nas/entangle/engine"
@@ -13,6 +15,27 @@ import (
 func TestPassesAreListed(t *testing.T) {
 	if err := engine.ValidatePasses(Passes()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPassesAreDocumented holds the tables of docs/pipeline.md to the list.
+func TestPassesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/pipeline.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := func(list []engine.Pass) string {
+		rows := "| pass | what it does |\n| --- | --- |\n"
+		for _, p := range list {
+			rows += fmt.Sprintf("| %s | %s |\n", p.Name, p.Doc)
+		}
+		return "\n" + rows + "\n"
+	}
+	n := len(engine.Passes())
+	for _, want := range []string{table(Passes()[:n]), table(Passes()[n:])} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("docs/pipeline.md: want the table%s", want)
+		}
 	}
 }
 
