@@ -16,7 +16,7 @@ type Options struct {
 	// Portable switches the assembly off.
 	Portable bool
 	// Passes are what Compile does to programs before it plans; nil means Passes(). A part
-	// of that list gives the same results more slowly: so a wrong pass is found.
+	// of that list gives the same results to rounding, more slowly: so a wrong pass is found.
 	Passes []engine.Pass
 	// Trace, when set, is called after every kernel of a run: the node, the kernel's
 	// name, when it ran, and the arithmetic and memory traffic it stands for.
