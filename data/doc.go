@@ -1,13 +1,7 @@
 // Package data reads data sets and hands out batches.
 //
-//	set, err := data.Open("cifar10:/data/cifar10", data.Options{
-//		Mean: []float64{.485, .456, .406}, Std: []float64{.229, .224, .225},
-//	})
-//	parts, err := set.Part("train").All().Split(seed,
-//		data.Share{Name: "weights", Fraction: 0.4}, data.Share{Name: "alpha", Fraction: 0.4}, data.Share{Name: "val", Fraction: 0.2})
-//	loader, err := parts[0].Loader(data.LoaderOptions{Batch: 128, Shuffle: true, Seed: seed, Name: "weights"})
-//	defer loader.Close()
-//	batch, err := loader.Next()   // batch.Inputs[0] is f32[128 3 32 32]
+// Open reads a set named KIND:PATH, with a KIND of Sources. Its parts are split, and a
+// Loader gives the batches of a split, as in the example.
 //
 // Samples stay in memory as they are stored (a byte per pixel where the source
 // has bytes) and become float32 when a batch is assembled:

@@ -100,7 +100,7 @@ func (s *Set) countClasses() error {
 		}
 	}
 	if classes > 1<<20 {
-		return fmt.Errorf("array %q: want class numbers below %d, got %d", labelsKey, 1<<20, classes-1)
+		return fmt.Errorf("labels: want class numbers below %d, got %d", 1<<20, classes-1)
 	}
 	for i := range classes {
 		s.Classes = append(s.Classes, strconv.FormatInt(i, 10))

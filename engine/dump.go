@@ -52,12 +52,14 @@ func attributes(v reflect.Value) []string {
 	var out []string
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		switch {
+		switch x := v.Field(i); {
+		case f.Anonymous && x.Kind() == reflect.Interface:
+			out = append(out, attributes(x.Elem())...)
 		case f.Anonymous:
-			out = append(out, attributes(v.Field(i))...)
-		case v.Field(i).IsZero() && f.Type.Kind() != reflect.Uint8:
+			out = append(out, attributes(x)...)
+		case x.IsZero() && f.Type.Kind() != reflect.Uint8:
 		default:
-			out = append(out, fmt.Sprintf("%s: %v", f.Name, v.Field(i).Interface()))
+			out = append(out, fmt.Sprintf("%s: %v", f.Name, x))
 		}
 	}
 	return out

@@ -6,6 +6,19 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
+func hoistRule(r *rewriter, n prim.Node, single bool) (prim.Node, prim.ID, error) {
+	rest, after, ok := r.hoist(n.Prim, n.In)
+	if !ok {
+		return n, prim.Invalid, nil
+	}
+	sum, err := r.add(rest.Prim, rest.In, rest.Type, true)
+	if err != nil {
+		return n, prim.Invalid, err
+	}
+	id, err := r.add(after.Prim, append(slices.Clone(after.In), sum), n.Type, single)
+	return n, id, err
+}
+
 // hoist splits a sum of products into the sum of the factors that vary along the
 // reduced axes, and a Map that multiplies the rest in afterwards; the Map's last
 // operand is the sum. Sums that differ only in such factors become one.

@@ -6,6 +6,11 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
+func mergeRule(r *rewriter, n prim.Node, _ bool) (prim.Node, prim.ID, error) {
+	n.Prim, n.In = r.merge(n.Prim, n.In)
+	return n, prim.Invalid, nil
+}
+
 // merge rewrites a node in terms of its operands' producers.
 func (r *rewriter) merge(p prim.Prim, in []prim.ID) (prim.Prim, []prim.ID) {
 	switch p := p.(type) {

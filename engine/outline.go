@@ -13,6 +13,12 @@ const (
 	minShrink = 8
 )
 
+func outlineRule(r *rewriter, n prim.Node, _ bool) (prim.Node, prim.ID, error) {
+	var err error
+	n.Prim, n.In, err = r.outline(n.Prim, n.In)
+	return n, prim.Invalid, err
+}
+
 // outline computes the parts of an expression that depend on small broadcast
 // operands only in Maps of their own, once instead of once per element of the domain.
 func (r *rewriter) outline(p prim.Prim, in []prim.ID) (prim.Prim, []prim.ID, error) {
@@ -38,14 +44,14 @@ func (r *rewriter) outlineExpr(e prim.Expr, compute prim.DType, domain []int, in
 		if i < 0 {
 			break
 		}
-		part, operands := prim.Compact(e[:i+1], in)
+		part, operands := prim.Compact(prim.E(e[:i+1].X()), in)
 		id, err := r.add(prim.Map{Expr: part, Compute: compute, Out: compute, Shape: shape}, operands, prim.Type{DType: compute, Shape: shape}, true)
 		if err != nil {
 			return e, in, err
 		}
 		e = slices.Clone(e)
 		e[i] = prim.Instr{Code: prim.Arg, Index: len(in)}
-		e, in = prim.Compact(e, append(slices.Clone(in), id))
+		e, in = prim.Compact(prim.E(e.X()), append(slices.Clone(in), id))
 	}
 	return e, in, nil
 }

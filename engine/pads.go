@@ -6,6 +6,12 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
+func joinPadsRule(r *rewriter, n prim.Node, _ bool) (prim.Node, prim.ID, error) {
+	var err error
+	n.Prim, n.In, err = r.joinPads(n.Prim, n.In)
+	return n, prim.Invalid, err
+}
+
 // joinPads rewrites a sum of values that were padded with zeros along one axis to
 // disjoint places, which fill the axis, as their Concat: that is how gradients of
 // slices that cover a value arrive. It leaves other terms of the sum alone.

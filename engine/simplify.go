@@ -18,10 +18,8 @@ const (
 	maxSplatScan = 1 << 22
 )
 
-// Simplify returns an equivalent, cheaper program with the same inputs and
-// outputs: constants folded, common subexpressions shared, dead nodes and nodes
-// that change nothing removed, sums of padded parts joined, and elementwise chains merged into the Map or
-// Reduce that consumes them. An elementwise producer is merged only if it has
+// Simplify validates p and returns an equivalent, cheaper program with the same inputs
+// and outputs: all of Passes, applied. An elementwise producer is merged only if it has
 // one consumer and that consumer's domain, or if it merely copies, casts or
 // broadcasts; never across a change of precision.
 //
@@ -30,12 +28,17 @@ func Simplify(p *prim.Program) (*prim.Program, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("engine: simplify: %w", err)
 	}
+	return RunPasses(p, Passes())
+}
+
+// applyRules rewrites p node by node until nothing changes.
+func applyRules(p *prim.Program, rules []Pass) (*prim.Program, error) {
 	before := ""
 	for range maxRounds {
-		r := rewriter{old: p, uses: useCounts(p), seen: map[string]prim.ID{}, splats: map[*prim.Tensor]splat{}}
+		r := rewriter{old: p, rules: rules, uses: useCounts(p), seen: map[string]prim.ID{}, splats: map[*prim.Tensor]splat{}}
 		next, err := r.rewrite()
 		if err != nil {
-			return nil, fmt.Errorf("engine: simplify: %w", err)
+			return nil, err
 		}
 		p = sweep(next)
 		after := shape(p)
@@ -103,9 +106,10 @@ func sweep(p *prim.Program) *prim.Program {
 	return q
 }
 
-// rewriter copies one program node by node and applies local rules.
+// rewriter copies one program node by node and applies rules.
 type rewriter struct {
 	old    *prim.Program
+	rules  []Pass
 	uses   []int // of old nodes
 	out    prim.Program
 	single []bool // per new node: the old node had one use, so it may be merged
@@ -154,46 +158,33 @@ func (r *rewriter) append(n prim.Node, single bool) prim.ID {
 
 func (r *rewriter) typ(id prim.ID) prim.Type { return r.out.Nodes[id].Type }
 
-// add appends the node or finds a value that equals it.
+// add appends what the rules make of a node, or finds a value that equals it.
 func (r *rewriter) add(p prim.Prim, in []prim.ID, t prim.Type, single bool) (prim.ID, error) {
-	p, in = r.merge(p, in)
-	if rest, invariant, ok := r.hoist(p, in); ok {
-		id, err := r.add(rest.Prim, rest.In, rest.Type, true)
-		if err != nil {
-			return prim.Invalid, err
+	n := prim.Node{Prim: p, In: in, Type: t}
+	for _, rule := range r.rules {
+		out, done, err := rule.rule(r, n, single)
+		if err != nil || done != prim.Invalid {
+			return done, err
 		}
-		return r.add(invariant.Prim, append(slices.Clone(invariant.In), id), t, single)
+		n = out
 	}
-	p, in, err := r.joinPads(p, in)
-	if err != nil {
-		return prim.Invalid, err
-	}
-	p, in, err = r.outline(p, in)
-	if err != nil {
-		return prim.Invalid, err
-	}
-	if id := r.trivial(p, in, t); id != prim.Invalid {
-		r.single[id] = false
-		return id, nil
-	}
-	c, err := r.fold(p, in, t)
-	if err != nil {
-		return prim.Invalid, err
-	}
-	if c != nil {
-		p, in = prim.Const{Value: c}, nil
-	}
-	key := fmt.Sprintf("%T%+v%v%s", p, p, in, t)
-	if k, ok := p.(prim.Const); ok {
+	return r.append(n, single), nil
+}
+
+// shareRule is the last that a node meets: it appends the node.
+func shareRule(r *rewriter, n prim.Node, single bool) (prim.Node, prim.ID, error) {
+	key := fmt.Sprintf("%T%+v%v%s", n.Prim, n.Prim, n.In, n.Type)
+	if k, ok := n.Prim.(prim.Const); ok {
 		key = constKey(k.Value)
 	}
-	if id, ok := r.seen[key]; ok {
+	id, ok := r.seen[key]
+	if ok {
 		r.single[id] = false
-		return id, nil
+	} else {
+		id = r.append(n, single)
+		r.seen[key] = id
 	}
-	id := r.append(prim.Node{Prim: p, In: in, Type: t}, single)
-	r.seen[key] = id
-	return id, nil
+	return n, id, nil
 }
 
 // constKey identifies a constant by its contents when small, else by its storage.
@@ -210,6 +201,14 @@ func constKey(t *prim.Tensor) string {
 		}
 	}
 	return key
+}
+
+func foldRule(r *rewriter, n prim.Node, _ bool) (prim.Node, prim.ID, error) {
+	c, err := r.fold(n.Prim, n.In, n.Type)
+	if c != nil {
+		n.Prim, n.In = prim.Const{Value: c}, nil
+	}
+	return n, prim.Invalid, err
 }
 
 // fold computes the node when all operands are constants and the result is
@@ -256,6 +255,14 @@ func foldLimit(p prim.Prim, operands int) int {
 		return maxFold
 	}
 	return max(maxFold, operands)
+}
+
+func identityRule(r *rewriter, n prim.Node, _ bool) (prim.Node, prim.ID, error) {
+	id := r.trivial(n.Prim, n.In, n.Type)
+	if id != prim.Invalid {
+		r.single[id] = false
+	}
+	return n, id, nil
 }
 
 // trivial returns an existing value equal to the node, Invalid when there is none.

@@ -9,10 +9,6 @@
 // To add an operator: one file with a func returning its *Op, one line in all.go, cases
 // in valueCases and, where it is differentiable, in gradientCases of the tests.
 //
-//	facts, err := ops.InferModel(m, map[string]int{"batch": 8})
-//	b := prim.NewBuilder()
-//	vals, err := ops.Lower(b, m, facts, ops.Hooks{Seed: prim.Invalid, …})
-//
 // InferModel carries symbolic sizes through shape arithmetic (Fact.Partial) and
 // evaluates what is constant with the operators' own lowerings. Rules are called
 // under conditions that Op states; damaged nodes give errors, never panics.

@@ -8,6 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
@@ -22,7 +24,8 @@ func (e *env) inspectCommand() *cli.Command {
 			"MACs are counted for one sample. Per node, \"elastic\" names the groups whose units it gives birth to\n" +
 			"with the nodes that are cut together with it, \"pinned\" says why an axis of its weights must stay.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "stage", Usage: "print the graph itself as text: raw (as in the file) or normal; long tensors are cut short"},
+			&cli.StringFlag{Name: "stage", Usage: "print the graph itself as text: raw (as in the file), normal, or lowered (the program of primitives for one sample); long tensors are cut short"},
+			&cli.IntFlag{Name: "passes", Usage: "stop after so many passes over the lowered program: " + strings.Join(passNames(), ", "), DefaultText: "all"},
 			dimFlag(), jsonFlag(),
 		},
 		Action: e.inspect,
@@ -104,22 +107,26 @@ func (e *env) inspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	passes, err := passesOf(c)
+	if err != nil {
+		return err
+	}
 	m, err := entangle.Import(path)
 	if err != nil {
 		return err
 	}
-	switch stage := c.String("stage"); stage {
-	case "":
+	switch c.String("stage") {
 	case "raw":
 		return ir.Print(e.stdout, m.Raw)
 	case "normal":
 		return ir.Print(e.stdout, m.Normal)
-	default:
-		return usagef("--stage: want raw or normal, got %q", stage)
 	}
 	f, err := m.Infer(dims)
 	if err != nil {
 		return err
+	}
+	if c.String("stage") == "lowered" {
+		return e.printLowered(m, f, passes)
 	}
 	r, err := inspectModel(m, f)
 	if err != nil {
@@ -129,6 +136,45 @@ func (e *env) inspect(c *cli.Context) error {
 		return e.printJSON(r)
 	}
 	return e.printInspection(r)
+}
+
+func passNames() []string {
+	var out []string
+	for _, p := range engine.Passes() {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
+// passesOf checks --stage and --passes and returns the passes to apply to a lowered program.
+func passesOf(c *cli.Context) ([]engine.Pass, error) {
+	stage, passes := c.String("stage"), engine.Passes()
+	if stages := []string{"raw", "normal", "lowered"}; stage != "" && !slices.Contains(stages, stage) {
+		return nil, usagef("--stage: want one of %s, got %q", strings.Join(stages, ", "), stage)
+	}
+	if !c.IsSet("passes") {
+		return passes, nil
+	}
+	n := c.Int("passes")
+	switch {
+	case stage != "lowered":
+		return nil, usagef("--passes: want --stage lowered beside it")
+	case n < 0 || n > len(passes):
+		return nil, usagef("--passes: want 0 to %d, got %d", len(passes), n)
+	}
+	return passes[:n], nil
+}
+
+// printLowered prints the program of the forward pass at the sizes of f.
+func (e *env) printLowered(m *entangle.Model, f *ops.Facts, passes []engine.Pass) error {
+	p, _, err := ops.Program(m.Normal, f.Bind, prim.F32)
+	if err != nil {
+		return &entangle.ModelError{Err: err}
+	}
+	if p, err = engine.RunPasses(p, passes); err != nil {
+		return err
+	}
+	return engine.Dump(e.stdout, p)
 }
 
 func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {

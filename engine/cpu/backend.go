@@ -15,6 +15,9 @@ type Options struct {
 	Threads int
 	// Portable switches the assembly off.
 	Portable bool
+	// Passes are what Compile does to programs before it plans; nil means Passes(). A part
+	// of that list gives the same results to rounding, more slowly: so a wrong pass is found.
+	Passes []engine.Pass
 	// Trace, when set, is called after every kernel of a run: the node, the kernel's
 	// name, when it ran, and the arithmetic and memory traffic it stands for.
 	Trace func(node int, kernel string, start, end time.Time, flops, bytes float64)
@@ -31,6 +34,9 @@ type Backend struct {
 func New(opt Options) *Backend {
 	if opt.Threads < 1 {
 		opt.Threads = runtime.GOMAXPROCS(0)
+	}
+	if opt.Passes == nil {
+		opt.Passes = Passes()
 	}
 	b := &Backend{opt: opt, kernels: portableKernels()}
 	if !opt.Portable {

@@ -41,7 +41,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
-	p, err := rewrite(p)
+	p, err := engine.RunPasses(p, b.opt.Passes)
 	if err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
 	}
@@ -107,19 +107,6 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 	x.packConstants()
 	b.spaces.join(x)
 	return x, nil
-}
-
-// rewrite returns an equivalent program for the kernels of this package. Sums that
-// distribute makes are simplified: they often differ by a factor only.
-func rewrite(p *prim.Program) (*prim.Program, error) {
-	p, err := engine.Simplify(p)
-	if err != nil {
-		return nil, err
-	}
-	if p, err = engine.Simplify(derive(distribute(inline(fuse(absorb(p)))))); err != nil {
-		return nil, err
-	}
-	return delay(centre(p)), nil
 }
 
 // packConstants lets kernels lay out their constant operands, and drops the constants

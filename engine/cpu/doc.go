@@ -1,15 +1,10 @@
 // Package cpu runs tensor programs on the processor: AVX2 and FMA kernels in
 // assembly where the processor has them, portable Go otherwise.
 //
-//	b := cpu.New(cpu.Options{})
-//	exe, err := b.Compile(program)
-//	x, err := b.Upload(tensor)
-//	out, err := exe.Run([]engine.Buffer{x})
-//
-// Compile picks one kernel per node and plans storage: values live in one arena
-// that is reused as they die, elementwise results replace an operand that dies,
-// and outputs take the storage of donated inputs. Executables of a backend that do
-// not run at the same time share the arena. Work is cut into pieces that
+// Compile applies Passes, picks one kernel per node and plans storage: values live in
+// one arena that is reused as they die, elementwise results replace an operand that
+// dies, and outputs take the storage of donated inputs. Executables of a backend that
+// do not run at the same time share the arena. Work is cut into pieces that
 // depend only on shapes and the number of threads, so results are equal to the
 // bit from run to run.
 //

@@ -17,12 +17,21 @@ type fused struct {
 // Name names both.
 func (f fused) Name() string { return f.Prim.Name() + " then " + label(f.then.Expr) }
 
-// Infer returns the product's type.
+// Infer checks the Map on the product's result and returns the product's type.
 func (f fused) Infer(in []prim.Type) (prim.Type, error) {
 	if len(in) < 2 {
 		return prim.Type{}, fmt.Errorf("%s: want at least 2 operands, got %d", f.Prim.Name(), len(in))
 	}
-	return f.Prim.Infer(in[:2])
+	y, err := f.Prim.Infer(in[:2])
+	if err != nil {
+		return y, err
+	}
+	mapped := prim.Type{DType: y.DType, Shape: f.then.Shape}
+	t, err := f.then.Infer(append([]prim.Type{mapped}, in[2:]...))
+	if err == nil && (!t.Equal(mapped) || t.Len() != y.Len()) {
+		err = fmt.Errorf("%s: want the map to keep the type %s, got %s", f.Prim.Name(), y, t)
+	}
+	return y, err
 }
 
 // Eval runs one after the other.

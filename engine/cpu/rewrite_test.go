@@ -54,7 +54,7 @@ func counts(p *prim.Program, n int) (folds, full int) {
 
 func TestNormalisationTakesFewPasses(t *testing.T) {
 	p, init := normStep(t)
-	q, err := rewrite(p)
+	q, err := engine.RunVerified(p, Passes())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -16,11 +17,26 @@ type access struct {
 type viewed struct {
 	prim.MatMul
 	views [2]access
-	typ   prim.Type // of the result
 }
 
-// Infer returns the type that the product had.
-func (v viewed) Infer([]prim.Type) (prim.Type, error) { return v.typ, nil }
+// Infer checks that the views lie within the operands and returns the product's type.
+func (v viewed) Infer(in []prim.Type) (prim.Type, error) {
+	if len(in) != 2 {
+		return prim.Type{}, fmt.Errorf("matmul: want 2 operands, got %d", len(in))
+	}
+	seen := make([]prim.Type, 2)
+	for k, a := range v.views {
+		last := a.off
+		for i, n := range a.shape {
+			last += (n - 1) * a.stride[i]
+		}
+		if a.off < 0 || last >= in[k].Len() || slices.ContainsFunc(a.stride, func(s int) bool { return s < 0 }) {
+			return prim.Type{}, fmt.Errorf("matmul: operand %d: want a view within %s, got %+v", k, in[k], a)
+		}
+		seen[k] = prim.Type{DType: in[k].DType, Shape: a.shape}
+	}
+	return v.MatMul.Infer(seen)
+}
 
 // Eval copies the operands and multiplies them.
 func (v viewed) Eval(in []*prim.Tensor, out prim.Type) (*prim.Tensor, error) {
@@ -68,7 +84,7 @@ func absorb(p *prim.Program) *prim.Program {
 		if !ok || n.Type.DType != prim.F32 || n.Type.Len() == 0 {
 			continue
 		}
-		v := viewed{MatMul: m, typ: n.Type}
+		v := viewed{MatMul: m}
 		in := slices.Clone(n.In)
 		for k, id := range n.In {
 			t := p.Nodes[id].Type

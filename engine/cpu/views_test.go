@@ -107,7 +107,7 @@ func TestViewsAgainstOracle(t *testing.T) {
 func TestPlainProductOfViews(t *testing.T) {
 	r := rand.New(rand.NewPCG(33, 34))
 	x := randomTensor(r, 5, 7, 12)
-	v := viewed{MatMul: prim.MatMul{TransB: true}, typ: prim.Type{DType: prim.F32, Shape: []int{2, 3, 2}}}
+	v := viewed{MatMul: prim.MatMul{TransB: true}}
 	v.views[0] = access{[]int{2, 3, 6}, []int{84, 12, 1}, 24}
 	v.views[1] = access{[]int{1, 2, 6}, []int{0, 24, 2}, 13}
 	checkPlain(t, v, x, x)

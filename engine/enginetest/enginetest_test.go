@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -54,18 +55,30 @@ func TestSecondGradients(t *testing.T) {
 // TestReference runs the suite on the oracle itself.
 func TestReference(t *testing.T) { Run(t, ref.New()) }
 
-// TestSimplify compares every case and its gradient before and after Simplify.
-func TestSimplify(t *testing.T) { Run(t, simplified{ref.New()}) }
+// TestPasses compares every case and its gradient before and after the engine's passes,
+// which are verified one by one.
+func TestPasses(t *testing.T) { Run(t, passed{ref.New(), engine.Passes()}) }
 
-// simplified is ref behind engine.Simplify.
-type simplified struct{ *ref.Backend }
+// TestFirstPasses stops after every number of passes.
+func TestFirstPasses(t *testing.T) {
+	all := engine.Passes()
+	for n := range all {
+		t.Run(fmt.Sprint(n), func(t *testing.T) { runRandom(t, passed{ref.New(), all[:n]}) })
+	}
+}
 
-func (s simplified) Name() string { return "ref+simplify" }
+// passed is ref behind passes.
+type passed struct {
+	*ref.Backend
+	passes []engine.Pass
+}
 
-func (s simplified) Compile(p *prim.Program) (engine.Executable, error) {
-	q, err := engine.Simplify(p)
+func (p passed) Name() string { return "ref behind passes" }
+
+func (p passed) Compile(q *prim.Program) (engine.Executable, error) {
+	q, err := engine.RunVerified(q, p.passes)
 	if err != nil {
 		return nil, err
 	}
-	return s.Backend.Compile(q)
+	return p.Backend.Compile(q)
 }

@@ -132,7 +132,9 @@ func (b *Builder) Add(p Prim, in ...ID) ID {
 func infer(p Prim, in []Type) (Type, error) {
 	t, err := p.Infer(in)
 	if err == nil {
-		if err = t.Check(); err == nil {
+		if t.DType > BF16 {
+			err = fmt.Errorf("result: want a dtype, got %s", t)
+		} else if err = t.Check(); err == nil {
 			err = checkHalves(p, in, t)
 		}
 		if err != nil {

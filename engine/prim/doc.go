@@ -5,15 +5,9 @@
 // one file with its shape rule, its plain kernel (float64 and int64, the oracle)
 // and its vector-Jacobian product. Gradients exist here and nowhere else.
 //
-//	b := prim.NewBuilder()
-//	x := b.Input("x", prim.Type{DType: prim.F32, Shape: []int{64, 3, 32, 32}})
-//	w := b.Input("w", prim.Type{DType: prim.F32, Shape: []int{16, 3, 3, 3}})
-//	y := b.Relu(b.Add(prim.Conv{Window: prim.UnitWindow(1, 1), Groups: 1}, x, w))
-//	b.Output("y", y)
-//	p, err := b.Program()
-//
-// The builder keeps the first error and returns it from Program; its methods
-// return Invalid after an error, so call chains need no checks.
+// A Builder makes programs, as the example shows. It keeps the first error and
+// returns it from Program; its methods return Invalid after an error, so call chains
+// need no checks. Validate finds all faults of a program that was made otherwise.
 //
 // Elementwise work is one primitive, Map, which carries a small expression
 // (Expr) over broadcast operands; Reduce folds such an expression over axes.

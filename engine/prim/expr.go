@@ -195,6 +195,11 @@ func (e Expr) Check(n int) error {
 		return fmt.Errorf("prim: expression is empty")
 	}
 	for i, in := range e {
+		if in.Code >= numCodes {
+			return fmt.Errorf("prim: expression: instruction %d: want a code below %d, got %d", i, numCodes, in.Code)
+		}
+	}
+	for i, in := range e {
 		refs := []int{in.A, in.B, in.C}[:in.Code.Arity()]
 		for _, r := range refs {
 			if r < 0 || r >= i {

@@ -31,6 +31,9 @@ func checkDomain(name string, e Expr, compute DType, in []Type, shape []int) err
 	if err := e.Check(len(in)); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	if err := (Type{Shape: shape}).Check(); err != nil {
+		return fmt.Errorf("%s: domain: %w", name, err)
+	}
 	if compute >= Bool {
 		return fmt.Errorf("%s: compute type: want f32, f64 or i64, got %s", name, compute)
 	}

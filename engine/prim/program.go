@@ -1,7 +1,5 @@
 package prim
 
-import "fmt"
-
 // ID names a node of a Program: its index. Invalid is returned after an error.
 type ID int32
 
@@ -101,48 +99,4 @@ func (p *Program) Rename(to []ID) {
 	for i := range p.Outputs {
 		p.Outputs[i].ID = to[p.Outputs[i].ID]
 	}
-}
-
-// Validate checks operand order, recomputes every type and reports the first difference.
-func (p *Program) Validate() error {
-	for i, n := range p.Nodes {
-		if n.Prim == nil {
-			if err := n.Type.Check(); err != nil {
-				return fmt.Errorf("prim: node %d: %w", i, err)
-			}
-			continue
-		}
-		in := make([]Type, len(n.In))
-		for k, id := range n.In {
-			if id < 0 || int(id) >= i {
-				return fmt.Errorf("prim: node %d (%s): operand %d: want an earlier node, got %d", i, n.Prim.Name(), k, id)
-			}
-			in[k] = p.Nodes[id].Type
-		}
-		t, err := infer(n.Prim, in)
-		if err != nil {
-			return fmt.Errorf("prim: node %d: %w", i, err)
-		}
-		if !t.Equal(n.Type) {
-			return fmt.Errorf("prim: node %d (%s): want type %s, got %s", i, n.Prim.Name(), t, n.Type)
-		}
-	}
-	fed := map[ID]bool{}
-	for _, in := range p.Inputs {
-		if in.ID < 0 || int(in.ID) >= len(p.Nodes) || p.Nodes[in.ID].Prim != nil || fed[in.ID] {
-			return fmt.Errorf("prim: input %q: want an input node of its own, got %d", in.Name, in.ID)
-		}
-		fed[in.ID] = true
-	}
-	for i, n := range p.Nodes {
-		if n.Prim == nil && !fed[ID(i)] {
-			return fmt.Errorf("prim: node %d: want a primitive or a declared input", i)
-		}
-	}
-	for _, o := range p.Outputs {
-		if o.ID < 0 || int(o.ID) >= len(p.Nodes) {
-			return fmt.Errorf("prim: output %q: want a node, got %d", o.Name, o.ID)
-		}
-	}
-	return nil
 }

@@ -39,6 +39,9 @@ func (r Reduce) Infer(in []Type) (Type, error) {
 	if err := checkDomain("reduce", r.Expr, r.Compute, in, r.Shape); err != nil {
 		return Type{}, err
 	}
+	if r.Op > ReduceMin {
+		return Type{}, fmt.Errorf("reduce: want sum, prod, max or min, got fold %d", r.Op)
+	}
 	out := slices.Clone(r.Shape)
 	for i, a := range r.Axes {
 		if a < 0 || a >= len(out) || (i > 0 && a <= r.Axes[i-1]) {

@@ -25,7 +25,12 @@ const (
 )
 
 // String returns "f32", "f64", "i64", "bool", "f16" or "bf16".
-func (d DType) String() string { return [...]string{"f32", "f64", "i64", "bool", "f16", "bf16"}[d] }
+func (d DType) String() string {
+	if d > BF16 {
+		return fmt.Sprintf("dtype(%d)", uint8(d))
+	}
+	return [...]string{"f32", "f64", "i64", "bool", "f16", "bf16"}[d]
+}
 
 // Float reports whether d is F32, F64, F16 or BF16.
 func (d DType) Float() bool { return d != I64 && d != Bool }

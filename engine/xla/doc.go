@@ -3,11 +3,7 @@
 // stays on the device; buffers are device buffers, and a donated one is reused. Several
 // devices share the batch of a program, and have all else whole.
 //
-//	be, err := xla.Open(ctx, xla.Options{Plugin: path, Precision: lower.TF32})
-//	exe, err := be.Compile(p)
-//	out, err := exe.Run([]engine.Buffer{…})
-//
-// Open needs a build with the tag xla and a C compiler; without it, it gives
-// ErrNotBuilt. The lowering and all rules of buffers are in every build, and are
-// tested on an interpreter of StableHLO.
+// Open takes the plugin that package plugin finds, as in the example. It needs a build
+// with the tag xla and a C compiler; without it, it gives ErrNotBuilt. The lowering and
+// all rules of buffers are in every build, and are tested on an interpreter of StableHLO.
 package xla

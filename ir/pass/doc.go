@@ -2,6 +2,4 @@
 // and returns it as a patch; the driver applies it, verifies the model, asks
 // again, and numbers the patches, so that a bug can be found by bisection
 // (Options.MaxPatches).
-//
-//	steps, err := pass.Run(m, []pass.Pass{…}, pass.Options{Verify: true})
 package pass

@@ -1,8 +1,5 @@
 // Package lower writes a program of primitives as a StableHLO module.
 //
-//	m, err := lower.Lower(p, lower.Options{Precision: lower.TF32})
-//	fmt.Println(m.Text)                       // module @entangle { func.func @main(…) … }
-//
 // Arguments and results of main are the program's inputs and outputs, in order; when
 // an index may be out of range one more result says so, see Module.Fault. A donated
 // input is tied to an output of equal type, which may take over its storage.

@@ -1,9 +1,6 @@
 // Package plugin finds a PJRT plugin for CUDA on this machine, and installs one from a
 // Python package index when the user asks for it.
 //
-//	found, err := plugin.Find(ctx, plugin.Search{Getenv: os.Getenv, Cache: dir})
-//	be, err := xla.Open(ctx, xla.Options{Plugin: found.Path, Libraries: found.Libraries(), CUDAData: found.CUDAData()})
-//
 // A plugin of JAX lies in a folder site-packages, with NVIDIA's libraries beside it:
 //
 //	jax_plugins/xla_cuda13/xla_cuda_plugin.so

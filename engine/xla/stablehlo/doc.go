@@ -3,12 +3,7 @@
 //
 //	%2 = "stablehlo.add"(%0, %1) : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
 //
-//	f := stablehlo.NewFunc()
-//	x := f.Arg(stablehlo.Type{Elem: stablehlo.F32, Shape: []int{4}})
-//	y := f.Unary("exponential", x)
-//	text := stablehlo.Module{Name: "step", Func: f}.Text([]stablehlo.Value{y})
-//
-// The methods of Func know the result types of the operations that they write;
+// A module is one Func, as in the example. The methods of Func know the result types of the operations that they write;
 // operands that do not fit are errors of the caller, and panic. Whether the module
 // is valid is for its reader to say: the package checks no more than shapes.
 package stablehlo

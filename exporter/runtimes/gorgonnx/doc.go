@@ -1,8 +1,6 @@
 // Package gorgonnx runs CNNs on onnx-go with its gorgonnx backend: pure Go, no
 // cgo, about 45 operators.
 //
-//	s, err := gorgonnx.New().Open(runtimes.Source{Path: "model.onnx", Model: m})
-//
 // It lives in a package of its own because it brings Gorgonia into the program.
 // onnx-go panics on much that it does not know and computes some attributes as
 // if they were absent (Conv ignores group); Open therefore checks the model

@@ -1,9 +1,6 @@
 // Package ort runs models on ONNX Runtime through its C library, loaded when
 // the first model is opened.
 //
-//	rt := ort.New(ort.Options{Library: "/opt/lib/libonnxruntime.so.1", Threads: 1})
-//	info, err := rt.Describe() // version, or why it cannot be used
-//
 // The library is the first that exists of: Options.Library, the usual install
 // directories, the system's own library search. Reading the environment is the
 // caller's part: pass ONNXRUNTIME_LIB as Options.Library. A program built

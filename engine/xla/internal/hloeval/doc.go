@@ -2,9 +2,6 @@
 // them, so that what the lowering writes can be tested where no XLA is to be had. It
 // is written from the StableHLO specification and knows nothing of the lowering.
 //
-//	m, err := hloeval.Parse(text)
-//	out, err := m.Run([]*hloeval.Tensor{x, w})
-//
 // Every operation checks its operands, its attributes and the result type that is
 // written against what the specification says. Elements are computed in float64 and
 // rounded to their type after every operation; folds and products are rounded once.
