@@ -69,8 +69,8 @@ func (s *Supernet) pricing() *pricing {
 			p.touches[ax.Value] = append(p.touches[ax.Value], touch{ax.Axis, d, ax})
 		}
 	}
-	s.walk(func(i int, stays need, needs map[string]need) {
-		p.nodes[s.An.Model.Graph.Nodes[i]], p.needs = stays, needs
+	s.walk(func(i int, r *reads) {
+		p.nodes[s.An.Model.Graph.Nodes[i]], p.needs = r.stays, r.needs
 	})
 	return p
 }

@@ -22,7 +22,7 @@ type Metric struct {
 }
 
 // Metrics lists the metrics that every supernet carries.
-var Metrics = []Metric{macsMetric, paramsMetric, bytesMetric}
+var Metrics = []Metric{macsMetric, paramsMetric, bytesMetric, peakMetric}
 
 // MetricByName returns a metric of Metrics.
 func MetricByName(name string) (Metric, error) { return metricOf(Metrics, name) }

@@ -354,7 +354,7 @@ func checkAnalysis(t *testing.T, s subject, an *space.Analysis) {
 					t.Fatal(err)
 				}
 				price := ops.ModelCost(m, f)
-				got := map[string]float64{space.MACs: price.MACs / float64(an.Batch), space.Params: float64(price.Params), space.Bytes: cm.At(c)}[metric.Name]
+				got := map[string]float64{space.MACs: price.MACs / float64(an.Batch), space.Params: float64(price.Params), space.Bytes: cm.At(c), space.Peak: heldAtMost(t, m, s.bind)}[metric.Name]
 				if want := cm.At(c); math.Abs(want-got) > 1e-6*want {
 					t.Errorf("%s: choice %d: %s: the cost model says %g, the extracted subnet has %g", policy, k, metric.Name, want, got)
 				}
