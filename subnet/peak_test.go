@@ -70,7 +70,7 @@ func heldAtMost(t *testing.T, m *ir.Model, bind map[string]int) float64 {
 }
 
 // ladder has residual blocks whose streams are read again far behind them, a block within
-// a block, and a block whose sum is an output of the graph.
+// a block, a block whose sum is an output of the graph, and an output that nothing reads.
 func ladder(t *testing.T) *ir.Model {
 	t.Helper()
 	e := models.Entry{Name: "ladder", Defaults: models.Options{Classes: 3, Channels: 2, Size: 6, Width: 4, Seed: 2, Scatter: true}, Wire: func(n *models.Net, o models.Options) {
@@ -86,7 +86,8 @@ func ladder(t *testing.T) *ir.Model {
 		outer := n.Add("outer.add", c, n.Conv("outer.last", inner, o.Width, models.ConvOptions{Kernel: 1}))
 		n.Output("stream", block("last", n.Add("reread.a", outer, a), 2))
 		y := n.Concat("concat", x, b, outer)
-		n.Output("logits", n.Linear("fc", n.Flatten("flatten", n.MaxPool("pool", y, 2)), o.Classes))
+		half := n.Split("half", n.Conv("wide", y, 40, models.ConvOptions{Kernel: 1}), 2)[0] // nothing reads the other half
+		n.Output("logits", n.Linear("fc", n.Flatten("flatten", n.MaxPool("pool", half, 2)), o.Classes))
 	}}
 	m, err := e.Build(models.Options{})
 	if err != nil {
