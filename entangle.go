@@ -81,7 +81,7 @@ func (m *Model) Extract(r *subnet.Recipe, dims map[string]int) (*ir.Model, error
 	if err != nil {
 		return nil, err
 	}
-	an, err := space.AnalyseFor(m.Normal, f, r.Kinds())
+	an, err := space.Analyse(m.Normal, f, r.Kinds()...)
 	if err != nil {
 		return nil, err
 	}

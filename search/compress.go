@@ -156,7 +156,7 @@ func Prepare(m *ir.Model, set *data.Set, j Job) (*Plan, error) {
 	if j.Given != nil {
 		kinds = j.Given.Kinds()
 	}
-	an, err := space.AnalyseFor(m, facts, kinds)
+	an, err := space.Analyse(m, facts, kinds...)
 	if err != nil {
 		return nil, err
 	}

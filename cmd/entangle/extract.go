@@ -89,7 +89,7 @@ func (m *model) cut(recipe string, dims map[string]int) (*ir.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	an, err := space.AnalyseFor(m.normal, f, r.Kinds())
+	an, err := space.Analyse(m.normal, f, r.Kinds()...)
 	if err != nil {
 		return nil, &modelError{err}
 	}

@@ -143,14 +143,16 @@ func trainFlags() []cli.Flag {
 
 // spaceFlags are the options that say what may change.
 func spaceFlags() []cli.Flag {
-	var kinds []string
+	var kinds, onRequest []string
 	for _, k := range space.Kinds {
-		kinds = append(kinds, k.Name)
+		if kinds = append(kinds, k.Name); k.OnRequest() {
+			onRequest = append(onRequest, k.Name)
+		}
 	}
 	return []cli.Flag{
 		&cli.StringFlag{Name: "elastic", Usage: "globs of node names that may change, comma-separated", DefaultText: "all"},
 		&cli.StringFlag{Name: "keep", Usage: "globs of node names that must not change, comma-separated"},
-		&cli.StringFlag{Name: "kinds", Usage: "dimensions to offer, comma-separated: " + strings.Join(kinds, ", "), DefaultText: "all but head-width"},
+		&cli.StringFlag{Name: "kinds", Usage: "dimensions to offer, comma-separated: " + strings.Join(kinds, ", "), DefaultText: "all but " + strings.Join(onRequest, ", ")},
 		&cli.IntFlag{Name: "divisor", Usage: "widths are multiples of it", Value: 8},
 		&cli.Float64Flag{Name: "min-ratio", Usage: "smallest width as a fraction of the original", Value: 0.25},
 	}

@@ -58,7 +58,7 @@ func (e *env) space(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	an, err := space.AnalyseFor(m.normal, f, o.Kinds)
+	an, err := space.Analyse(m.normal, f, o.Kinds...)
 	if err != nil {
 		return &modelError{err}
 	}
