@@ -465,52 +465,6 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 	return an, nil
 }
 
-// Keep marks in cut (value → axis → position) what goes when only the given units
-// stay. Positions outside the group stay.
-func (g *Group) Keep(an *Analysis, units []int, cut map[string][][]bool) {
-	in := make([]bool, g.Size)
-	for _, u := range units {
-		in[u] = true
-	}
-	for _, mb := range g.Members {
-		shape := an.Facts.Values[mb.Value].Shape()
-		if cut[mb.Value] == nil {
-			cut[mb.Value] = make([][]bool, len(shape))
-		}
-		if cut[mb.Value][mb.Axis] == nil {
-			cut[mb.Value][mb.Axis] = make([]bool, shape[mb.Axis])
-		}
-		for u, ps := range mb.Units {
-			if !in[u] {
-				for _, p := range ps {
-					cut[mb.Value][mb.Axis][p] = true
-				}
-			}
-		}
-	}
-}
-
-// Positions turns a set of cut positions into the kept ones, in ascending order.
-func Positions(cut map[string][][]bool) map[string]ops.Positions {
-	out := make(map[string]ops.Positions, len(cut))
-	for v, axes := range cut {
-		pos := make(ops.Positions, len(axes))
-		for i, c := range axes {
-			if c == nil || !slices.Contains(c, true) {
-				continue
-			}
-			pos[i] = []int{}
-			for p, gone := range c {
-				if !gone {
-					pos[i] = append(pos[i], p)
-				}
-			}
-		}
-		out[v] = pos
-	}
-	return out
-}
-
 // Matches reports whether a node name matches any of the globs (path.Match syntax without separators' meaning).
 func Matches(globs []string, name string) bool {
 	for _, g := range globs {

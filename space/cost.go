@@ -55,8 +55,8 @@ type pricing struct {
 	net     *Supernet
 	sizes   []int // choices per dim
 	touches map[string][]touch
-	needs   map[string]need   // when something reads a value
 	nodes   map[*ir.Node]need // when a node stays
+	values  map[string]need   // when the node that makes a value stays; of others, when something reads it
 }
 
 func (s *Supernet) pricing() *pricing {
@@ -70,8 +70,13 @@ func (s *Supernet) pricing() *pricing {
 		}
 	}
 	s.walk(func(i int, r *reads) {
-		p.nodes[s.An.Model.Graph.Nodes[i]], p.needs = r.stays, r.needs
+		p.nodes[s.An.Model.Graph.Nodes[i]], p.values = r.stays, r.needs
 	})
+	for n, stays := range p.nodes {
+		for _, o := range n.Outputs {
+			p.values[o] = stays
+		}
+	}
 	return p
 }
 
@@ -145,7 +150,7 @@ func (p *pricing) presence(x *Piece) presence {
 		out.need = out.need.or(p.nodes[n])
 	}
 	if len(x.Nodes) == 0 {
-		if out.need = p.needs[x.Value]; out.never() {
+		if out.need = p.values[x.Value]; out.never() {
 			out.always = true // nothing reads it in the source either
 		}
 	}

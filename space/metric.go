@@ -63,7 +63,8 @@ func edits(a, b string) int {
 }
 
 // Piece is a part of a model that is paid for as one: a set of nodes, or one value. A
-// subnet pays for nodes when it has any of them, for a value when something reads it.
+// subnet pays for nodes when it has any of them, for an initialiser when something reads
+// it, for a computed value when it has the node that makes it.
 type Piece struct {
 	Nodes []*ir.Node // of the model, in its order
 	Value string     // an initialiser or a computed value; "" of nodes

@@ -450,9 +450,11 @@ func TestZeroAndCut(t *testing.T) {
 					i := slices.IndexFunc(zeroed.Graph.Inits, func(x *ir.Tensor) bool { return x.Name == mb.Value })
 					zeroed.Graph.Inits[i] = zero(t, zeroed.Graph.Inits[i], mb, gone)
 				}
-				gone2 := map[string][][]bool{}
-				g.Keep(an, stay, gone2)
-				cut, err := ops.CutModel(an.Model, an.Facts, space.Positions(gone2))
+				net, err := space.Entangle(an, &space.Space{Dims: []space.Dim{{Name: "some", Kind: g.Kind, Node: g.Name, Choices: []int{len(stay), g.Size}, Order: slices.Concat(stay, gone)}}}, space.Reader)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cut, err := subnet.Cut(net, []int{0}, nil)
 				if err != nil {
 					t.Errorf("group %s: %v", g.Name, err)
 					continue

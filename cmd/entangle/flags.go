@@ -164,9 +164,13 @@ func searchFlags() []cli.Flag {
 	for _, r := range relax.All() {
 		relaxations = append(relaxations, r.Name)
 	}
+	var metrics []string
+	for _, m := range space.Metrics {
+		metrics = append(metrics, m.Name)
+	}
 	d := search.DefaultConfig()
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "target", Usage: "cost to reach: macs, params or bytes, as a share of the original up to 1 or a number above", Value: "macs=0.5"},
+		&cli.StringFlag{Name: "target", Usage: "cost to reach (" + strings.Join(metrics, ", ") + "), as a share of the original up to 1 or a number above", Value: "macs=0.5"},
 		&cli.StringFlag{Name: "space", Usage: "space.yaml to search instead of all that the model offers", TakesFile: true},
 		&cli.StringFlag{Name: "relaxation", Usage: "relaxation of the choices: " + strings.Join(relaxations, ", "), Value: d.Relaxation, Action: oneOf("relaxation", relaxations...)},
 		&cli.Float64Flag{Name: "search-epochs", Usage: "passes over the weights split during the search", Value: d.Weights.Epochs},
