@@ -227,7 +227,8 @@ func (p *pricing) term(x *Piece, errs *faults) *term {
 	return t
 }
 
-// axes lists the factors of a product: the axes of its values, and the gates around it.
+// axes lists the factors of a product: the axes of its values, the gates around it, and of
+// every name that it may be another by the first gate that keeps the two apart.
 // One axis of a product stands on several values, each time with the same dims; two of
 // its axes with the same dims stand on one value.
 func (p *pricing) axes(x *Piece, when presence) []linear {
@@ -243,10 +244,16 @@ func (p *pricing) axes(x *Piece, when presence) []linear {
 			}
 		}
 	}
+	var gates []int
 	if len(when.ways) == 1 {
-		for _, d := range when.ways[0] {
-			out = append(out, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
-		}
+		gates = slices.Clone(when.ways[0])
+	}
+	for _, m := range when.mergers {
+		gates = append(gates, m.closed[0])
+	}
+	slices.Sort(gates)
+	for _, d := range slices.Compact(gates) {
+		out = append(out, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
 	}
 	return out
 }
@@ -327,6 +334,13 @@ func (l linear) at(choice func(d int) int) float64 {
 
 // At returns the price of one subnet, by choice index per dim.
 func (c *CostModel) At(choice []int) float64 {
+	if len(c.sums) == 1 { // saves a slice
+		v := c.sums[0].fixed
+		for _, i := range c.sums[0].terms {
+			v += c.terms[i].price(choice)
+		}
+		return v
+	}
 	at := make([]float64, len(c.terms))
 	for i := range c.terms {
 		at[i] = c.terms[i].price(choice)
