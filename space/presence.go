@@ -128,7 +128,7 @@ func (s *Supernet) walk(visit func(i int, r *reads)) {
 		if gated {
 			r.stays = of.and(d)
 		}
-		elements := !computesSizes(s.An.Facts, n)
+		sizes := computesSizes(s.An.Facts, n)
 		for _, v := range ir.Uses(n) {
 			in := r.stays
 			if gated && v == s.Effects[d].Gate.Shortcut {
@@ -136,7 +136,7 @@ func (s *Supernet) walk(visit func(i int, r *reads)) {
 				r.holds[v] = r.holds[v].or(held)
 			}
 			r.needs[v] = r.needs[v].or(in)
-			if elements {
+			if !sizes {
 				r.holds[v] = r.holds[v].or(r.stays)
 			}
 		}
