@@ -80,7 +80,7 @@ func (m *Model) Analyse(dims map[string]int, kinds ...string) (*space.Analysis, 
 	if err != nil {
 		return nil, err
 	}
-	an, err := space.AnalyseFor(m.Normal, f, kinds)
+	an, err := space.Analyse(m.Normal, f, kinds...)
 	if err != nil {
 		return nil, &ModelError{err}
 	}

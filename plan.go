@@ -80,7 +80,7 @@ func Prepare(m *Model, set *data.Set, j Job) (*Plan, error) {
 	if given != nil {
 		kinds = given.Kinds()
 	}
-	if p.An, err = space.AnalyseFor(p.Model, facts, kinds); err != nil {
+	if p.An, err = space.Analyse(p.Model, facts, kinds...); err != nil {
 		return nil, &ModelError{err}
 	}
 	switch {

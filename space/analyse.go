@@ -29,8 +29,8 @@ type Group struct {
 	Nodes   []string // labels of the nodes whose weights give birth to the units, in graph order
 	Size    int      // units
 	Members []Member
-	Heads   bool // the units are heads of an attention, or groups of them
-	Widths  bool // the units are positions of an attention's heads, the same in every head
+	Kind    string // the kind of dimension that takes the units
+	Heads   bool   // the units are heads of an attention, or groups of them
 }
 
 // Pin is an axis that must keep its size.
@@ -48,6 +48,7 @@ type Analysis struct {
 	Batch  int // samples that the facts were inferred for; 1 when the model fixes its batch
 	// Pins holds, by value name and axis, why an axis with weights' positions is not elastic.
 	Pins map[string]map[int]string
+	own  string // the kind whose own reading of the attentions it is; "" is that of all others
 }
 
 type axisID struct {
@@ -69,22 +70,26 @@ type analysis struct {
 	known  *ops.Recognised
 }
 
-// Analyse partitions the positions of all axes of a normal graph into groups; of
-// attentions, whole heads are the units. Facts must be static (every shape known under
-// the binding they were inferred with).
-func Analyse(m *ir.Model, f *ops.Facts) (*Analysis, error) {
-	return analyse(m, f, ops.Recognise(m.Graph, f), "")
-}
-
-// AnalyseWidths is Analyse with the width of the heads elastic in place of their number,
-// where attentions are spelled out. The names of these groups end in ".width", so that a
-// recipe of the one is refused by the other.
-func AnalyseWidths(m *ir.Model, f *ops.Facts) (*Analysis, error) {
-	return analyse(m, f, ops.RecogniseWidths(m.Graph, f), ".width")
-}
-
-func analyse(m *ir.Model, f *ops.Facts, known *ops.Recognised, suffix string) (*Analysis, error) {
-	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}, known: known}
+// Analyse partitions the positions of all axes of a normal graph into groups that the
+// named kinds of dimensions can take units of; without a name, those of every kind that is
+// not on request. Of attentions, whole heads are the units, unless one of the kinds reads
+// them its own way; two such kinds exclude each other. Facts must be static (every shape
+// known under the binding they were inferred with).
+func Analyse(m *ir.Model, f *ops.Facts, kinds ...string) (*Analysis, error) {
+	own := Kind{Recognise: ops.Recognise}
+	for _, name := range kinds {
+		k, err := KindByName(name)
+		if err != nil {
+			return nil, err
+		}
+		if k.OnRequest() && own.Name != "" && own.Name != name {
+			return nil, fmt.Errorf("space: kinds %q and %q: want one of them, each reads attentions its own way", own.Name, name)
+		}
+		if k.OnRequest() {
+			own = k
+		}
+	}
+	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}, known: own.Recognise(m.Graph, f)}
 	if err := a.number(m.Graph); err != nil {
 		return nil, err
 	}
@@ -107,7 +112,7 @@ func analyse(m *ir.Model, f *ops.Facts, known *ops.Recognised, suffix string) (*
 	for _, v := range m.Graph.Outputs {
 		a.pinAll(v.Name, fmt.Sprintf("graph output %q keeps its shape", v.Name), cache[v.Name]...)
 	}
-	return a.groups(m, suffix)
+	return a.groups(m, own)
 }
 
 // number gives every axis of every value a range of positions.
@@ -339,9 +344,9 @@ func batchOf(m *ir.Model, f *ops.Facts) int {
 	return 1
 }
 
-// groups collects the classes that no pin reaches and that live on weights. The names of
-// those on an axis of the known attentions get the suffix.
-func (a *analysis) groups(m *ir.Model, suffix string) (*Analysis, error) {
+// groups collects the classes that no pin reaches and that live on weights. Those on an
+// axis of the known attentions are of the kind that reads them its own way.
+func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 	pinned := map[int32]string{}
 	order := make([]int, 0, len(a.pin))
 	for x := range a.pin {
@@ -359,7 +364,7 @@ func (a *analysis) groups(m *ir.Model, suffix string) (*Analysis, error) {
 	for _, t := range m.Graph.Inits {
 		weights[t.Name] = t.DType.IsFloat()
 	}
-	an := &Analysis{Model: m, Facts: a.facts, Batch: batchOf(m, a.facts), Pins: map[string]map[int]string{}}
+	an := &Analysis{Model: m, Facts: a.facts, Batch: batchOf(m, a.facts), Pins: map[string]map[int]string{}, own: own.Name}
 	type class struct {
 		axes []int
 		pos  []int
@@ -408,7 +413,7 @@ func (a *analysis) groups(m *ir.Model, suffix string) (*Analysis, error) {
 		sig := fmt.Sprint(c.axes)
 		g := bySig[sig]
 		if g == nil {
-			g = &Group{}
+			g = &Group{Kind: widthKind.Name}
 			bySig[sig] = g
 			an.Groups = append(an.Groups, g)
 			for i, x := range c.axes {
@@ -432,8 +437,10 @@ func (a *analysis) groups(m *ir.Model, suffix string) (*Analysis, error) {
 			}
 			g.Name = g.Nodes[0]
 			if slices.ContainsFunc(c.axes, func(x int) bool { return heads[x] }) {
-				g.Heads, g.Widths = suffix == "", suffix != ""
-				g.Name += suffix
+				if g.Heads = own.Name == ""; !g.Heads {
+					g.Kind = own.Name
+				}
+				g.Name += own.Suffix
 			}
 		}
 		k := -1
@@ -456,52 +463,6 @@ func (a *analysis) groups(m *ir.Model, suffix string) (*Analysis, error) {
 		}
 	}
 	return an, nil
-}
-
-// Keep marks in cut (value → axis → position) what goes when only the given units
-// stay. Positions outside the group stay.
-func (g *Group) Keep(an *Analysis, units []int, cut map[string][][]bool) {
-	in := make([]bool, g.Size)
-	for _, u := range units {
-		in[u] = true
-	}
-	for _, mb := range g.Members {
-		shape := an.Facts.Values[mb.Value].Shape()
-		if cut[mb.Value] == nil {
-			cut[mb.Value] = make([][]bool, len(shape))
-		}
-		if cut[mb.Value][mb.Axis] == nil {
-			cut[mb.Value][mb.Axis] = make([]bool, shape[mb.Axis])
-		}
-		for u, ps := range mb.Units {
-			if !in[u] {
-				for _, p := range ps {
-					cut[mb.Value][mb.Axis][p] = true
-				}
-			}
-		}
-	}
-}
-
-// Positions turns a set of cut positions into the kept ones, in ascending order.
-func Positions(cut map[string][][]bool) map[string]ops.Positions {
-	out := make(map[string]ops.Positions, len(cut))
-	for v, axes := range cut {
-		pos := make(ops.Positions, len(axes))
-		for i, c := range axes {
-			if c == nil || !slices.Contains(c, true) {
-				continue
-			}
-			pos[i] = []int{}
-			for p, gone := range c {
-				if !gone {
-					pos[i] = append(pos[i], p)
-				}
-			}
-		}
-		out[v] = pos
-	}
-	return out
 }
 
 // Matches reports whether a node name matches any of the globs (path.Match syntax without separators' meaning).

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -76,5 +77,37 @@ func TestAnalyse(t *testing.T) {
 				t.Errorf("%s: want\n%s\ngot\n%s", file, want, got)
 			}
 		})
+	}
+}
+
+// TestKindsOfAnalysis: a kind that reads attentions its own way is offered and bound where
+// the model was analysed for it by name, and two of them exclude each other.
+func TestKindsOfAnalysis(t *testing.T) {
+	for _, k := range space.Kinds {
+		if k.Name == "" || k.Doc == "" || k.Find == nil || k.Bind == nil || k.OnRequest() != (k.Suffix != "") {
+			t.Errorf("kind %q: want a name, a doc, Find, Bind and a suffix where it is on request", k.Name)
+		}
+	}
+	plain := analysed(t, "knot", models.Options{})
+	const want = `kind "head-width": want a model analysed for it by name`
+	if _, err := space.New(plain, space.Options{Kinds: []string{"head-width"}}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("New: want %s, got %v", want, err)
+	}
+	s := &space.Space{Dims: []space.Dim{{Name: "a", Kind: "head-width", Node: "stem.conv", Choices: []int{4}}}}
+	if _, err := s.Bind(plain); err == nil || !strings.Contains(err.Error(), `dimension "a": `+want) {
+		t.Errorf("Bind: want %s, got %v", want, err)
+	}
+	if _, err := space.Analyse(plain.Model, plain.Facts, "shade"); err == nil || !strings.Contains(err.Error(), `kind "shade": want one of`) {
+		t.Errorf("an unknown kind: got %v", err)
+	}
+	own := space.Kinds
+	defer func() { space.Kinds = own }()
+	space.Kinds = append(slices.Clone(own), space.Kind{Name: "other", Suffix: ".other", Recognise: ops.Recognise})
+	if _, err := space.Analyse(plain.Model, plain.Facts, "head-width", "width", "head-width"); err != nil {
+		t.Error(err)
+	}
+	_, err := space.Analyse(plain.Model, plain.Facts, "head-width", "width", "other")
+	if want := `space: kinds "head-width" and "other": want one of them, each reads attentions its own way`; err == nil || err.Error() != want {
+		t.Errorf("want %s, got %v", want, err)
 	}
 }

@@ -55,8 +55,8 @@ type pricing struct {
 	net     *Supernet
 	sizes   []int // choices per dim
 	touches map[string][]touch
-	needs   map[string]need   // when something reads a value
 	nodes   map[*ir.Node]need // when a node stays
+	values  map[string]need   // when the node that makes a value stays; of others, when something reads it
 }
 
 func (s *Supernet) pricing() *pricing {
@@ -69,9 +69,14 @@ func (s *Supernet) pricing() *pricing {
 			p.touches[ax.Value] = append(p.touches[ax.Value], touch{ax.Axis, d, ax})
 		}
 	}
-	s.walk(func(i int, stays need, needs map[string]need) {
-		p.nodes[s.An.Model.Graph.Nodes[i]], p.needs = stays, needs
+	s.walk(func(i int, r *reads) {
+		p.nodes[s.An.Model.Graph.Nodes[i]], p.values = r.stays, r.needs
 	})
+	for n, stays := range p.nodes {
+		for _, o := range n.Outputs {
+			p.values[o] = stays
+		}
+	}
 	return p
 }
 
@@ -145,7 +150,7 @@ func (p *pricing) presence(x *Piece) presence {
 		out.need = out.need.or(p.nodes[n])
 	}
 	if len(x.Nodes) == 0 {
-		if out.need = p.needs[x.Value]; out.never() {
+		if out.need = p.values[x.Value]; out.never() {
 			out.always = true // nothing reads it in the source either
 		}
 	}
@@ -222,7 +227,8 @@ func (p *pricing) term(x *Piece, errs *faults) *term {
 	return t
 }
 
-// axes lists the factors of a product: the axes of its values, and the gates around it.
+// axes lists the factors of a product: the axes of its values, the gates around it, and of
+// every name that it may be another by the first gate that keeps the two apart.
 // One axis of a product stands on several values, each time with the same dims; two of
 // its axes with the same dims stand on one value.
 func (p *pricing) axes(x *Piece, when presence) []linear {
@@ -238,10 +244,16 @@ func (p *pricing) axes(x *Piece, when presence) []linear {
 			}
 		}
 	}
+	var gates []int
 	if len(when.ways) == 1 {
-		for _, d := range when.ways[0] {
-			out = append(out, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
-		}
+		gates = slices.Clone(when.ways[0])
+	}
+	for _, m := range when.mergers {
+		gates = append(gates, m.closed[0])
+	}
+	slices.Sort(gates)
+	for _, d := range slices.Compact(gates) {
+		out = append(out, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
 	}
 	return out
 }
@@ -322,6 +334,13 @@ func (l linear) at(choice func(d int) int) float64 {
 
 // At returns the price of one subnet, by choice index per dim.
 func (c *CostModel) At(choice []int) float64 {
+	if len(c.sums) == 1 { // saves a slice
+		v := c.sums[0].fixed
+		for _, i := range c.sums[0].terms {
+			v += c.terms[i].price(choice)
+		}
+		return v
+	}
 	at := make([]float64, len(c.terms))
 	for i := range c.terms {
 		at[i] = c.terms[i].price(choice)

@@ -201,6 +201,9 @@ func bindDepth(an *Analysis, d Dim) (*Effect, error) {
 		if err := d.check(1, 0); err != nil {
 			return nil, err
 		}
+		if len(d.Choices) == 1 {
+			return &Effect{}, nil // it stays
+		}
 		return &Effect{Gate: g}, nil
 	}
 	return nil, fmt.Errorf("space: dimension %q: the model has no node %q", d.Name, d.Node)

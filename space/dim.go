@@ -3,6 +3,9 @@ package space
 import (
 	"fmt"
 	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 )
 
 // Dim is one decision. Choices ascend and are nested: what a choice keeps, every
@@ -11,7 +14,7 @@ type Dim struct {
 	Name    string // kind:node, unique in a space
 	Kind    string // of Kinds
 	Node    string // label of the node (or group) it speaks of
-	Choices []int  // width, head-width: units kept; kernel: size; depth: 0 skips, 1 keeps
+	Choices []int  // of units: how many stay; kernel: size; depth: 0 skips, 1 keeps
 	// Order ranks a width's units, most important first; nil is the order of the file.
 	Order []int
 }
@@ -43,11 +46,26 @@ type Effect struct {
 // Kind is one kind of elastic dimension.
 type Kind struct {
 	Name, Doc string
+	// Units says that choices are numbers of units of a group of this kind.
+	Units bool
+	// Recognise is set of a kind that needs other axes of attentions elastic than
+	// ops.Recognise finds. Analyse reads a model so only where the kind is asked for by
+	// name, and the groups on these axes are the kind's.
+	Recognise func(g *ir.Graph, f *ops.Facts) *ops.Recognised
+	// Suffix ends the names of those groups, so that a recipe of theirs is refused by any
+	// other analysis.
+	Suffix string
 	// Find lists the dims of this kind that a model offers.
 	Find func(an *Analysis, o Options) []Dim
 	// Bind checks a dim against the model and returns its effect.
 	Bind func(an *Analysis, d Dim) (*Effect, error)
 }
+
+// OnRequest reports whether the kind is offered only where it is asked for by name.
+func (k Kind) OnRequest() bool { return k.Recognise != nil }
+
+// fits reports whether the model was analysed for dims of the kind.
+func (k Kind) fits(an *Analysis) bool { return !k.OnRequest() || an.own == k.Name }
 
 // Kinds lists every kind of dimension. Omitted: attention heads and embedding
 // width are widths of groups whose units span several axes; they need no kind.
@@ -65,7 +83,13 @@ func KindByName(name string) (Kind, error) {
 	return Kind{}, fmt.Errorf("space: kind %q: want one of %v", name, names)
 }
 
-// Check reports choices that are not positive, ascending and nested up to full.
+// CountsUnits reports whether the choices are numbers of units of a group.
+func (d Dim) CountsUnits() bool {
+	k, err := KindByName(d.Kind)
+	return err == nil && k.Units
+}
+
+// check reports choices that are not positive, ascending and nested up to full.
 func (d Dim) check(full int, lowest int) error {
 	if len(d.Choices) == 0 || d.Choices[len(d.Choices)-1] != full {
 		return fmt.Errorf("space: dimension %q: choices: want ascending numbers that end with the original %d, got %v", d.Name, full, d.Choices)
@@ -83,7 +107,7 @@ type Options struct {
 	Divisor    int      `json:"divisor" want:">=0" doc:"widths, of heads the positions of their weights, are multiples of it; 0: 8"`
 	MinRatio   float64  `json:"min_ratio" want:"[0,1]" doc:"smallest width as a share of the original; 0: 0.25"`
 	MaxChoices int      `json:"max_choices" want:">=0" doc:"most choices per width; 0: 8"`
-	Kinds      []string `json:"kinds" oneof:"kind" doc:"dimensions to offer; none: all that need not be asked for"`
+	Kinds      []string `json:"kinds" oneof:"kind" doc:"dimensions to offer; none: all but those on request"`
 	Elastic    []string `json:"elastic" doc:"globs of node names that may change; none: all"`
 	Keep       []string `json:"keep" doc:"globs of node names that must not change"`
 }

@@ -7,12 +7,8 @@
 // Choices, the last being the original. A Space is a list of dims, written as
 // space.yaml, read back and edited by hand. Entangle turns model and space into a
 // Supernet: every weight w becomes w ⊙ mask(coefficients), one forward pass
-// whatever the number of choices.
-//
-//	facts, _ := ops.InferModel(m, map[string]int{"*": 2})
-//	an, _ := space.Analyse(m, facts)
-//	sp, _ := space.New(an, space.Options{Divisor: 8})
-//	net, _ := space.Entangle(an, sp)
+// whatever the number of choices. A Metric prices its subnets: Costs gives the price of
+// each, and of a distribution over them with its gradient.
 //
 // Units are never moved: a width's choice keeps the first k units of its
 // importance order, wherever they stand (Order in space.yaml).

@@ -10,3 +10,6 @@ func (c *CostModel) Products() int {
 	}
 	return n
 }
+
+// Sums counts the sums of which a subnet pays the largest.
+func (c *CostModel) Sums() int { return len(c.sums) }

@@ -147,3 +147,16 @@ func TestWidthChoices(t *testing.T) {
 		}
 	}
 }
+
+// TestForbiddenSkip: a branch whose choice 0 was removed from the file stays.
+func TestForbiddenSkip(t *testing.T) {
+	an := analysed(t, "knot", models.Options{})
+	s := offered(t, an, space.Options{Kinds: []string{"depth"}})
+	for i := range s.Dims {
+		s.Dims[i].Choices = []int{1}
+	}
+	if _, closed, err := entangled(t, an, s, space.Every).Cut(s.Smallest()); err != nil || len(closed) > 0 {
+		t.Errorf("want no branch skipped, got %v, %v", closed, err)
+	}
+	lossOf(t, an, s, 5).loss([][]float64{{1}, {1}})
+}

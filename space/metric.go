@@ -23,7 +23,7 @@ type Metric struct {
 }
 
 // Metrics lists the metrics that every supernet carries.
-var Metrics = []Metric{macsMetric, paramsMetric, bytesMetric}
+var Metrics = []Metric{macsMetric, paramsMetric, bytesMetric, peakMetric}
 
 // MetricByName returns a metric of Metrics.
 func MetricByName(name string) (Metric, error) { return metricOf(Metrics, name) }
@@ -64,7 +64,8 @@ func edits(a, b string) int {
 }
 
 // Piece is a part of a model that is paid for as one: a set of nodes, or one value. A
-// subnet pays for nodes when it has any of them, for a value when something reads it.
+// subnet pays for nodes when it has any of them, for an initialiser when something reads
+// it, for a computed value when it has the node that makes it.
 type Piece struct {
 	Nodes []*ir.Node // of the model, in its order
 	Value string     // an initialiser or a computed value; "" of nodes

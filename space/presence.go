@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 )
 
 // need says under which gates something is needed: always, or when all gates of one of
@@ -31,14 +32,20 @@ func (n need) or(m need) need {
 	}
 	out := need{ways: slices.Clone(n.ways)}
 	for _, w := range m.ways {
-		if !slices.ContainsFunc(out.ways, func(o []int) bool { return slices.Equal(o, w) }) {
-			out.ways = append(out.ways, w)
+		if slices.ContainsFunc(out.ways, func(o []int) bool { return within(o, w) }) {
+			continue
 		}
+		out.ways = append(slices.DeleteFunc(out.ways, func(o []int) bool { return within(w, o) }), w)
 	}
 	if len(out.ways) > maxWays {
 		return need{always: true}
 	}
 	return out
+}
+
+// within reports whether b has all of a.
+func within(a, b []int) bool {
+	return !slices.ContainsFunc(a, func(d int) bool { return !slices.Contains(b, d) })
 }
 
 // and is what is needed when gate d is open besides.
@@ -85,10 +92,16 @@ func (p presence) dims() []int {
 	return out
 }
 
-// walk goes through the nodes from last to first. It tells of each under which gates it
-// stays, and of all values under which gates this node or a later one reads them, where a
-// residual node whose branch is skipped hands the reading of its output to the shortcut.
-func (s *Supernet) walk(visit func(i int, stays need, needs map[string]need)) {
+// reads says under which gates values are read by the nodes that a walk has come through.
+type reads struct {
+	stays need            // the node that the walk is at stays in the model
+	needs map[string]need // by any node
+	holds map[string]need // by a node that reads elements: one that computes sizes alone does not
+}
+
+// walk goes through the nodes from last to first. A residual node whose branch is skipped
+// hands the reading of its output to the shortcut.
+func (s *Supernet) walk(visit func(i int, r *reads)) {
 	gates := map[string]int{} // label of the residual node → dim
 	for d, e := range s.Effects {
 		if e.Gate != nil {
@@ -96,32 +109,46 @@ func (s *Supernet) walk(visit func(i int, stays need, needs map[string]need)) {
 		}
 	}
 	g := s.An.Model.Graph
-	needs := map[string]need{}
+	r := &reads{needs: map[string]need{}, holds: map[string]need{}}
 	for _, v := range g.Outputs {
-		needs[v.Name] = need{always: true}
+		r.needs[v.Name], r.holds[v.Name] = need{always: true}, need{always: true}
 	}
 	for i, n := range slices.Backward(g.Nodes) {
-		var of need
+		var of, held need
 		for _, o := range n.Outputs {
 			if o != "" {
-				of = of.or(needs[o])
+				of, held = of.or(r.needs[o]), held.or(r.holds[o])
 			}
 		}
 		if of.never() { // nothing reads it in the source either, so nothing takes it away
 			of.always = true
 		}
-		stays := of
+		r.stays = of
 		d, gated := gates[n.Label()]
 		if gated {
-			stays = of.and(d)
+			r.stays = of.and(d)
 		}
+		sizes := computesSizes(s.An.Facts, n)
 		for _, v := range ir.Uses(n) {
-			if gated && v == s.Effects[d].Gate.Branch {
-				needs[v] = needs[v].or(stays)
-			} else {
-				needs[v] = needs[v].or(of)
+			in := r.stays
+			if gated && v == s.Effects[d].Gate.Shortcut {
+				in = of
+				r.holds[v] = r.holds[v].or(held)
+			}
+			r.needs[v] = r.needs[v].or(in)
+			if !sizes {
+				r.holds[v] = r.holds[v].or(r.stays)
 			}
 		}
-		visit(i, stays, needs)
+		visit(i, r)
 	}
+}
+
+// computesSizes reports whether all that a node gives are integers that are known
+// beforehand: sizes, and what is computed from them.
+func computesSizes(f *ops.Facts, n *ir.Node) bool {
+	return !slices.ContainsFunc(n.Outputs, func(o string) bool {
+		x := f.Values[o]
+		return o != "" && !(x.Type.Elem.IsInt() && x.Const != nil)
+	})
 }

@@ -47,7 +47,10 @@ func New(an *Analysis, o Options) (*Space, error) {
 	}
 	s := &Space{Source: Fingerprint(an.Model)}
 	for _, k := range Kinds {
-		if o.Kinds == nil || slices.Contains(o.Kinds, k.Name) {
+		switch asked := slices.Contains(o.Kinds, k.Name); {
+		case asked && !k.fits(an):
+			return nil, fmt.Errorf("space: kind %q: want a model analysed for it by name", k.Name)
+		case asked || o.Kinds == nil && k.fits(an):
 			s.Dims = append(s.Dims, k.Find(an, o)...)
 		}
 	}
@@ -70,11 +73,25 @@ func (s *Space) Bind(an *Analysis) ([]*Effect, error) {
 		if err != nil {
 			return nil, fmt.Errorf("space: dimension %q: %w", d.Name, err)
 		}
+		if !k.fits(an) {
+			return nil, fmt.Errorf("space: dimension %q: kind %q: want a model analysed for it by name", d.Name, d.Kind)
+		}
 		if out[i], err = k.Bind(an, d); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// Kinds lists the kinds of the space's dims, each once, in their order.
+func (s *Space) Kinds() []string {
+	var out []string
+	for _, d := range s.Dims {
+		if !slices.Contains(out, d.Kind) {
+			out = append(out, d.Kind)
+		}
+	}
+	return out
 }
 
 // Largest returns the choice indices of the original.

@@ -314,5 +314,26 @@ func (s *Supernet) Cut(choice []int) (keep map[string]ops.Positions, closed []*G
 			}
 		}
 	}
-	return Positions(cut), closed, nil
+	return positions(cut), closed, nil
+}
+
+// positions turns a set of cut positions into the kept ones, in ascending order.
+func positions(cut map[string][][]bool) map[string]ops.Positions {
+	out := make(map[string]ops.Positions, len(cut))
+	for v, axes := range cut {
+		pos := make(ops.Positions, len(axes))
+		for i, c := range axes {
+			if c == nil || !slices.Contains(c, true) {
+				continue
+			}
+			pos[i] = []int{}
+			for p, gone := range c {
+				if !gone {
+					pos[i] = append(pos[i], p)
+				}
+			}
+		}
+		out[v] = pos
+	}
+	return out
 }

@@ -6,23 +6,22 @@ import (
 )
 
 var widthKind = Kind{
-	Name: "width",
-	Doc:  "number of units of a group: channels of convolutions tied by residual adds, norms and depthwise layers, features of linear layers, embedding width, heads of attentions",
-	Find: func(an *Analysis, o Options) []Dim {
-		return widthDims(an, o, "width", func(g *Group) bool { return !g.Widths })
-	},
-	Bind: bindWidth,
+	Name:  "width",
+	Doc:   "number of units of a group: channels of convolutions tied by residual adds, norms and depthwise layers, features of linear layers, embedding width, heads of attentions",
+	Units: true,
+	Find:  func(an *Analysis, o Options) []Dim { return widthDims(an, o, "width") },
+	Bind:  bindWidth,
 }
 
-// widthDims offers a dim of that kind for every group that takes accepts.
-func widthDims(an *Analysis, o Options, kind string, takes func(*Group) bool) []Dim {
+// widthDims offers a dim for every group of that kind.
+func widthDims(an *Analysis, o Options, kind string) []Dim {
 	var out []Dim
 	for _, g := range an.Groups {
-		if !takes(g) || !o.allows(g.Nodes...) {
+		if g.Kind != kind || !o.allows(g.Nodes...) {
 			continue
 		}
 		own := o
-		if g.Heads || g.Widths {
+		if g.Heads || kind != "width" {
 			own.Divisor = max(1, o.Divisor/g.block())
 		}
 		if c := widthChoices(g.Size, own); len(c) > 1 {

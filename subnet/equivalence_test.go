@@ -355,7 +355,7 @@ func checkAnalysis(t *testing.T, s subject, an *space.Analysis) {
 					t.Fatal(err)
 				}
 				price := ops.ModelCost(m, f)
-				got := map[string]float64{space.MACs: price.MACs / float64(an.Batch), space.Params: float64(price.Params), space.Bytes: cm.At(c)}[metric.Name]
+				got := map[string]float64{space.MACs: price.MACs / float64(an.Batch), space.Params: float64(price.Params), space.Bytes: cm.At(c), space.Peak: heldAtMost(t, m, s.bind)}[metric.Name]
 				if want := cm.At(c); math.Abs(want-got) > 1e-6*want {
 					t.Errorf("%s: choice %d: %s: the cost model says %g, the extracted subnet has %g", policy, k, metric.Name, want, got)
 				}
@@ -440,9 +440,11 @@ func TestZeroAndCut(t *testing.T) {
 					i := slices.IndexFunc(zeroed.Graph.Inits, func(x *ir.Tensor) bool { return x.Name == mb.Value })
 					zeroed.Graph.Inits[i] = zero(t, zeroed.Graph.Inits[i], mb, gone)
 				}
-				gone2 := map[string][][]bool{}
-				g.Keep(an, stay, gone2)
-				cut, err := ops.CutModel(an.Model, an.Facts, space.Positions(gone2))
+				net, err := space.Entangle(an, &space.Space{Dims: []space.Dim{{Name: "some", Kind: g.Kind, Node: g.Name, Choices: []int{len(stay), g.Size}, Order: slices.Concat(stay, gone)}}}, space.Reader)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cut, err := subnet.Cut(net, []int{0}, nil)
 				if err != nil {
 					t.Errorf("group %s: %v", g.Name, err)
 					continue

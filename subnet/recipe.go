@@ -63,7 +63,7 @@ func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*
 	return r, nil
 }
 
-// Kinds lists the kinds of the recipe's dimensions, for space.AnalyseFor.
+// Kinds lists the kinds of the recipe's dimensions, for space.Analyse.
 func (r *Recipe) Kinds() []string {
 	var out []string
 	for _, d := range r.Dims {

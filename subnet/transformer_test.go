@@ -118,7 +118,7 @@ func TestVertexHeadWidths(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := subject{c.name, transformer(c.style), map[string]int{"batch": batch}, space.Options{Divisor: 1, MinRatio: 0.1}, 3, 1e-10}
 			plain := analysed(t, s.m, s.bind)
-			an, err := space.AnalyseFor(plain.Model, plain.Facts, []string{"width", "head-width"})
+			an, err := space.Analyse(plain.Model, plain.Facts, "width", "head-width")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +152,7 @@ func checkWidthRecipe(t *testing.T, plain, widths *space.Analysis, sp *space.Spa
 		t.Fatal(err)
 	}
 	r := recipe(t, net, sp.Smallest())
-	again, err := space.AnalyseFor(plain.Model, plain.Facts, r.Kinds())
+	again, err := space.Analyse(plain.Model, plain.Facts, r.Kinds()...)
 	if err != nil {
 		t.Fatal(err)
 	}
