@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/xla/lower"
@@ -155,7 +156,7 @@ func CheckOut(path, input string) error {
 		if in, err := os.Stat(input); err == nil && os.SameFile(in, info) {
 			return fmt.Errorf("want another file than the model, got %s", path)
 		}
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 		return err
 	}
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {

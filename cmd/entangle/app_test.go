@@ -174,7 +174,7 @@ func TestTable(t *testing.T) {
 	if err := tb.Text(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := "name    size  note\nä         10\nlonger     1  x\n"
+	want := "name    size  note\n------  ----  ----\nä         10\nlonger     1  x\n"
 	if b.String() != want {
 		t.Fatalf("want\n%s\ngot\n%s", want, b.String())
 	}

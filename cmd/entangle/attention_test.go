@@ -97,7 +97,7 @@ func TestHeadWidths(t *testing.T) {
 	model, tokens, out, again := filepath.Join("..", "..", "models", "fixtures", "decoder.onnx"), filepath.Join(dir, "tokens.u16"), filepath.Join(dir, "small.onnx"), filepath.Join(dir, "again.onnx")
 	squares(t, tokens)
 	succeed(t, "compress", model, "--data", "lm:"+tokens, "--seq", "8", "--batch", "16", "--target", "macs=0.9", "--kinds", "head-width", "--divisor", "1",
-		"--optimizer", "adamw", "--search-epochs", "0.5", "--epochs", "0", "--augment", "none", "--inherit", "original", "--threads", "1", "--no-verify", "-o", out, "-q")
+		"--optimizer", "adamw", "--search-epochs", "0.5", "--epochs", "0", "--augment", "none", "--set", "inherit=original", "--threads", "1", "--no-verify", "-o", out, "-q")
 	succeed(t, "extract", model, "--recipe", filepath.Join(dir, "small.run", "recipe.json"), "-o", again)
 	read := func(path string) *ir.Graph {
 		m, err := importer.Read(path)
@@ -140,7 +140,7 @@ func TestUnknownAttention(t *testing.T) {
 		t.Errorf("inspect: want the reason %q, 32 elastic units and no elastic heads, got:\n%s", why, text)
 	}
 	text := entangle("compress", model, "--data", "lm:"+tokens, "--seq", "8", "--batch", "16", "--target", "macs=0.7", "--kinds", "width", "--divisor", "4",
-		"--optimizer", "adamw", "--search-epochs", "1", "--search-lr", "0.005", "--epochs", "1", "--lr", "0.005", "--augment", "none", "--refine", "8", "--threads", "1", "-o", out, "-q")
+		"--optimizer", "adamw", "--search-epochs", "1", "--search-lr", "0.005", "--epochs", "1", "--lr", "0.005", "--augment", "none", "--set", "refine=8", "--threads", "1", "-o", out, "-q")
 	if os.Getenv("ONNXRUNTIME_LIB") != "" && !strings.Contains(text, "verified on") {
 		t.Errorf("compress: want the result verified, got:\n%s", text)
 	}

@@ -43,9 +43,6 @@ func (e *env) planned(c *cli.Context) (*entangle.Plan, error) {
 	if err := oneModel(c, j); err != nil {
 		return nil, err
 	}
-	if j.Data.Source == "" {
-		return nil, usagef("%s: want --data KIND:PATH, got none", c.Command.Name)
-	}
 	p, err := entangle.Open(j)
 	var unmet *decide.TargetError
 	if err != nil && (p == nil || !errors.As(err, &unmet)) {

@@ -56,10 +56,17 @@ func (e *env) doctor(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return usagef("doctor: want no arguments, got %d", c.NArg())
 	}
-	j, err := checkedJob(c)
+	j, err := readJob(c)
 	if err != nil {
 		return err
 	}
+	// A library that is not there is a finding.
+	library := j.ORTLib
+	j.ORTLib = ""
+	if err := j.Check(nil, nil); err != nil {
+		return err
+	}
+	j.ORTLib = library
 	n := j.Workers()
 	if c.Bool("install-cuda") {
 		return e.installCUDA(c)

@@ -45,9 +45,6 @@ func (e *env) eval(c *cli.Context) error {
 	if err := oneModel(c, j); err != nil {
 		return err
 	}
-	if j.Data.Source == "" {
-		return usagef("eval: want --data KIND:PATH, got none")
-	}
 	gate := c.Float64("gate")
 	if !(gate >= 0 && gate <= 1) {
 		return usagef("--gate: want a number from 0 to 1, got %v", gate)

@@ -148,7 +148,7 @@ func readJob(c *cli.Context) (entangle.Job, error) {
 	}
 	var faults []error
 	for _, o := range options {
-		if !has(c, o.name) || !c.IsSet(o.name) {
+		if !offers(c, o) || !c.IsSet(o.name) {
 			continue
 		}
 		values := slices.Repeat([]string{c.String(o.name)}, len(o.keys))
@@ -179,7 +179,7 @@ func readJob(c *cli.Context) (entangle.Job, error) {
 			faults = append(faults, fmt.Errorf("--set: %w", err))
 		}
 	}
-	if c.NArg() > 0 {
+	if c.NArg() > 0 && strings.HasPrefix(c.Command.ArgsUsage, "MODEL") {
 		j.Model = c.Args().First()
 	}
 	if faults != nil {
@@ -213,8 +213,12 @@ func oneModel(c *cli.Context, j entangle.Job) error {
 	return nil
 }
 
-func has(c *cli.Context, name string) bool {
-	return slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+// offers reports whether a command has the option, and not another of its name.
+func offers(c *cli.Context, o option) bool {
+	return slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool {
+		g, ok := f.(cli.CategorizableFlag)
+		return ok && g.GetCategory() == o.group && slices.Contains(f.Names(), o.name)
+	})
 }
 
 // unknownOption says what may be meant by an option that a command does not have.
@@ -228,7 +232,7 @@ func unknownOption(name string, flags []cli.Flag) string {
 	var of []string
 	j := entangle.DefaultJob()
 	for _, k := range j.Keys() {
-		if last := k.Path[strings.LastIndex(k.Path, ".")+1:]; last == strings.ReplaceAll(name, "-", "_") {
+		if slices.Contains(strings.Split(k.Path, "."), strings.ReplaceAll(name, "-", "_")) {
 			of = append(of, k.Path)
 		}
 	}

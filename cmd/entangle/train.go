@@ -63,9 +63,6 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if !c.IsSet("calibrate") && c.String("job") == "" {
 		j.Calibrate = 0
 	}
-	if j.Data.Source == "" {
-		return usagef("%s: want --data KIND:PATH, got none", stage)
-	}
 	t, err := entangle.OpenTraining(j, teacher)
 	if err != nil {
 		return err
