@@ -14,6 +14,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -219,7 +220,11 @@ func (e *env) verifyResult(c *cli.Context, m *model, r *compression, set *data.S
 	if err != nil {
 		return err
 	}
-	dims := sampleDims(small.normal.Graph, set)
+	bound, err := set.Bind(net.Inputs(small.normal))
+	if err != nil {
+		return err
+	}
+	dims := bound.Dims
 	on := func(m *model, name string) exporter.Subject {
 		if name == "cpu" {
 			return exporter.Subject{Source: m.source(name), Runtime: own}

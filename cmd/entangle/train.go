@@ -122,7 +122,7 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 			return err
 		}
 		if teach, err = net.NewNetworkOn(t.normal, c.Int("batch"), set, nil); err != nil {
-			return err
+			return fmt.Errorf("teacher: %s: %w", teacher, err)
 		}
 	}
 	dir, err := runFolder(c, out)

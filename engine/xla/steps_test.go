@@ -116,7 +116,7 @@ func decide(t *testing.T, name string, be engine.Backend) *search.Decision {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := net.NewNetwork(p.Model, j.Batch, set.Shape(), super)
+	n, err := net.NewNetworkOn(p.Model, j.Batch, set, super)
 	if err != nil {
 		t.Fatal(err)
 	}

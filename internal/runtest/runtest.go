@@ -39,7 +39,7 @@ func New(t *testing.T, name string) *bench {
 // Parts returns the model as a network for batches of that size, and the parts of the set.
 func (b *bench) Parts(t *testing.T, batch int) (*net.Network, *search.Views) {
 	t.Helper()
-	n, err := net.NewNetwork(b.Model, batch, b.Set.Shape(), nil)
+	n, err := net.NewNetworkOn(b.Model, batch, b.Set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func (b *bench) Run(ctx context.Context, p *entangle.Plan, cfg search.Config, al
 	if err != nil {
 		return nil, err
 	}
-	n, err := net.NewNetwork(p.Model, b.Job.Batch, b.Set.Shape(), super)
+	n, err := net.NewNetworkOn(p.Model, b.Job.Batch, b.Set, super)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func Without(t *testing.T, b *bench, p *entangle.Plan, d space.Dim, unit int) *n
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := net.NewNetwork(m, 16, b.Set.Shape(), nil)
+	n, err := net.NewNetworkOn(m, 16, b.Set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

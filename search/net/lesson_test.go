@@ -32,7 +32,7 @@ graph g {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := NewNetwork(m, 2, nil, nil)
+	n, err := NewNetwork(m, 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
