@@ -41,12 +41,12 @@ func (n *Network) lessons() []lesson {
 // lessonsOf returns what a teacher has to say on each of the network's own lessons: its
 // output of the same name, or its only one where the network has one as well.
 func (n *Network) lessonsOf(t *Network) ([]lesson, error) {
-	theirs := t.lessons()
+	mine, theirs := n.lessons(), t.lessons()
 	var out []lesson
 	var errs []error
-	for _, own := range n.lessons() {
+	for _, own := range mine {
 		at := slices.IndexFunc(theirs, func(l lesson) bool { return l.output == own.output })
-		if at < 0 && len(theirs) == 1 && len(n.lessons()) == 1 {
+		if at < 0 && len(mine) == 1 && len(theirs) == 1 {
 			at = 0
 		}
 		if at < 0 {
@@ -54,7 +54,10 @@ func (n *Network) lessonsOf(t *Network) ([]lesson, error) {
 			continue
 		}
 		l := theirs[at]
-		if want, got := n.Facts.Values[own.value].Shape(), t.Facts.Values[l.value].Shape(); l.logits != own.logits || !slices.Equal(want, got) {
+		if l.logits != own.logits {
+			errs = append(errs, fmt.Errorf("output %q: want classes on its last axis as the network's %q has: %t, got %t", l.output, own.output, own.logits, l.logits))
+		}
+		if want, got := n.Facts.Values[own.value].Shape(), t.Facts.Values[l.value].Shape(); !slices.Equal(want, got) {
 			errs = append(errs, fmt.Errorf("output %q: want %v as the network's %q, got %v", l.output, want, own.output, got))
 		}
 		out = append(out, l)
