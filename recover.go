@@ -2,8 +2,6 @@ package entangle
 
 import (
 	"context"
-	"fmt"
-	"math"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -125,9 +123,5 @@ func score(ctx context.Context, be engine.Backend, n *net.Network, view data.Vie
 	if view.Len() == 0 || !view.Part().Labelled() {
 		return nil, nil
 	}
-	s, err := net.Evaluate(ctx, be, n, view)
-	if err == nil && math.IsNaN(s.Loss) {
-		err = fmt.Errorf("search: evaluate: the model's outputs are not numbers on %q", view.Name)
-	}
-	return s, err
+	return net.Evaluate(ctx, be, n, view)
 }

@@ -71,7 +71,7 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	}
 	if teacher != nil {
 		if t.teacher, err = net.NewNetworkOn(teacher.Normal, j.Data.Batch, set, nil); err != nil {
-			return nil, fmt.Errorf("teacher: %w", err)
+			return nil, fmt.Errorf("teacher: %s: %w", teacher.Path, err)
 		}
 	}
 	return t, nil

@@ -22,6 +22,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -173,7 +174,11 @@ func (p *Plan) verify(ctx context.Context, host *Host, out *Outcome) error {
 		return err
 	}
 	own := native.New(cpu.New(cpu.Options{Threads: p.Job.Workers()}), native.Options{Float: prim.F32, Threads: p.Job.Workers()})
-	dims := SampleDims(small.Normal.Graph, p.Set)
+	bound, err := p.Set.Bind(net.Inputs(small.Normal))
+	if err != nil {
+		return err
+	}
+	dims := bound.Dims
 	onORT := func(m *Model) exporter.Subject {
 		return exporter.Subject{Source: runtimes.Source{Path: m.Path, Model: m.Raw}, Runtime: foreign}
 	}

@@ -3,68 +3,200 @@ package data
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
-// ModelInput is an input of a model that batches are to feed: its name and its
-// shape with the batch axis first; -1 stands for an unknown size.
+// ModelInput is an input of a model that batches are to feed.
 type ModelInput struct {
-	Name  string
+	Name string
+	// Shape has the batch axis first; -1 stands for an open size. Nil is an unknown rank.
 	Shape []int
+	// Dims names open dimensions by axis; "", or the end of the list, is no name.
+	Dims []string
+	// Integer says that the elements are no floats.
+	Integer bool
+	// Table names the smallest table that the elements are positions in, and Rows is its
+	// length; "" for none.
+	Table string
+	Rows  int
 }
 
-// Bind finds the field for every model input and checks the shapes. A set with
-// one field that is not optional serves a model with one input, whatever their names. It reports every
-// input that does not fit.
-func (s *Set) Bind(inputs []ModelInput) ([]int, error) {
-	if len(inputs) == 0 {
-		return nil, errors.New("data: want a model with an input, got one without")
-	}
-	out := make([]int, len(inputs))
-	var errs []error
-	for i, in := range inputs {
-		k := s.Field(in.Name)
-		if k < 0 && len(inputs) == 1 {
-			k = s.Sole()
+// Binding says which fields of a set feed a model, and what they make of its open sizes.
+type Binding struct {
+	// Fields holds, per model input, the position of its field in Set.Fields.
+	Fields []int
+	// Batch is the batch size that the inputs fix; 0 when they leave it open.
+	Batch int
+	// Dims holds the sizes of open dimensions behind the batch, by their names, or by
+	// "input:axis" where they have none.
+	Dims map[string]int
+
+	leading []string // names of open batch axes
+}
+
+// Sizes returns Dims together with the named batch axes, which take batch. A dimension
+// that would be two sizes is an error.
+func (b *Binding) Sizes(batch int) (map[string]int, error) {
+	sizes := maps.Clone(b.Dims)
+	for _, name := range b.leading {
+		if n, ok := b.Dims[name]; ok && n != batch {
+			return nil, fmt.Errorf("data: dimension %q would be both the batch, %d, and %d", name, batch, n)
 		}
+		sizes[name] = batch
+	}
+	return sizes, nil
+}
+
+// Bind finds the field for every model input. An input takes the field of its name; a
+// model with one input takes the only field that is not optional, whatever their names.
+// Inputs that are left over, when just as many fields that are not optional are, take
+// those whose shape and kind of number fit, if exactly one assignment does. Every
+// field that is not optional must have its input. All faults are reported.
+func (s *Set) Bind(inputs []ModelInput) (*Binding, error) {
+	if len(inputs) == 0 {
+		return nil, fmt.Errorf("data: %s: want a model with an input, got one without", s.Spec)
+	}
+	b := &Binding{Dims: map[string]int{}}
+	fault := func(in ModelInput, format string, args ...any) error {
+		return fmt.Errorf("data: %s: model input %q: %w", s.Spec, in.Name, fmt.Errorf(format, args...))
+	}
+	var errs []error
+	var spare []int
+	b.Fields, spare = s.match(inputs)
+	for i, in := range inputs {
+		k := b.Fields[i]
 		if k < 0 {
-			var names []string
-			for _, f := range s.Fields {
-				names = append(names, fmt.Sprintf("%q", f.Name))
-			}
-			errs = append(errs, fmt.Errorf("data: %s: model input %q: want an array of that name, got %s", s.Spec, in.Name, strings.Join(names, ", ")))
+			errs = append(errs, fault(in, "want an array of that name, got %s%s", s.names(), s.could(in, spare)))
 			continue
 		}
-		out[i] = k
-		if have := s.BatchType(k, 1).Shape[1:]; !fits(in.Shape, have) {
-			errs = append(errs, fmt.Errorf("data: %s: model input %q: want samples of shape %v, got %v%s", s.Spec, in.Name, in.Shape[min(1, len(in.Shape)):], have, s.hint(in.Shape, k)))
+		if n := len(in.Shape); n > 0 && in.Shape[0] >= 0 {
+			if b.Batch > 0 && b.Batch != in.Shape[0] {
+				errs = append(errs, fault(in, "want the batch of the inputs before it, %d, got %d", b.Batch, in.Shape[0]))
+			}
+			b.Batch = in.Shape[0]
+		} else if n > 0 && in.dim(0) != "" {
+			b.leading = append(b.leading, in.dim(0))
+		}
+		f, have := s.Fields[k], s.BatchType(k, 1).Shape[1:]
+		if f.DType == prim.I64 && !in.Integer {
+			errs = append(errs, fault(in, "it takes floats, the data's field %q has integers", f.Name))
+		}
+		if !fits(in.Shape, have) {
+			errs = append(errs, fault(in, "want samples of shape %v, got %v%s", in.Shape[min(1, len(in.Shape)):], have, s.hint(in.Shape, k)))
+			continue
+		}
+		if k == 0 && in.Table != "" && in.Rows < s.Vocab {
+			errs = append(errs, fault(in, "the data has token numbers up to %d, the model's table %q has %d rows", s.Vocab-1, in.Table, in.Rows))
+		}
+		for axis := 1; axis < len(in.Shape); axis++ {
+			if in.Shape[axis] >= 0 {
+				continue
+			}
+			name := in.dim(axis)
+			if name == "" {
+				name = fmt.Sprintf("%s:%d", in.Name, axis)
+			}
+			if old, ok := b.Dims[name]; ok && old != have[axis-1] {
+				errs = append(errs, fault(in, "dimension %q would be both %d and %d", name, old, have[axis-1]))
+			}
+			b.Dims[name] = have[axis-1]
 		}
 	}
-	return out, errors.Join(errs...)
+	for _, k := range spare {
+		var names []string
+		for _, in := range inputs {
+			names = append(names, in.Name)
+		}
+		errs = append(errs, fmt.Errorf("data: %s: field %q: want a model input for it, got %q", s.Spec, s.Fields[k].Name, names))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// match returns the field of every input, -1 where none is found, and the fields that are
+// not optional and have no input.
+func (s *Set) match(inputs []ModelInput) (fields, spare []int) {
+	fields = make([]int, len(inputs))
+	var open []int // inputs
+	for i, in := range inputs {
+		if fields[i] = s.Field(in.Name); fields[i] < 0 {
+			open = append(open, i)
+		}
+	}
+	for k, f := range s.Fields {
+		if !f.Optional && !slices.Contains(fields, k) {
+			spare = append(spare, k)
+		}
+	}
+	if len(open) != len(spare) {
+		return fields, spare
+	}
+	if len(inputs) == 1 && len(open) == 1 {
+		return spare, nil
+	}
+	// A single assignment always has an input that a single field fits.
+	found, left := slices.Clone(fields), slices.Clone(spare)
+	for len(open) > 0 {
+		at := slices.IndexFunc(open, func(i int) bool { return len(s.fitting(inputs[i], left)) == 1 })
+		if at < 0 {
+			return fields, spare
+		}
+		k := s.fitting(inputs[open[at]], left)[0]
+		found[open[at]] = k
+		open = slices.Delete(open, at, at+1)
+		left = slices.DeleteFunc(left, func(x int) bool { return x == k })
+	}
+	return found, nil
+}
+
+// fitting returns those of the fields that an input could take by shape and kind of number.
+func (s *Set) fitting(in ModelInput, fields []int) (out []int) {
+	for _, k := range fields {
+		f := s.Fields[k]
+		if whole := f.DType == prim.I64 || f.Bytes; fits(in.Shape, s.BatchType(k, 1).Shape[1:]) && (whole || !in.Integer) && (in.Integer || f.DType != prim.I64) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// could says which of the fields an input that has none could take.
+func (s *Set) could(in ModelInput, fields []int) string {
+	fit := s.fitting(in, fields)
+	if len(fit) < 2 {
+		return ""
+	}
+	var names []string
+	for _, k := range fit {
+		names = append(names, fmt.Sprintf("%q", s.Fields[k].Name))
+	}
+	return fmt.Sprintf(" (by its shape it could be any of %s)", strings.Join(names, ", "))
+}
+
+func (s *Set) names() string {
+	var names []string
+	for _, f := range s.Fields {
+		names = append(names, fmt.Sprintf("%q", f.Name))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (in ModelInput) dim(axis int) string {
+	if axis < len(in.Dims) {
+		return in.Dims[axis]
+	}
+	return ""
 }
 
 // Field returns the position of the field of that name, or -1.
 func (s *Set) Field(name string) int {
 	return slices.IndexFunc(s.Fields, func(f Field) bool { return f.Name == name })
-}
-
-// Sole returns the position of the only field that a model must take, or -1 when
-// there are more.
-func (s *Set) Sole() int {
-	at := -1
-	for i, f := range s.Fields {
-		if f.Optional {
-			continue
-		}
-		if at >= 0 {
-			return -1
-		}
-		at = i
-	}
-	return at
 }
 
 // BatchType returns the tensor type of field k in a batch of n samples.
@@ -74,6 +206,9 @@ func (s *Set) BatchType(k, n int) prim.Type {
 
 // fits compares a model's shape, batch first, with that of a sample.
 func fits(model, sample []int) bool {
+	if model == nil {
+		return true
+	}
 	if len(model) != len(sample)+1 {
 		return false
 	}
@@ -88,6 +223,9 @@ func fits(model, sample []int) bool {
 // hint names the option that would make field k fit, if there is one.
 func (s *Set) hint(model []int, k int) string {
 	f := s.Fields[k]
+	if s.Vocab > 0 && len(f.Shape) == 1 && len(model) == 2 {
+		return fmt.Sprintf(" (want the data's option seq to be %d)", model[1])
+	}
 	if !f.Image || len(model) != 4 {
 		return ""
 	}

@@ -12,6 +12,8 @@
 // Options.Seq whose labels are the next token at every position; then a set has a
 // LabelShape and batches have labels [batch, positions].
 //
+// Set.Bind finds the field for every input of a model.
+//
 // A batch is a pure function of the seed, the loader's name, the epoch and its
 // position, whatever runs ahead in the background; so a Loader's State is a few
 // numbers and a restored loader continues bit for bit.

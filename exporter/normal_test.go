@@ -53,7 +53,7 @@ func TestNormalFormOnRuntime(t *testing.T) {
 		_, err = exporter.Verify(context.Background(),
 			exporter.Subject{Source: runtimes.Source{Path: f, Model: raw}, Runtime: rt},
 			exporter.Subject{Source: runtimes.Source{Data: b, Model: normal}, Runtime: rt},
-			exporter.VerifyOptions{Inputs: func(yield func(exporter.Feed, error) bool) { yield(feed, nil) }})
+			exporter.VerifyOptions{Inputs: func(yield func([2]exporter.Feed, error) bool) { yield([2]exporter.Feed{feed, feed}, nil) }})
 		var missing *runtimes.UnavailableError
 		var mismatch *exporter.MismatchError
 		switch {

@@ -34,8 +34,9 @@ type Feed = map[string]*ir.Tensor
 // VerifyOptions say what Verify runs and what it demands. The zero value
 // compares one batch of one random sample at DefaultTolerance without timing.
 type VerifyOptions struct {
-	// Inputs gives the batches to run. Nil: Cases random ones.
-	Inputs iter.Seq2[Feed, error]
+	// Inputs gives the batches to run: what the reference takes, and what the candidate
+	// does. Nil: Cases random ones.
+	Inputs iter.Seq2[[2]Feed, error]
 	// Cases, Batch, Dims and Seed shape random inputs, see RandomInputs. Cases and
 	// Batch count as 1 when 0.
 	Cases int
@@ -88,17 +89,19 @@ func (e *MismatchError) Error() string {
 // name. A difference beyond the options gives the full result together with a
 // *MismatchError; any other error means that a side could not run.
 //
-// Both models must have the same input names and output names.
+// Both models must have the same output names and, unless inputs are given, the same
+// input names.
 func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) (*Verification, error) {
 	if o.Tolerance == (Tolerance{}) {
 		o.Tolerance = DefaultTolerance
 	}
-	if err := sameNames(reference.Source.Model.Graph, candidate.Source.Model.Graph); err != nil {
+	graphs := [2]*ir.Graph{reference.Source.Model.Graph, candidate.Source.Model.Graph}
+	if err := sameNames(graphs, o.Inputs != nil); err != nil {
 		return nil, err
 	}
 	inputs := o.Inputs
 	if inputs == nil {
-		random, err := RandomInputs(reference.Source.Model.Graph, o)
+		random, err := RandomInputs(graphs[0], o)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +123,7 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 		defer ses.Close()
 		sessions[i] = ses
 	}
-	cmp := newComparison(reference.Source.Model.Graph, o.Tolerance)
-	first := runtimes.FeedNames(reference.Source.Model.Graph)[0]
+	cmp := newComparison(graphs[0], o.Tolerance)
 	for in, err := range inputs {
 		if err != nil {
 			return nil, err
@@ -132,15 +134,13 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 		v.Batches++
 		var outs [2]map[string]*ir.Tensor
 		for i, s := range sessions {
-			out, err := s.Run(in)
+			out, err := s.Run(in[i])
 			if err != nil {
 				return nil, fmt.Errorf("verify: %w", err)
 			}
 			outs[i] = out
 		}
-		if t := in[first]; t != nil && len(t.Dims) > 0 {
-			v.Samples += t.Dims[0]
-		}
+		v.Samples += samples(graphs[0], in[0])
 		if err := cmp.add(outs[0], outs[1]); err != nil {
 			return nil, err
 		}
@@ -151,11 +151,16 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 	v.Outputs = cmp.outputs
 	v.judge(o)
 	if o.Latency.Runs > 0 {
-		timed, err := RandomInputs(reference.Source.Model.Graph, VerifyOptions{Batch: o.Latency.Batch, Dims: o.Dims, Seed: o.Seed})
-		if err != nil {
-			return nil, err
+		var timed [2]Feed
+		for i, g := range graphs {
+			in, err := RandomInputs(g, VerifyOptions{Batch: o.Latency.Batch, Dims: o.Dims, Seed: o.Seed})
+			if err != nil {
+				return nil, err
+			}
+			timed[i] = in[0]
 		}
-		if v.Latency, err = latency(ctx, sessions, timed[0], first, o.Latency); err != nil {
+		var err error
+		if v.Latency, err = latency(ctx, sessions, graphs, timed, o.Latency); err != nil {
 			return nil, err
 		}
 	}
@@ -177,21 +182,23 @@ func (v *Verification) judge(o VerifyOptions) {
 	v.Pass = len(v.Failures) == 0
 }
 
-func each(feeds []Feed) iter.Seq2[Feed, error] {
-	return func(yield func(Feed, error) bool) {
+// each gives both sides the same feeds.
+func each(feeds []Feed) iter.Seq2[[2]Feed, error] {
+	return func(yield func([2]Feed, error) bool) {
 		for _, f := range feeds {
-			if !yield(f, nil) {
+			if !yield([2]Feed{f, f}, nil) {
 				return
 			}
 		}
 	}
 }
 
-func sameNames(a, b *ir.Graph) error {
-	want, got := runtimes.FeedNames(a), runtimes.FeedNames(b)
+// sameNames compares the names of outputs and, of inputs that are not given, theirs.
+func sameNames(g [2]*ir.Graph, given bool) error {
+	want, got := runtimes.FeedNames(g[0]), runtimes.FeedNames(g[1])
 	slices.Sort(want)
 	slices.Sort(got)
-	if !slices.Equal(want, got) {
+	if !given && !slices.Equal(want, got) {
 		return fmt.Errorf("verify: inputs: want %q, got %q", want, got)
 	}
 	if len(want) == 0 {
@@ -204,7 +211,7 @@ func sameNames(a, b *ir.Graph) error {
 		slices.Sort(s)
 		return s
 	}
-	if want, got := names(a), names(b); !slices.Equal(want, got) {
+	if want, got := names(g[0]), names(g[1]); !slices.Equal(want, got) {
 		return fmt.Errorf("verify: outputs: want %q, got %q", want, got)
 	}
 	return nil

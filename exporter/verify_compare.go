@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/measure"
 )
 
 // OutputReport compares one output over all batches.
@@ -105,21 +106,11 @@ func (r *OutputReport) rows(a, b []float64, width int) {
 	}
 	for i := 0; i+width <= len(a); i += width {
 		r.Top1.Rows++
-		if argmax(a[i:i+width]) == argmax(b[i:i+width]) {
+		if measure.Largest(a[i:i+width]) == measure.Largest(b[i:i+width]) {
 			r.Top1.Equal++
 		}
 	}
 	if r.Top1.Rows > 0 {
 		r.Top1.Agreement = float64(r.Top1.Equal) / float64(r.Top1.Rows)
 	}
-}
-
-func argmax(v []float64) int {
-	best := 0
-	for i, x := range v {
-		if x > v[best] {
-			best = i
-		}
-	}
-	return best
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/ir"
 )
 
 // LatencyOptions say how latency is measured.
@@ -35,10 +36,10 @@ type Latency struct {
 	Min    float64 `json:"min_ms"`
 }
 
-func latency(ctx context.Context, s [2]runtimes.Session, in Feed, first string, o LatencyOptions) (*LatencyReport, error) {
-	r := &LatencyReport{Batch: 1, Warmup: o.Warmup, Runs: o.Runs}
-	if t := in[first]; t != nil && len(t.Dims) > 0 {
-		r.Batch = t.Dims[0]
+func latency(ctx context.Context, s [2]runtimes.Session, graphs [2]*ir.Graph, in [2]Feed, o LatencyOptions) (*LatencyReport, error) {
+	r := &LatencyReport{Batch: samples(graphs[0], in[0]), Warmup: o.Warmup, Runs: o.Runs}
+	if n := samples(graphs[1], in[1]); n != r.Batch {
+		return nil, fmt.Errorf("verify: latency: want runs of %d samples on both sides, got %d", r.Batch, n)
 	}
 	var times [2][]time.Duration
 	for i := range o.Warmup + o.Runs {
@@ -48,7 +49,7 @@ func latency(ctx context.Context, s [2]runtimes.Session, in Feed, first string, 
 		for k := range s {
 			side := (i + k) % 2 // neither side always runs on the other's warm caches
 			start := time.Now()
-			if _, err := s[side].Run(in); err != nil {
+			if _, err := s[side].Run(in[side]); err != nil {
 				return nil, fmt.Errorf("verify: latency: %w", err)
 			}
 			if d := time.Since(start); i >= o.Warmup {
@@ -61,6 +62,14 @@ func latency(ctx context.Context, s [2]runtimes.Session, in Feed, first string, 
 		r.Speedup = r.Reference.Median / r.Candidate.Median
 	}
 	return r, nil
+}
+
+// samples is the length of the first axis of the first input; 1 where it has none.
+func samples(g *ir.Graph, in Feed) int {
+	if t := in[runtimes.FeedNames(g)[0]]; t != nil && len(t.Dims) > 0 {
+		return t.Dims[0]
+	}
+	return 1
 }
 
 func summary(d []time.Duration) Latency {

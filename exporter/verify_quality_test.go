@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/measure"
 )
 
 func labelled(t *testing.T, rows []float64, labels ...int64) iter.Seq2[Labelled, error] {
@@ -21,22 +22,37 @@ func labelled(t *testing.T, rows []float64, labels ...int64) iter.Seq2[Labelled,
 
 func TestMeasureQuality(t *testing.T) {
 	rows := []float64{0, 3, 0, 0 /**/, 0, 3, 0, 0 /**/, 9, 9, 9, 9}
-	q, err := MeasureQuality(context.Background(), subject(&affine{scale: 1}), labelled(t, rows, 1, 2))
+	q, err := MeasureQuality(context.Background(), subject(&affine{scale: 1}), measure.Output{Name: "y"}, labelled(t, rows, 1, 2))
 	if err != nil {
 		t.Fatal(err)
 	}
 	lse := math.Log(math.Exp(3) + 3)
-	if want := (2*lse - 3) / 2; math.Abs(q.CrossEntropy-want) > 1e-12 {
-		t.Errorf("cross-entropy: want %v, got %v", want, q.CrossEntropy)
+	if want := (2*lse - 3) / 2; math.Abs(q.Loss-want) > 1e-12 {
+		t.Errorf("cross-entropy: want %v, got %v", want, q.Loss)
 	}
-	if q.Samples != 2 || q.Classes != 4 || q.Top1 != 0.5 || q.Top5 != 1 {
+	if q.Samples != 2 || q.Classes != 4 || q.Accuracy != 0.5 || q.Top5 != 1 {
 		t.Errorf("want 2 samples of 4 classes, top-1 0.5, top-5 1, got %+v", q)
 	}
 }
 
+// TestMeasureQualityOfProbabilities: what is declared to be probabilities costs −log p.
+func TestMeasureQualityOfProbabilities(t *testing.T) {
+	rows := []float64{.1, .6, .1, .2 /**/, .25, .25, .25, .25}
+	q, err := MeasureQuality(context.Background(), subject(&affine{scale: 1}), measure.Output{Name: "y", Kind: measure.Probabilities}, labelled(t, rows, 1, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := -math.Log(.6*.25) / 2; math.Abs(q.Loss-want) > 1e-12 || q.Accuracy != .5 {
+		t.Errorf("want %v nats, half right, got %+v", want, q)
+	}
+	if _, err := MeasureQuality(context.Background(), subject(&affine{scale: 1}), measure.Output{Name: "z"}, labelled(t, rows, 1, 3)); err == nil || !strings.Contains(err.Error(), `output "z": want a tensor`) {
+		t.Errorf("an output that there is not: got %v", err)
+	}
+}
+
 func TestMeasureQualityTies(t *testing.T) {
-	q, err := MeasureQuality(context.Background(), subject(&affine{scale: 0}), labelled(t, make([]float64, 8), 0, 1))
-	if err != nil || q.Top1 != 0.5 {
+	q, err := MeasureQuality(context.Background(), subject(&affine{scale: 0}), measure.Output{Name: "y"}, labelled(t, make([]float64, 8), 0, 1))
+	if err != nil || q.Accuracy != 0.5 {
 		t.Fatalf("want a constant output to name class 0 only, got %+v %v", q, err)
 	}
 }
@@ -48,13 +64,13 @@ func TestMeasureQualityErrors(t *testing.T) {
 		rows       []float64
 		labels     []int64
 	}{
-		{"label out of range", "has 4 classes: want a label below that, got 4", 1, make([]float64, 4), []int64{4}},
-		{"no labels", "at least one labelled sample", 1, make([]float64, 4), nil},
+		{"label out of range", "label 4 of sample 0: want a class, the output has 4", 1, make([]float64, 4), []int64{4}},
+		{"no labels", "at least one label, got none", 1, make([]float64, 4), nil},
 		{"more labels than rows", "one row of classes for each of 2", 1, make([]float64, 4), []int64{0, 0}},
 		{"not finite", "NaN or infinity", math.Inf(1), []float64{1, 1, 1, 1}, []int64{0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := MeasureQuality(context.Background(), subject(&affine{scale: c.scale}), labelled(t, c.rows, c.labels...))
+			_, err := MeasureQuality(context.Background(), subject(&affine{scale: c.scale}), measure.Output{Name: "y"}, labelled(t, c.rows, c.labels...))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("want %q, got %v", c.want, err)
 			}
@@ -71,7 +87,7 @@ func TestMeasureQualityOfPositions(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(labels ...int64) (*Quality, error) {
-		return MeasureQuality(context.Background(), subject(&affine{scale: 1}), func(yield func(Labelled, error) bool) {
+		return MeasureQuality(context.Background(), subject(&affine{scale: 1}), measure.Output{Name: "y"}, func(yield func(Labelled, error) bool) {
 			yield(Labelled{Feed: Feed{"x": x}, Labels: labels, Positions: 2}, nil)
 		})
 	}
@@ -80,18 +96,18 @@ func TestMeasureQualityOfPositions(t *testing.T) {
 		t.Fatal(err)
 	}
 	lse := math.Log(math.Exp(3) + 3)
-	if want := (3*lse - 6) / 3; math.Abs(q.CrossEntropy-want) > 1e-6 {
-		t.Errorf("cross-entropy: want %v, got %v", want, q.CrossEntropy)
+	if want := (3*lse - 6) / 3; math.Abs(q.Loss-want) > 1e-6 {
+		t.Errorf("cross-entropy: want %v, got %v", want, q.Loss)
 	}
-	if q.Samples != 2 || q.Positions != 3 || q.Classes != 4 || math.Abs(q.Top1-2.0/3) > 1e-12 {
+	if q.Samples != 2 || q.Positions != 3 || q.Classes != 4 || math.Abs(q.Accuracy-2.0/3) > 1e-12 {
 		t.Errorf("want 3 positions in 2 samples, 2 of them right, got %+v", q)
 	}
 	for _, c := range []struct {
 		labels []int64
 		want   string
 	}{
-		{[]int64{-1, -1}, "at least one labelled sample"},
-		{[]int64{0, 4}, "has 4 classes: want a label below that, got 4"},
+		{[]int64{-1, -1}, "at least one label, got none"},
+		{[]int64{0, 4}, "label 4 of sample 0"},
 		{make([]int64, 8), "want classes for each of 2 positions of 4 samples"},
 	} {
 		if _, err := run(c.labels...); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,8 +14,10 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-// affine runs y = scale·x + shift, with bad overriding single elements.
+// affine runs y = scale·x + shift, with bad overriding single elements. Its input is x,
+// unless it has another name.
 type affine struct {
+	input        string
 	scale, shift float64
 	bad          map[int]float64
 	runs         int
@@ -30,7 +33,8 @@ func (a *affine) Open(runtimes.Source) (runtimes.Session, error) {
 
 func (a *affine) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
 	a.runs++
-	x, err := in["x"].Float64s()
+	t := in[cmp.Or(a.input, "x")]
+	x, err := t.Float64s()
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +44,7 @@ func (a *affine) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
 			x[i] = v
 		}
 	}
-	y, err := ir.NewFloats("y", ir.Float64, in["x"].Dims, x)
+	y, err := ir.NewFloats("y", ir.Float64, t.Dims, x)
 	return map[string]*ir.Tensor{"y": y}, err
 }
 
@@ -119,11 +123,31 @@ func TestVerifyGivenInputs(t *testing.T) {
 	}
 }
 
+// TestVerifyOtherInputNames: with inputs for each side, only outputs must have the same
+// names; runs are timed on inputs of each side's own, of one size.
+func TestVerifyOtherInputNames(t *testing.T) {
+	x, err := ir.NewFloats("x", ir.Float64, []int{3, 4}, make([]float64, 12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs := func(yield func([2]Feed, error) bool) { yield([2]Feed{{"x": x}, {"z": x}}, nil) }
+	b := Subject{Source: runtimes.Source{Model: lineModel("z", "y")}, Runtime: &affine{input: "z"}}
+	o := VerifyOptions{Inputs: inputs, Latency: LatencyOptions{Batch: 2, Runs: 1}}
+	v, err := Verify(context.Background(), subject(&affine{}), b, o)
+	if err != nil || v.Samples != 3 || v.Latency.Batch != 2 {
+		t.Fatalf("want 3 samples and runs of 2, got %v %v", v, err)
+	}
+	b.Source.Model.Graph.Inputs[0].Type.Shape[0] = ir.Dim{Size: 4}
+	if _, err := Verify(context.Background(), subject(&affine{}), b, o); err == nil || !strings.Contains(err.Error(), "want runs of 2 samples on both sides, got 4") {
+		t.Errorf("runs of different sizes: got %v", err)
+	}
+}
+
 func TestVerifyNoInputs(t *testing.T) {
 	if _, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: each(nil)}); err == nil {
 		t.Fatal("want an error without a single batch")
 	}
-	broken := func(yield func(Feed, error) bool) { yield(nil, errors.New("disk")) }
+	broken := func(yield func([2]Feed, error) bool) { yield([2]Feed{}, errors.New("disk")) }
 	if _, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: broken}); err == nil || err.Error() != "disk" {
 		t.Fatalf("want the feed's own error, got %v", err)
 	}

@@ -118,7 +118,7 @@ func runCase(m *ir.Model, sets []dataset, backends []engine.Backend) string {
 			return short(err)
 		}
 		in := map[string]*prim.Tensor{}
-		for i, v := range dataInputs(m.Graph) {
+		for i, v := range DataInputs(m.Graph) {
 			if i < len(s.in) && frozen.Graph.Init(v.Name) == nil && p.Input(v.Name) >= 0 {
 				if in[v.Name], err = ops.HostTensor(s.in[i], float); err != nil {
 					return short(err)

@@ -75,7 +75,7 @@ func (c corpusCase) load() (m *ir.Model, sets []dataset, reason string, err erro
 		if s.out, err = readTensors(d, "output"); err != nil {
 			return m, nil, "", err
 		}
-		halves(s.in, dataInputs(m.Graph))
+		halves(s.in, DataInputs(m.Graph))
 		halves(s.out, m.Graph.Outputs)
 		sets = append(sets, s)
 	}
@@ -128,8 +128,8 @@ func readTensors(dir, kind string) ([]*ir.Tensor, error) {
 	}
 }
 
-// dataInputs returns the graph inputs that are not initialisers.
-func dataInputs(g *ir.Graph) []ir.Value {
+// DataInputs returns the graph inputs that are not initialisers.
+func DataInputs(g *ir.Graph) []ir.Value {
 	var out []ir.Value
 	for _, v := range g.Inputs {
 		if g.Init(v.Name) == nil {
@@ -144,7 +144,7 @@ func dataInputs(g *ir.Graph) []ir.Value {
 func freeze(m *ir.Model, in []*ir.Tensor, chosen func(i int, t *ir.Tensor) bool) *ir.Model {
 	c := m.Clone()
 	frozen := map[string]bool{}
-	for i, v := range dataInputs(m.Graph) {
+	for i, v := range DataInputs(m.Graph) {
 		if i >= len(in) {
 			break
 		}
@@ -157,7 +157,7 @@ func freeze(m *ir.Model, in []*ir.Tensor, chosen func(i int, t *ir.Tensor) bool)
 		frozen[v.Name] = true
 	}
 	c.Graph.Inputs = slices.DeleteFunc(c.Graph.Inputs, func(v ir.Value) bool { return frozen[v.Name] })
-	for i, v := range dataInputs(m.Graph) {
+	for i, v := range DataInputs(m.Graph) {
 		if i >= len(in) {
 			break
 		}

@@ -187,7 +187,7 @@ func TestAxes(t *testing.T) {
 			continue
 		}
 		m, sets, reason, err := c.load()
-		if err != nil || reason != "" || len(m.Graph.Nodes) != 1 || len(sets[0].in) != len(dataInputs(m.Graph)) {
+		if err != nil || reason != "" || len(m.Graph.Nodes) != 1 || len(sets[0].in) != len(DataInputs(m.Graph)) {
 			continue
 		}
 		n := m.Graph.Nodes[0]
@@ -256,7 +256,7 @@ func checkCut(backend engine.Backend, full *ir.Model, in []*ir.Tensor, f *ops.Fa
 		}
 	}
 	whole, part := map[string]*ir.Tensor{}, map[string]*ir.Tensor{}
-	for i, v := range dataInputs(full.Graph) {
+	for i, v := range DataInputs(full.Graph) {
 		whole[v.Name] = zeroed(in[i], gone[v.Name])
 		if part[v.Name], err = ops.Take(whole[v.Name], keep[v.Name]); err != nil {
 			return err

@@ -146,7 +146,7 @@ func TestSeparateVertex(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				small, err := net.NewNetwork(m, 4, nil, nil)
+				small, err := net.NewNetwork(m, 4, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -14,6 +14,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search/net"
 )
 
 func partFlag() cli.Flag {
@@ -37,102 +38,98 @@ func openPart(c *cli.Context, m *entangle.Model, j entangle.Job) (*data.Part, er
 	return nil, usagef("--part: want one of %s, got %q", strings.Join(have, ", "), want)
 }
 
-// feeder brings the samples of a data set to a model's inputs.
+// feeder brings the samples of a data set to the inputs of models, to all of them the
+// same ones.
 type feeder struct {
-	loader *data.Loader
-	inputs []*ir.Value // one per field of the set; nil for a field that the model does not take
-	fixed  bool        // the model fixes its batch: the padded last batch goes in whole
+	loader   *data.Loader
+	bindings []*data.Binding // one per model
+	inputs   [][]ir.Value    // of each model, in the order of its binding
+	fixed    bool            // a model fixes its batch: the padded last batch goes in whole
 }
 
-// newFeeder matches the fields of the part's set with the model's inputs.
-func newFeeder(g *ir.Graph, p *data.Part, batch int) (*feeder, error) {
+// newFeeder binds each model to the part's set.
+func newFeeder(p *data.Part, batch int, models ...runtimes.Source) (*feeder, error) {
 	f := &feeder{}
-	feeds := runtimes.FeedNames(g)
 	set := p.All().Set()
-	f.inputs = make([]*ir.Value, len(set.Fields))
-	for _, name := range feeds {
-		k := fieldOf(set, name, len(feeds))
-		if k < 0 {
-			return nil, fmt.Errorf("data: input %q: want a field of that name in %s", name, set.Spec)
+	for _, m := range models {
+		b, err := set.Bind(net.Inputs(m.Model))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Label(), err)
 		}
-		v, ok := input(g, name)
-		if !ok {
-			return nil, fmt.Errorf("BUG: data: feed %q is no input", name)
+		if b.Batch > 0 && f.fixed && b.Batch != batch {
+			return nil, fmt.Errorf("%s: data: want batches of %d as the model before it, got %d", m.Label(), batch, b.Batch)
 		}
-		if f.inputs[k] = &v; len(v.Type.Shape) > 0 && v.Type.Shape[0].Known() {
-			batch, f.fixed = v.Type.Shape[0].Size, true
+		if b.Batch > 0 {
+			batch, f.fixed = b.Batch, true
 		}
-	}
-	for k, field := range set.Fields {
-		if f.inputs[k] == nil && !field.Optional {
-			return nil, fmt.Errorf("data: field %q: want one of the model's inputs %q", field.Name, feeds)
-		}
+		f.bindings, f.inputs = append(f.bindings, b), append(f.inputs, net.DataInputs(m.Model))
 	}
 	var err error
 	f.loader, err = p.All().Apart().Loader(data.LoaderOptions{Batch: batch, Name: "measure"})
 	return f, err
 }
 
-// fieldOf returns the field for one of a model's inputs, or -1.
-func fieldOf(set *data.Set, name string, inputs int) int {
-	k := set.Field(name)
-	if k < 0 && inputs == 1 {
-		k = set.Sole()
-	}
-	return k
-}
-
-func input(g *ir.Graph, name string) (ir.Value, bool) {
-	for _, v := range g.Inputs {
-		if v.Name == name {
-			return v, true
+// each gives every batch once, in order.
+func (f *feeder) each(take func(b *data.Batch, err error) bool) {
+	defer f.loader.Close()
+	for {
+		b, err := f.loader.Next()
+		if !take(b, err) || err != nil || b.Last {
+			return
 		}
 	}
-	return ir.Value{}, false
 }
 
-// batches gives every sample once, in order.
-func (f *feeder) batches() iter.Seq2[exporter.Labelled, error] {
+// labelled gives the batches of the first model.
+func (f *feeder) labelled() iter.Seq2[exporter.Labelled, error] {
 	return func(yield func(exporter.Labelled, error) bool) {
-		defer f.loader.Close()
-		for {
-			b, err := f.loader.Next()
-			if err != nil {
-				yield(exporter.Labelled{}, err)
-				return
+		f.each(func(b *data.Batch, err error) bool {
+			l := exporter.Labelled{}
+			if err == nil {
+				l.Feed, err = f.feed(0, b)
 			}
-			l, err := f.labelled(b)
-			if !yield(l, err) || err != nil || b.Last {
-				return
+			if err == nil && b.Labels != nil {
+				size := b.Labels.Len() / b.Labels.Shape[0]
+				l.Labels = b.Labels.I64[:b.Valid*size]
+				if len(b.Labels.Shape) > 1 {
+					l.Positions = size
+				}
 			}
-		}
+			return yield(l, err) && err == nil
+		})
 	}
 }
 
-func (f *feeder) labelled(b *data.Batch) (exporter.Labelled, error) {
-	l := exporter.Labelled{Feed: exporter.Feed{}}
-	for i, t := range b.Inputs {
-		v := f.inputs[i]
-		if v == nil {
-			continue
-		}
+// pairs gives the batches of both models.
+func (f *feeder) pairs() iter.Seq2[[2]exporter.Feed, error] {
+	return func(yield func([2]exporter.Feed, error) bool) {
+		f.each(func(b *data.Batch, err error) bool {
+			var pair [2]exporter.Feed
+			for i := range pair {
+				if err == nil {
+					pair[i], err = f.feed(i, b)
+				}
+			}
+			return yield(pair, err) && err == nil
+		})
+	}
+}
+
+// feed is a batch as a model takes it.
+func (f *feeder) feed(model int, b *data.Batch) (exporter.Feed, error) {
+	out := exporter.Feed{}
+	for i, v := range f.inputs[model] {
+		t := b.Inputs[f.bindings[model].Fields[i]]
 		if !f.fixed {
 			t = head(t, b.Valid)
 		}
 		x, err := ops.ModelTensor(v.Name, v.Type.Elem, t)
 		if err != nil {
-			return l, fmt.Errorf("data: input %q: %w", v.Name, err)
+			return nil, fmt.Errorf("data: input %q: %w", v.Name, err)
 		}
-		l.Feed[v.Name] = x
+		out[v.Name] = x
 	}
-	if b.Labels != nil {
-		size := b.Labels.Len() / b.Labels.Shape[0]
-		l.Labels = b.Labels.I64[:b.Valid*size]
-		if len(b.Labels.Shape) > 1 {
-			l.Positions = size
-		}
-	}
-	return l, nil
+	return out, nil
 }
 
 // head returns the first n rows of t.
@@ -146,15 +143,4 @@ func head(t *prim.Tensor, n int) *prim.Tensor {
 		return prim.I64Tensor(t.I64[:size], shape...)
 	}
 	return prim.F32Tensor(t.F32[:size], shape...)
-}
-
-// feeds drops the labels.
-func feeds(in iter.Seq2[exporter.Labelled, error]) iter.Seq2[exporter.Feed, error] {
-	return func(yield func(exporter.Feed, error) bool) {
-		for l, err := range in {
-			if !yield(l.Feed, err) {
-				return
-			}
-		}
-	}
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/search/net"
 )
 
 func (e *env) evalCommand() *cli.Command {
@@ -28,13 +28,19 @@ func (e *env) evalCommand() *cli.Command {
 }
 
 type evaluation struct {
-	Model   string        `json:"model"`
-	Data    string        `json:"data"`
-	Part    string        `json:"part"`
-	Runtime runtimes.Info `json:"runtime"`
-	*exporter.Quality
-	Gate *float64 `json:"gate,omitempty"`
-	Pass bool     `json:"pass"`
+	Model        string        `json:"model"`
+	Data         string        `json:"data"`
+	Part         string        `json:"part"`
+	Runtime      runtimes.Info `json:"runtime"`
+	Samples      int           `json:"samples"`
+	Positions    int           `json:"positions,omitempty"`
+	Classes      int           `json:"classes"`
+	Top1         float64       `json:"top1"`
+	Top5         float64       `json:"top5"`
+	CrossEntropy float64       `json:"cross_entropy"`
+	Seconds      float64       `json:"seconds"`
+	Gate         *float64      `json:"gate,omitempty"`
+	Pass         bool          `json:"pass"`
 }
 
 func (e *env) eval(c *cli.Context) error {
@@ -73,16 +79,18 @@ func (e *env) eval(c *cli.Context) error {
 		return err
 	}
 	src := source(m, rt.Name())
-	f, err := newFeeder(src.Model.Graph, part, j.Data.Batch)
+	f, err := newFeeder(part, j.Data.Batch, src)
 	if err != nil {
 		return err
 	}
+	out, _ := net.Scored(m.Normal, m.Normal.Graph.Outputs[0].Type)
 	e.debugf("eval: %d samples of part %q on %s", part.Len(), part.Name, info.Version)
-	q, err := exporter.MeasureQuality(c.Context, exporter.Subject{Source: src, Runtime: rt}, f.batches())
+	q, err := exporter.MeasureQuality(c.Context, exporter.Subject{Source: src, Runtime: rt}, out, f.labelled())
 	if err != nil {
 		return err
 	}
-	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Quality: q, Pass: q.Top1 >= gate}
+	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Samples: q.Samples, Positions: q.Positions, Classes: q.Classes,
+		Top1: q.Accuracy, Top5: q.Top5, CrossEntropy: q.Loss, Seconds: q.Seconds, Pass: q.Accuracy >= gate}
 	if c.IsSet("gate") {
 		r.Gate = &gate
 	}
@@ -92,13 +100,13 @@ func (e *env) eval(c *cli.Context) error {
 		size, more := fmt.Sprintf("%d samples", q.Samples), ""
 		if q.Positions > 0 {
 			size += fmt.Sprintf(", %d positions", q.Positions)
-			more = fmt.Sprintf("perplexity     %.4f\n", math.Exp(q.CrossEntropy))
+			more = fmt.Sprintf("perplexity     %.4f\n", q.Perplexity())
 		}
 		_, err = fmt.Fprintf(e.stdout, "%s on %s (%s), %s, %s\ntop-1          %.4f\ntop-5          %.4f\ncross-entropy  %.4f\n%sseconds        %.2f\n",
-			r.Model, r.Data, r.Part, size, info.Version, q.Top1, q.Top5, q.CrossEntropy, more, q.Seconds)
+			r.Model, r.Data, r.Part, size, info.Version, r.Top1, r.Top5, r.CrossEntropy, more, r.Seconds)
 	}
 	if err == nil && !r.Pass {
-		err = &qualityError{"top-1 accuracy", gate, q.Top1}
+		err = &qualityError{"top-1 accuracy", gate, r.Top1}
 	}
 	return err
 }

@@ -80,14 +80,16 @@ func (e *env) verify(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		f, err := newFeeder(sides[0].Source.Model.Graph, part, j.Data.Batch)
+		f, err := newFeeder(part, j.Data.Batch, sides[0].Source, sides[1].Source)
 		if err != nil {
 			return err
 		}
-		o.Inputs = feeds(f.batches())
-		for name, size := range entangle.SampleDims(sides[0].Source.Model.Graph, part.All().Set()) {
-			if _, given := o.Dims[name]; !given {
-				o.Dims[name] = size
+		o.Inputs = f.pairs()
+		for _, b := range f.bindings {
+			for name, size := range b.Dims {
+				if _, given := o.Dims[name]; !given {
+					o.Dims[name] = size
+				}
 			}
 		}
 	}

@@ -29,7 +29,7 @@ func Built(t *testing.T, name string, batch int) (plain, super *net.Network) {
 func BuiltWith(t *testing.T, name string, batch int, sp space.Superposition, o space.Options) (plain, super *net.Network) {
 	t.Helper()
 	m := modeltest.Normal(t, name, models.Options{})
-	plain, err := net.NewNetwork(m, batch, nil, nil)
+	plain, err := net.NewNetwork(m, batch, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func BuiltWith(t *testing.T, name string, batch int, sp space.Superposition, o s
 	if err != nil {
 		t.Fatal(err)
 	}
-	if super, err = net.NewNetwork(m, batch, nil, supernet); err != nil {
+	if super, err = net.NewNetwork(m, batch, supernet); err != nil {
 		t.Fatal(err)
 	}
 	return plain, super

@@ -47,7 +47,7 @@ func New(t *testing.T, name string) *Bench {
 // Parts returns the model as a network for batches of that size, and the parts of the set.
 func (b *Bench) Parts(t *testing.T, batch int) (*net.Network, *search.Views) {
 	t.Helper()
-	n, err := net.NewNetwork(b.Model, batch, b.Set.Shape(), nil)
+	n, err := net.NewNetworkOn(b.Model, batch, b.Set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func (b *Bench) Run(ctx context.Context, p *entangle.Plan, cfg search.Config, bu
 	if err != nil {
 		return nil, err
 	}
-	n, err := net.NewNetwork(p.Model, b.Job.Data.Batch, b.Set.Shape(), super)
+	n, err := net.NewNetworkOn(p.Model, b.Job.Data.Batch, b.Set, super)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func Without(t *testing.T, b *Bench, p *entangle.Plan, d space.Dim, unit int) *n
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := net.NewNetwork(m, 16, b.Set.Shape(), nil)
+	n, err := net.NewNetworkOn(m, 16, b.Set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package net
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -9,69 +10,41 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
-// BindingOn is Binding for a model with any inputs: the sizes behind the batch are
-// those of the data's field for each input.
-func BindingOn(m *ir.Model, batch int, set *data.Set) (map[string]int, error) {
-	var names []string
-	for _, v := range dataInputs(m) {
-		names = append(names, v.Name)
+// Inputs describes DataInputs as a data set binds them.
+func Inputs(m *ir.Model) []data.ModelInput {
+	var out []data.ModelInput
+	for _, v := range DataInputs(m) {
+		in := data.ModelInput{Name: v.Name, Integer: !v.Type.Elem.IsFloat()}
+		if v.Type.Rank() >= 0 {
+			in.Shape = append([]int{}, v.Type.Sizes()...)
+		}
+		for _, d := range v.Type.Shape {
+			in.Dims = append(in.Dims, d.Param)
+		}
+		for _, x := range m.Graph.Nodes {
+			if x.OpType != "Gather" || x.Input(1) != v.Name {
+				continue
+			}
+			axis := int(x.Int("axis", 0))
+			t := m.Graph.Init(x.Input(0))
+			if t == nil || axis < 0 || axis >= len(t.Dims) || in.Table != "" && in.Rows <= t.Dims[axis] {
+				continue
+			}
+			in.Table, in.Rows = t.Name, t.Dims[axis]
+		}
+		out = append(out, in)
 	}
-	fields, err := inputFields(names, set)
+	return out
+}
+
+// BindingOn returns the sizes that make a model static: batch for the named leading
+// dimensions of its inputs, behind it what the data gives.
+func BindingOn(m *ir.Model, batch int, set *data.Set) (map[string]int, error) {
+	b, err := set.Bind(Inputs(m))
 	if err != nil {
 		return nil, err
 	}
-	bind := map[string]int{}
-	for i, v := range dataInputs(m) {
-		t := set.BatchType(fields[i], batch)
-		if t.DType == prim.I64 && v.Type.Elem.IsFloat() {
-			return nil, fmt.Errorf("search: input %q: want integers as in the data's field %q, the model takes %s", v.Name, set.Fields[fields[i]].Name, v.Type)
-		}
-		if err := bindInput(bind, v, batch, t.Shape[1:]); err != nil {
-			if s := v.Type.Shape; set.Vocab > 0 && len(s) == 2 && s[1].Known() && s[1].Size != t.Shape[1] {
-				return nil, fmt.Errorf("%w: want the data's option seq to be %d", err, s[1].Size)
-			}
-			return nil, err
-		}
-		if fields[i] == 0 && set.Vocab > 0 {
-			if err := checkVocab(m, v.Name, set); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return bind, nil
-}
-
-// checkVocab reports a table that an input of token numbers reads beyond its end.
-func checkVocab(m *ir.Model, input string, set *data.Set) error {
-	for _, n := range m.Graph.Nodes {
-		if n.OpType != "Gather" || n.Input(1) != input {
-			continue
-		}
-		if t := m.Graph.Init(n.Input(0)); t != nil && len(t.Dims) > 0 && t.Dims[0] < set.Vocab {
-			return fmt.Errorf("search: input %q: the data %q has token numbers up to %d, the model's table %q has %d rows", input, set.Spec, set.Vocab-1, t.Name, t.Dims[0])
-		}
-	}
-	return nil
-}
-
-// inputFields returns the data's field for every input: the one of its name, or
-// for a single input the only field that is not optional.
-func inputFields(names []string, set *data.Set) ([]int, error) {
-	out := make([]int, len(names))
-	var have []string
-	for _, f := range set.Fields {
-		have = append(have, f.Name)
-	}
-	for i, name := range names {
-		out[i] = set.Field(name)
-		if out[i] < 0 && len(names) == 1 {
-			out[i] = set.Sole()
-		}
-		if out[i] < 0 {
-			return nil, fmt.Errorf("search: input %q: the data %q has no field of that name (it has %q)", name, set.Spec, have)
-		}
-	}
-	return out, nil
+	return b.Sizes(batch)
 }
 
 // NewNetworkOn infers a normal model for a data set at a batch size: open
@@ -94,4 +67,22 @@ func NewNetworkOn(m *ir.Model, batch int, set *data.Set, super *space.Supernet) 
 		n.Positions, n.Classes = s[1], s[2]
 	}
 	return n, nil
+}
+
+// binding returns what of a set feeds the network, whose sizes must be the set's.
+func (n *Network) binding(set *data.Set) (*data.Binding, error) {
+	b, err := set.Bind(Inputs(n.Model))
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range n.Inputs {
+		want, got := n.Facts.Values[name].Type, set.BatchType(b.Fields[i], n.Batch)
+		if !slices.Equal(want.Sizes(), got.Shape) {
+			return nil, fmt.Errorf("search: input %q: the network was made for %v, the data gives %v", name, want.Sizes(), got.Shape)
+		}
+		if want.Elem.IsFloat() != (got.DType == prim.F32) {
+			return nil, fmt.Errorf("search: input %q: want %s, the data's field %q has %s", name, want.Elem, set.Fields[b.Fields[i]].Name, got.DType)
+		}
+	}
+	return b, nil
 }

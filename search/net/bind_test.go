@@ -46,10 +46,11 @@ func TestBindingOnSentences(t *testing.T) {
 	}{
 		{"three of four fields in any order", takes(ir.Int64, open, "token_type_ids", "input_ids", "attention_mask"), ""},
 		{"one input of another name", takes(ir.Int64, open, "tokens"), ""},
-		{"two inputs of other names", takes(ir.Int64, open, "tokens", "attention_mask"), `input "tokens": the data`},
-		{"floats", takes(ir.Float32, open, "input_ids"), "want integers as in the data's field"},
-		{"another length", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: 8}}, "input_ids"), "the data has [6]: want the data's option seq to be 8"},
-		{"one name for two sizes", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: -1, Param: "n"}}, "input_ids"), `dimension "n" would be both 3 and 6`},
+		{"one of two inputs of another name", takes(ir.Int64, open, "tokens", "attention_mask"), ""},
+		{"two inputs of other names", takes(ir.Int64, open, "tokens", "mask"), `model input "tokens": want an array of that name, got "input_ids"`},
+		{"floats", takes(ir.Float32, open, "input_ids"), "it takes floats, the data's field \"input_ids\" has integers"},
+		{"another length", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: 8}}, "input_ids"), "want samples of shape [8], got [6] (want the data's option seq to be 8)"},
+		{"one name for two sizes", takes(ir.Int64, []ir.Dim{{Size: -1, Param: "n"}, {Size: -1, Param: "n"}}, "input_ids"), `dimension "n" would be both the batch, 3, and 6`},
 		{"a small table", modeltest.Normal(t, "encoder-tiny", models.Options{Size: 6, Vocab: 8}), `token numbers up to 8, the model's table "embed.word.weight" has 8 rows`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

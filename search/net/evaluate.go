@@ -3,23 +3,15 @@ package net
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/measure"
 )
 
-// Score is the quality of a classifier on labelled samples. For a classifier of
-// positions Correct, Accuracy and Loss count positions.
-type Score struct {
-	Samples int `json:"samples"`
-	// Positions counts the labels of a classifier of positions; 0 for others.
-	Positions int     `json:"positions,omitempty"`
-	Correct   int     `json:"correct"`
-	Accuracy  float64 `json:"accuracy"` // share of samples whose largest logit is the label
-	Loss      float64 `json:"loss"`     // mean cross-entropy in nats
-}
+// Score is how well a classifier does on labelled samples.
+type Score = measure.Score
 
 // Evaluator runs the inference program of a network over a view.
 type Evaluator struct {
@@ -70,15 +62,14 @@ func (ev *Evaluator) Score(ctx context.Context, env Env, view data.View) (*Score
 		return nil, err
 	}
 	defer l.Close()
-	s := &Score{}
-	loss := 0.0
+	s := &measure.Sum{Positions: ev.net.Positions}
 	// One batch is ahead: a device has it while the one before is counted here.
 	count := func() error { return nil }
 	err = l.Each(func(b *data.Batch) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		next, err := ev.start(s, &loss, env, f, b)
+		next, err := ev.start(s, env, f, b)
 		if err != nil {
 			return err
 		}
@@ -92,18 +83,15 @@ func (ev *Evaluator) Score(ctx context.Context, env Env, view data.View) (*Score
 	if err != nil {
 		return nil, err
 	}
-	counted := float64(s.Samples)
-	if ev.net.Positions > 0 {
-		if counted = float64(s.Positions); counted == 0 {
-			return nil, fmt.Errorf("search: evaluate: %q of %q: no position has a label", view.Part().Name, view.Set().Spec)
-		}
+	out, err := s.Score()
+	if err != nil {
+		return nil, fmt.Errorf("search: evaluate: %q of %q: %w", view.Part().Name, view.Set().Spec, err)
 	}
-	s.Accuracy, s.Loss = float64(s.Correct)/counted, loss/counted
-	return s, nil
+	return out, nil
 }
 
-// start runs a batch; count waits for it and adds it to s and to the sum of losses.
-func (ev *Evaluator) start(s *Score, loss *float64, env Env, f *Feed, b *data.Batch) (count func() error, err error) {
+// start runs a batch; count waits for it and adds it to s.
+func (ev *Evaluator) start(s *measure.Sum, env Env, f *Feed, b *data.Batch) (count func() error, err error) {
 	in, err := f.inputs(b)
 	if err != nil {
 		return nil, err
@@ -124,43 +112,17 @@ func (ev *Evaluator) start(s *Score, loss *float64, env Env, f *Feed, b *data.Ba
 	in.Free()
 	return func() error {
 		defer out.Free()
-		s.Samples += b.Valid
 		if label != nil {
-			return addPositions(s, loss, out, label)
+			s.Seen(b.Valid, ev.net.Classes)
+			return addPositions(s, out, label)
 		}
-		return ev.addSamples(s, loss, out, b)
+		z, err := out["@out/"+ev.net.Logits].Read()
+		if err != nil {
+			return err
+		}
+		if err := measure.Add(s, z.F32, ev.net.Classes, b.Labels.I64[:b.Valid]); err != nil {
+			return fmt.Errorf("search: evaluate: %w", err)
+		}
+		return nil
 	}, nil
 }
-
-// addSamples adds the logits of a batch.
-func (ev *Evaluator) addSamples(s *Score, loss *float64, out Env, b *data.Batch) error {
-	z, err := out["@out/"+ev.net.Logits].Read()
-	if err != nil {
-		return err
-	}
-	for i := range b.Valid {
-		row := z.F32[i*ev.net.Classes : (i+1)*ev.net.Classes]
-		label := b.Labels.I64[i]
-		if label < 0 || label >= int64(len(row)) {
-			return fmt.Errorf("search: label %d of sample %d: the model has %d classes", label, b.Index[i], len(row))
-		}
-		best, top := 0, math.Inf(-1)
-		for k, v := range row {
-			if float64(v) > top {
-				best, top = k, float64(v)
-			}
-		}
-		sum := 0.0
-		for _, v := range row {
-			sum += math.Exp(float64(v) - top)
-		}
-		*loss += top + math.Log(sum) - float64(row[label])
-		if best == int(label) {
-			s.Correct++
-		}
-	}
-	return nil
-}
-
-// Perplexity is e to the loss.
-func (s *Score) Perplexity() float64 { return math.Exp(s.Loss) }

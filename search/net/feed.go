@@ -2,7 +2,6 @@ package net
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -15,7 +14,8 @@ type Feed struct {
 	be      engine.Backend
 	net     *Network
 	o       Objective
-	fields  []string // graph input per field of the data set
+	set     *data.Set
+	fields  []string // name of the buffer of each field; "" where no program takes it
 	teacher *teacher
 	Labels  bool
 	Held    *resident // nil: batches come with their samples
@@ -23,55 +23,74 @@ type Feed struct {
 
 // teacher is the original model, run in inference mode.
 type teacher struct {
-	net *Network
-	fwd *Step
-	env Env
+	fwd    *Step
+	env    Env
+	inputs map[string]string // names of the feed's buffers by the teacher's inputs
+	values []lesson          // one for each of the network's
 }
 
-func newTeacher(be engine.Backend, n *Network, outputs []string) (*teacher, error) {
-	if len(outputs) == 0 {
-		return nil, nil
-	}
-	fwd, err := n.Forward(be, outputs...)
-	if err != nil {
-		return nil, fmt.Errorf("search: teacher: %w", err)
-	}
-	t := &teacher{n, fwd, Env{}}
-	return t, n.Load(be, t.env)
-}
-
-// fieldInputs maps the data's fields to graph inputs, as inputFields does; "" where
-// the model has no input for a field.
-func fieldInputs(n *Network, set *data.Set) ([]string, error) {
-	fields, err := inputFields(n.Inputs, set)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]string, len(set.Fields))
-	for i, k := range fields {
-		out[k] = n.Inputs[i]
-	}
-	return out, nil
-}
+// fieldName is what the buffer of a field is called that the network itself does not take.
+func fieldName(field string) string { return "@field/" + field }
 
 func NewFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *data.Set, labels bool) (*Feed, error) {
-	fields, err := fieldInputs(n, set)
+	b, err := n.binding(set)
 	if err != nil {
 		return nil, err
 	}
-	f := &Feed{be: be, net: n, o: o, fields: fields, Labels: labels && n.Classes > 0}
+	f := &Feed{be: be, net: n, o: o, set: set, fields: make([]string, len(set.Fields)), Labels: labels && n.Classes > 0}
+	for i, k := range b.Fields {
+		f.fields[k] = n.Inputs[i]
+	}
 	if o.Distill > 0 {
 		if teach == nil {
 			return nil, fmt.Errorf("search: objective: distillation needs the original model as teacher")
 		}
-		if teach.Batch != n.Batch {
-			return nil, fmt.Errorf("search: teacher: want batch %d, got %d", n.Batch, teach.Batch)
-		}
-		if f.teacher, err = newTeacher(be, teach, n.teacherOutputs(o)); err != nil {
-			return nil, err
+		if err := f.learn(teach, func(l lesson) string { return l.value }); err != nil {
+			return nil, fmt.Errorf("search: teacher: %w", err)
 		}
 	}
 	return f, nil
+}
+
+// learn gives the feed a teacher that computes one value for each of the network's
+// lessons. The teacher takes fields of its own; what it has beyond the network's is
+// uploaded with every batch.
+func (f *Feed) learn(teach *Network, value func(lesson) string) error {
+	if teach.Batch != f.net.Batch {
+		return fmt.Errorf("want batch %d, got %d", f.net.Batch, teach.Batch)
+	}
+	b, err := teach.binding(f.set)
+	if err != nil {
+		return err
+	}
+	t := &teacher{env: Env{}, inputs: map[string]string{}}
+	for i, k := range b.Fields {
+		if f.fields[k] == "" {
+			f.fields[k] = fieldName(f.set.Fields[k].Name)
+		}
+		t.inputs[teach.Inputs[i]] = f.fields[k]
+	}
+	if t.values, err = f.net.lessonsOf(teach); err != nil {
+		return err
+	}
+	var names []string
+	for _, l := range t.values {
+		names = append(names, value(l))
+	}
+	if t.fwd, err = teach.Forward(f.be, names...); err != nil {
+		return err
+	}
+	f.teacher = t
+	return teach.Load(f.be, t.env)
+}
+
+// run computes the teacher's outputs on the buffers of a batch.
+func (t *teacher) run(batch Env) (Env, error) {
+	in := Env{}
+	for input, name := range t.inputs {
+		in[input] = batch[name]
+	}
+	return t.fwd.Run(t.env, in)
 }
 
 // Batch is a batch as programs take it: host tensors of whole batches with the program
@@ -132,9 +151,6 @@ func (f *Feed) Upload(x *Batch, i int) (Env, error) {
 	for k, t := range x.tensors {
 		rows := t.Shape[0] / x.Parts
 		name, part := x.names[k], t.Span(i*rows, (i+1)*rows)
-		if want, ok := f.net.Facts.Values[name]; ok && !slices.Equal(want.Shape(), part.Shape) {
-			return nil, fmt.Errorf("search: input %q: the model wants %v, the data gives %v", name, want.Shape(), part.Shape)
-		}
 		buf, err := f.be.Upload(part)
 		if err != nil {
 			return nil, err
@@ -164,12 +180,12 @@ func (f *Feed) Teach(env Env) error {
 	if f.teacher == nil {
 		return nil
 	}
-	out, err := f.teacher.fwd.Run(f.teacher.env, env)
+	out, err := f.teacher.run(env)
 	if err != nil {
 		return err
 	}
-	for _, v := range f.net.teacherOutputs(f.o) {
-		env[teacherName(v)] = out["@out/"+v]
+	for i, v := range f.net.teacherOutputs(f.o) {
+		env[teacherName(v)] = out["@out/"+f.teacher.values[i].value]
 	}
 	return nil
 }

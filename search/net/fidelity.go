@@ -8,6 +8,7 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/measure"
 )
 
 // Fidelity is how close a network's outputs are to the original's. It needs no labels.
@@ -38,10 +39,7 @@ func Compare(ctx context.Context, be engine.Backend, n, original *Network, view 
 	if view.Len() == 0 {
 		return nil, fmt.Errorf("search: compare: %q of %q has no samples", view.Name, view.Set().Spec)
 	}
-	if original.Batch != n.Batch {
-		return nil, fmt.Errorf("search: compare: original: want batch %d, got %d", n.Batch, original.Batch)
-	}
-	lessons := original.lessons()
+	lessons := n.lessons()
 	if len(lessons) == 0 {
 		return nil, fmt.Errorf("search: compare: the model has no float output")
 	}
@@ -53,9 +51,8 @@ func Compare(ctx context.Context, be engine.Backend, n, original *Network, view 
 	if err != nil {
 		return nil, err
 	}
-	teach, err := newTeacher(be, original, names)
-	if err != nil {
-		return nil, err
+	if err := f.learn(original, func(l lesson) string { return l.output }); err != nil {
+		return nil, fmt.Errorf("search: compare: original: %w", err)
 	}
 	fwd, err := n.Forward(be, names...)
 	if err != nil {
@@ -80,7 +77,7 @@ func Compare(ctx context.Context, be engine.Backend, n, original *Network, view 
 		if err != nil {
 			return err
 		}
-		want, err := teach.fwd.Run(teach.env, in)
+		want, err := f.teacher.run(in)
 		if err != nil {
 			return err
 		}
@@ -89,7 +86,7 @@ func Compare(ctx context.Context, be engine.Backend, n, original *Network, view 
 			return err
 		}
 		for k, l := range lessons {
-			x, err := want["@out/"+l.output].Read()
+			x, err := want["@out/"+f.teacher.values[k].output].Read()
 			if err != nil {
 				return err
 			}
@@ -145,7 +142,7 @@ func (a *apartness) add(want, got *prim.Tensor, batch, valid int, classes bool) 
 	for s := range samples {
 		same := 0
 		for r := s * rows; r < (s+1)*rows; r++ {
-			if largest(want.F32[r*width:(r+1)*width]) == largest(got.F32[r*width:(r+1)*width]) {
+			if measure.Largest(want.F32[r*width:(r+1)*width]) == measure.Largest(got.F32[r*width:(r+1)*width]) {
 				same++
 			}
 		}
@@ -164,15 +161,4 @@ func (a *apartness) result(name string) OutputError {
 		e.Agreement, e.Whole = float64(a.agreed)/float64(a.rows), float64(a.whole)/float64(a.samples)
 	}
 	return e
-}
-
-// largest returns the first index of the largest value.
-func largest(x []float32) int {
-	best := 0
-	for i, v := range x {
-		if v > x[best] {
-			best = i
-		}
-	}
-	return best
 }

@@ -26,7 +26,7 @@ func TestOrderTaylor(t *testing.T) {
 			b := runtest.New(t, "vgg-small-tiny")
 			b.Job.Space.Options = space.Options{Divisor: 1, Kinds: []string{"width"}}
 			p := b.Plan(t)
-			n, err := net.NewNetwork(p.Model, 16, b.Set.Shape(), nil)
+			n, err := net.NewNetworkOn(p.Model, 16, b.Set, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

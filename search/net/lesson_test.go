@@ -9,6 +9,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/measure"
 )
 
 // The product of softmaxed.
@@ -32,7 +33,7 @@ graph g {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := NewNetwork(m, 2, nil, nil)
+	n, err := NewNetwork(m, 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +55,39 @@ func TestLessons(t *testing.T) {
 	} {
 		if got := softmaxed(t, c.opset, c.axis).lessons(); !slices.Equal(got, []lesson{c.want}) {
 			t.Errorf("opset %d, axis %d: want %v, got %v", c.opset, c.axis, c.want, got)
+		}
+	}
+}
+
+// TestScored: an output is probabilities when its operator normalises over the classes.
+func TestScored(t *testing.T) {
+	shape := func(sizes ...int) ir.Type { return ir.TensorType(ir.Float32, sizes...) }
+	softmax, logits := measure.Output{Name: "y", Kind: measure.Probabilities}, measure.Output{Name: "y"}
+	for _, c := range []struct {
+		op    string
+		opset int64
+		axis  int
+		t     ir.Type
+		want  measure.Output
+	}{
+		{"Softmax", 13, -1, shape(4, 10), softmax},
+		{"Softmax", 13, 1, shape(-1, 10), softmax},
+		{"Softmax", 13, 0, shape(4, 10), logits},
+		{"Softmax", 11, 1, shape(4, 10), softmax},
+		{"Softmax", 13, 1, shape(4, 10, 1, 1), softmax},
+		{"Softmax", 13, 3, shape(4, 10, 1, 1), logits},
+		{"Softmax", 13, -1, shape(4, 6, 10), softmax},
+		{"Softmax", 13, 1, shape(4, 6, 10), logits},
+		{"Softmax", 9, 1, shape(4, 6, 10), softmax}, // over positions as well: the same up to a factor
+		{"Softmax", 13, -1, ir.Type{Kind: ir.KindTensor, Elem: ir.Float32}, softmax},
+		{"LogSoftmax", 13, -1, shape(4, 10), logits},
+		{"Relu", 13, -1, shape(4, 10), logits},
+	} {
+		node := &ir.Node{OpType: c.op, Inputs: []string{"z"}, Outputs: []string{"y"}, Attrs: []ir.Attr{ir.IntAttr("axis", c.axis)}}
+		m := &ir.Model{Opsets: []ir.Opset{{Version: c.opset}}, Graph: &ir.Graph{Nodes: []*ir.Node{node}, Outputs: []ir.Value{{Name: "y", Type: c.t}, {Name: "z"}}}}
+		behind := map[measure.Kind]string{measure.Logits: "y", measure.Probabilities: "z"}[c.want.Kind]
+		if got, z := Scored(m, c.t); got != c.want || z != behind {
+			t.Errorf("%s of opset %d over axis %d of %s: want %v from %s, got %v from %s", c.op, c.opset, c.axis, c.t, c.want, behind, got, z)
 		}
 	}
 }

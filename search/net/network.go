@@ -38,53 +38,8 @@ type Network struct {
 	Separation *separation // nil: choices share one weight
 }
 
-// Binding returns the sizes that make a model static: batch for the leading
-// dimension of every input, the sample's own sizes behind it. Sample may be nil
-// when the model fixes them.
-func Binding(m *ir.Model, batch int, sample []int) (map[string]int, error) {
-	bind := map[string]int{}
-	for _, v := range dataInputs(m) {
-		if err := bindInput(bind, v, batch, sample); err != nil {
-			return nil, err
-		}
-	}
-	return bind, nil
-}
-
-// bindInput adds the sizes of one input's open dimensions.
-func bindInput(bind map[string]int, v ir.Value, batch int, sample []int) error {
-	for i, d := range v.Type.Shape {
-		size := batch
-		if i > 0 {
-			if d.Known() {
-				if i-1 < len(sample) && sample[i-1] != d.Size {
-					return fmt.Errorf("search: input %q: want samples of shape %s, the data has %v", v.Name, v.Type, sample)
-				}
-				continue
-			}
-			if i-1 >= len(sample) {
-				return fmt.Errorf("search: input %q: %s leaves dimension %d open and the data does not give it", v.Name, v.Type, i)
-			}
-			size = sample[i-1]
-		}
-		if d.Known() {
-			continue
-		}
-		if d.Param == "" {
-			return fmt.Errorf("search: input %q: %s has an unnamed open dimension %d", v.Name, v.Type, i)
-		}
-		if old, ok := bind[d.Param]; ok && old != size {
-			return fmt.Errorf("search: input %q: dimension %q would be both %d and %d", v.Name, d.Param, old, size)
-		}
-		bind[d.Param] = size
-	}
-	if r := v.Type.Rank(); sample != nil && r >= 0 && r != len(sample)+1 {
-		return fmt.Errorf("search: input %q: want samples of shape %s, the data has %v", v.Name, v.Type, sample)
-	}
-	return nil
-}
-
-func dataInputs(m *ir.Model) []ir.Value {
+// DataInputs lists the graph inputs that no initialiser defines, in order.
+func DataInputs(m *ir.Model) []ir.Value {
 	return slices.DeleteFunc(slices.Clone(m.Graph.Inputs), func(v ir.Value) bool { return m.Graph.Init(v.Name) != nil })
 }
 
@@ -124,13 +79,20 @@ func OpenBatch(m *ir.Model) *ir.Model {
 	return out
 }
 
-// NewNetwork infers a normal model at a batch size. Super, when not nil, must
-// have been made from a model with the same initialisers and node names.
-func NewNetwork(m *ir.Model, batch int, sample []int, super *space.Supernet) (*Network, error) {
+// NewNetwork infers a normal model that fixes every size but its batch. Super, when not
+// nil, must have been made from a model with the same initialisers and node names.
+func NewNetwork(m *ir.Model, batch int, super *space.Supernet) (*Network, error) {
 	m = OpenBatch(m)
-	bind, err := Binding(m, batch, sample)
-	if err != nil {
-		return nil, err
+	bind := map[string]int{}
+	for _, v := range DataInputs(m) {
+		for i, d := range v.Type.Shape {
+			switch {
+			case i == 0 && !d.Known():
+				bind[d.Param] = batch
+			case i > 0 && !d.Known():
+				return nil, fmt.Errorf("search: input %q: %s leaves dimension %d open and there is no data to give it", v.Name, v.Type, i)
+			}
+		}
 	}
 	return bound(m, batch, bind, super)
 }
@@ -150,18 +112,13 @@ func bound(m *ir.Model, batch int, bind map[string]int, super *space.Supernet) (
 			n.Stats = append(n.Stats, t.Name)
 		}
 	}
-	for _, v := range dataInputs(m) {
+	for _, v := range DataInputs(m) {
 		n.Inputs = append(n.Inputs, v.Name)
 	}
 	if len(m.Graph.Outputs) == 0 {
 		return nil, fmt.Errorf("search: the model has no outputs")
 	}
-	n.Logits = m.Graph.Outputs[0].Name
-	for _, x := range m.Graph.Nodes {
-		if op := ops.Lookup(x.Domain, x.OpType); op != nil && op.Probability != nil && x.Output(0) == n.Logits {
-			n.Logits = x.Input(0)
-		}
-	}
+	_, n.Logits = Scored(m, f.Values[m.Graph.Outputs[0].Name].Type)
 	if s := f.Values[n.Logits].Shape(); len(s) == 2 && s[0] == batch {
 		n.Classes = s[1]
 	}

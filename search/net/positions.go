@@ -6,13 +6,14 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/measure"
 )
 
 // Names of program inputs and outputs of classifiers of positions.
 const (
 	shareName = "@share" // weight of every position in the mean
 	nllName   = "@nll"
-	hitName   = "@hit"
+	rankName  = "@rank"
 )
 
 // rows is the number of positions in a batch.
@@ -60,19 +61,38 @@ func (n *Network) positionLoss(g *Lowered, o Objective, labelled bool) (loss, co
 // scores returns, per row of logits z f32[rows, classes], the cross-entropy with
 // the (smoothed) label and whether the largest logit is the label's, both [rows, 1].
 func (n *Network) scores(b *prim.Builder, z, label prim.ID, smoothing float64) (nll, hit prim.ID) {
-	classes := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{1, n.Classes}})
-	for i := range classes.F32 {
-		classes.F32[i] = float32(i)
-	}
 	shift := b.StopGrad(b.MaxOver(z, 1))
 	sum := b.Reduce(prim.ReduceSum, []int{1}, prim.Op(prim.Exp, prim.Op(prim.Sub, prim.A(0), prim.A(1))), z, shift)
-	picked := b.Reduce(prim.ReduceSum, []int{1}, prim.Op(prim.Select, prim.Op(prim.Eq, prim.A(1), prim.A(2)), prim.A(0), prim.L(0)), z, label, b.Const(classes))
+	picked := n.picked(b, z, label)
 	if smoothing > 0 {
 		picked = b.Plus(b.Scale(picked, 1-smoothing), b.Scale(b.Mean(z, 1), smoothing))
 	}
 	nll = b.Map(prim.Op(prim.Sub, prim.Op(prim.Add, prim.Op(prim.Log, prim.A(0)), prim.A(1)), prim.A(2)), sum, shift, picked)
 	best := b.Cast(b.Add(prim.ArgReduce{Axis: 1}, z), prim.F32)
 	return nll, b.Map(prim.Op(prim.Eq, prim.A(0), prim.A(1)), best, label)
+}
+
+// numbers is f32[1, classes], every class its number.
+func (n *Network) numbers(b *prim.Builder) prim.ID {
+	t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{1, n.Classes}})
+	for i := range t.F32 {
+		t.F32[i] = float32(i)
+	}
+	return b.Const(t)
+}
+
+// picked returns the logit of every row's label, 0 where the label is no class; [rows, 1].
+func (n *Network) picked(b *prim.Builder, z, label prim.ID) prim.ID {
+	own := prim.Op(prim.Eq, prim.A(1), prim.A(2))
+	return b.Reduce(prim.ReduceSum, []int{1}, prim.Op(prim.Select, own, prim.A(0), prim.L(0)), z, label, n.numbers(b))
+}
+
+// rank returns how many logits of every row come before the label's, as measure.Row does.
+func (n *Network) rank(b *prim.Builder, z, labels prim.ID) prim.ID {
+	value, label, class, own := prim.A(0), prim.A(1), prim.A(2), prim.A(3)
+	tie := prim.Op(prim.And, prim.Op(prim.Lt, class, label), prim.Op(prim.Eq, own, value))
+	before := prim.Op(prim.And, prim.Op(prim.Ne, class, label), prim.Op(prim.Or, prim.Op(prim.Lt, own, value), tie))
+	return b.Reduce(prim.ReduceSum, []int{1}, prim.Op(prim.Select, before, prim.L(1), prim.L(0)), z, labels, n.numbers(b), n.picked(b, z, labels))
 }
 
 // scoreStep compiles inference with the scores of every position.
@@ -82,9 +102,10 @@ func (n *Network) scoreStep(be engine.Backend) (*Step, error) {
 		return nil, err
 	}
 	label := batchInput(g.B, TargetName, prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}})
-	nll, hit := n.scores(g.B, g.B.Reshape(g.values[n.Logits], n.rows(), n.Classes), label, 0)
+	z := g.B.Reshape(g.values[n.Logits], n.rows(), n.Classes)
+	nll, _ := n.scores(g.B, z, label, 0)
 	g.B.Output(nllName, nll)
-	g.B.Output(hitName, hit)
+	g.B.Output(rankName, n.rank(g.B, z, label))
 	return Compile(be, "scores", g.B)
 }
 
@@ -131,20 +152,18 @@ func (n *Network) Counted(b *data.Batch) float64 {
 }
 
 // addPositions adds the scores of a batch at the positions that have a label.
-func addPositions(s *Score, loss *float64, out Env, label *prim.Tensor) error {
+func addPositions(s *measure.Sum, out Env, label *prim.Tensor) error {
 	nll, err := out[nllName].Read()
 	if err != nil {
 		return err
 	}
-	hit, err := out[hitName].Read()
+	rank, err := out[rankName].Read()
 	if err != nil {
 		return err
 	}
 	for i, l := range label.F32 {
 		if l >= 0 {
-			*loss += float64(nll.F32[i])
-			s.Correct += int(hit.F32[i])
-			s.Positions++
+			s.Count(float64(nll.F32[i]), int(rank.F32[i]))
 		}
 	}
 	return nil

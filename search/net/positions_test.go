@@ -6,8 +6,11 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/measure"
 )
 
 // TestPositionLoss compares loss, gradient and hits of a classifier of positions
@@ -103,6 +106,29 @@ func TestPositionLoss(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRank: what comes before a label's logit on the device is what measure counts.
+func TestRank(t *testing.T) {
+	z := prim.F32Tensor([]float32{3, 1, 4, 1, 5, 9 /**/, 2, 2, 2, 2, 2, 2 /**/, -1, 0, -1, 7, 0, -8}, 3, 6)
+	n := &Network{Classes: 6}
+	for label := range 6 {
+		b := prim.NewBuilder()
+		b.Output("rank", n.rank(b, b.Input("z", z.Type), b.Input("label", prim.Type{DType: prim.F32, Shape: []int{3, 1}})))
+		p, err := b.Program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := engine.RunHost(ref.New(), p, map[string]*prim.Tensor{"z": z, "label": prim.F32Tensor(slices.Repeat([]float32{float32(label)}, 3), 3, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row, got := range out["rank"].F32 {
+			if _, want := measure.Row(z.F32[6*row:6*row+6], label, measure.Logits); int(got) != want {
+				t.Errorf("row %d, label %d: want %d before it, got %g", row, label, want, got)
+			}
+		}
 	}
 }
 
