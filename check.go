@@ -45,12 +45,13 @@ func names[T any](list []T, name func(T) string) []string {
 
 // Check returns a *JobError with everything that is wrong with the job, cheap faults first,
 // or nil. With a model and a data set, which may be nil, it also says what does not go
-// together with them. It takes no step and reads no sample.
-func (j *Job) Check(m *Model, set *data.Set) error {
+// together with them. Extra are metrics that targets may name beside space.Metrics. It takes no
+// step and reads no sample.
+func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 	var f faults
 	f = append(f, keys.Check(j, lists)...)
-	for _, text := range j.Target.check() {
-		f.addf("target", "%s", text)
+	for _, err := range j.Target.check(slices.Concat(space.Metrics, extra)) {
+		f.add("target", err)
 	}
 	j.checkWords(&f)
 	j.checkFiles(&f)
@@ -90,6 +91,9 @@ func (j *Job) checkWords(f *faults) {
 	}
 	if n := j.Data.Channels; n == 2 {
 		f.addf("data.channels", "want 1 or 3, got 2")
+	}
+	if s := j.Data.Resize; s[0] < 0 || s[1] < 0 || (s[0] == 0) != (s[1] == 0) {
+		f.addf("data.resize", "want a height and a width above 0, got %d×%d", s[0], s[1])
 	}
 	if _, _, err := j.StepMemory.bytes(net.LeastMemory); err != nil {
 		f.add("step_memory", err)
@@ -188,14 +192,17 @@ func (j *Job) checkModel(f *faults, m *Model) {
 			}
 		}
 	}
-	if j.Record.Model == "" && j.Record.Weights == "" || m.Path == "" {
+	if j.Record.Model == "" && j.Record.Weights == "" {
 		return
 	}
-	file, weights, err := m.Digest()
-	f.add("record.model_sha256", err)
+	weights, file, err := space.Fingerprint(m.Raw), "no file", error(nil)
+	if m.Path != "" {
+		file, weights, err = m.Digest()
+		f.add("record.model_sha256", err)
+	}
 	for _, x := range []struct{ key, want, got string }{{"record.model_sha256", j.Record.Model, file}, {"record.weights_sha256", j.Record.Weights, weights}} {
 		if err == nil && x.want != "" && x.want != x.got {
-			f.addf(x.key, "%s is another model than the job was made for: want %s, got %s", m.Path, x.want, x.got)
+			f.addf(x.key, "%q is another model than the job was made for: want %s, got %s", m.Path, x.want, x.got)
 		}
 	}
 }

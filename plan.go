@@ -17,15 +17,16 @@ import (
 
 // Plan is a job that has been checked against model and data and costs nothing yet.
 type Plan struct {
-	Job    Job
-	Source *Model
-	Model  *ir.Model // the source's normal graph with its batch open
-	Set    *data.Set
-	Views  *search.Views
-	An     *space.Analysis
-	Space  *space.Space
-	Cost   map[string]*space.CostModel // by metric
-	Budget decide.Budget
+	Job     Job
+	Source  *Model
+	Model   *ir.Model // the source's normal graph with its batch open
+	Set     *data.Set
+	Views   *search.Views
+	An      *space.Analysis
+	Space   *space.Space
+	Metrics []space.Metric              // that subnets are priced in
+	Cost    map[string]*space.CostModel // by metric
+	Budget  decide.Budget
 }
 
 // Profile is the cost of a reference subnet by metric.
@@ -52,18 +53,19 @@ func Open(j Job) (*Plan, error) {
 }
 
 // Prepare checks a job, analyses the model, and builds or checks the space. A target that no
-// choice meets is a *decide.TargetError; the plan then says what the space can reach. What is
+// choice meets is a *decide.TargetError; the plan then says what the space can reach. Extra are
+// metrics beside space.Metrics, such as a space.Table of prices measured elsewhere. What is
 // wrong with the job is a *JobError, with the model a *ModelError.
-func Prepare(m *Model, set *data.Set, j Job) (*Plan, error) {
+func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, error) {
 	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
-	if err := j.Check(m, set); err != nil {
+	if err := j.Check(m, set, extra...); err != nil {
 		return nil, err
 	}
 	views, err := j.Data.Split.View(set, j.Seed)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Job: j, Source: m, Model: net.OpenBatch(m.Normal), Set: set, Views: views}
+	p := &Plan{Job: j, Source: m, Model: net.OpenBatch(m.Normal), Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra)}
 	bind, err := net.BindingOn(p.Model, 2, set)
 	if err != nil {
 		return nil, err
@@ -93,7 +95,7 @@ func Prepare(m *Model, set *data.Set, j Job) (*Plan, error) {
 	default:
 		p.Space = given
 	}
-	super, err := space.Entangle(p.An, p.Space, j.Space.Superposition)
+	super, err := p.supernet()
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +150,11 @@ func (p *Plan) price(choice []int) map[string]float64 {
 
 // supernet entangles the space as the job says, with its units ranked.
 func (p *Plan) supernet() (*space.Supernet, error) {
-	return space.Entangle(p.An, p.Space, p.Job.Space.Superposition)
+	s, err := space.Entangle(p.An, p.Space, p.Job.Space.Superposition)
+	if err == nil {
+		s.Metrics = p.Metrics
+	}
+	return s, err
 }
 
 // ranked reports whether the space came with an order of its units.

@@ -1,7 +1,10 @@
 package entangle
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,25 +12,27 @@ import (
 )
 
 // Target is a limit of one metric: a share of the original's cost (Share), or, when Limit is
-// not 0, a number in the metric's unit.
+// not 0, a number of the metric's units.
 type Target struct {
 	Metric string
 	Share  float64
 	Limit  float64
+	Unit   string // that stood behind the limit, "" for none
 }
 
 // Targets are limits that a subnet must meet together. Their text is METRIC=LIMIT,…; a limit
 // alone is one of macs.
 type Targets []Target
 
-// limitUnits are what may stand behind a limit's number; the first that fits counts.
+// limitUnits are what may stand behind a limit's number, beside the metric's unit; the first
+// that fits counts.
 var limitUnits = []struct {
 	suffix string
 	size   float64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}}
 
-// UnmarshalText reads targets: shares up to 1 (0.5, 50%), and counts above it, in the
-// metric's unit or with k, M, G, T, of bytes also KiB, MiB, GiB.
+// UnmarshalText reads targets: shares up to 1 (0.5, 50%), and counts above it, or with the
+// metric's unit, or with k, M, G, T, of bytes also KiB, MiB, GiB.
 func (t *Targets) UnmarshalText(text []byte) error {
 	var out Targets
 	if len(text) == 0 {
@@ -39,16 +44,14 @@ func (t *Targets) UnmarshalText(text []byte) error {
 		if err != nil {
 			return err
 		}
-		for _, o := range out {
-			if o.Metric == one.Metric {
-				return fmt.Errorf("want every metric once, got %s twice", o.Metric)
-			}
-		}
 		out = append(out, one)
 	}
 	*t = out
 	return nil
 }
+
+// limitText is a number with what stands behind it.
+var limitText = regexp.MustCompile(`^([0-9.]+(?:[eE][+-]?[0-9]+)?) ?([A-Za-z%]*)$`)
 
 func parseTarget(text string) (Target, error) {
 	name, value, named := strings.Cut(text, "=")
@@ -56,36 +59,30 @@ func parseTarget(text string) (Target, error) {
 		name, value = space.MACs, text
 	}
 	t := Target{Metric: strings.TrimSpace(name)}
-	m, err := space.MetricByName(t.Metric)
-	if err != nil {
-		return t, err
+	bad := fmt.Errorf("want METRIC=LIMIT such as macs=0.5, macs=50%% or macs=20M, got %q", text)
+	m := limitText.FindStringSubmatch(strings.TrimSpace(value))
+	if m == nil || t.Metric == "" {
+		return t, bad
 	}
-	value = strings.TrimSpace(value)
-	bad := fmt.Errorf("want METRIC=LIMIT such as %s=0.5, %s=50%% or %s=20M, got %q", t.Metric, t.Metric, t.Metric, text)
-	number, size, absolute := value, 1.0, false
-	if n, ok := strings.CutSuffix(value, "%"); ok {
-		number, size = n, 0.01
-	} else if n, ok := strings.CutSuffix(value, m.Unit); ok && m.Unit != "" {
-		number, absolute = n, true
-	} else {
-		for _, u := range limitUnits {
-			if n, ok := strings.CutSuffix(value, u.suffix); ok {
-				number, size, absolute = n, u.size, true
-				break
-			}
-		}
-	}
-	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if v *= size; err != nil || !(v > 0) || v > 1e300 {
+	v, err := strconv.ParseFloat(m[1], 64)
+	if err != nil || !(v > 0) || v > 1e300 {
 		return t, bad
 	}
 	switch {
-	case size == 0.01 && v > 1:
-		return t, fmt.Errorf("%w: a share is at most 100%%", bad)
-	case absolute || v > 1:
-		t.Limit = v
-	default:
+	case m[2] == "%" && v <= 100:
+		t.Share = v / 100
+	case m[2] == "%":
+		return t, fmt.Errorf("want a share of at most 100%%, got %q", text)
+	case m[2] == "" && v <= 1:
 		t.Share = v
+	default:
+		t.Limit, t.Unit = v, m[2]
+		for _, u := range limitUnits {
+			if m[2] == u.suffix {
+				t.Limit, t.Unit = v*u.size, ""
+				break
+			}
+		}
 	}
 	return t, nil
 }
@@ -94,36 +91,59 @@ func parseTarget(text string) (Target, error) {
 func (t Targets) MarshalText() ([]byte, error) {
 	var parts []string
 	for _, x := range t {
-		v, unit := x.Share, ""
+		v := x.Share
 		if x.Limit != 0 {
-			if v = x.Limit; v <= 1 {
-				m, err := space.MetricByName(x.Metric)
-				if err != nil || m.Unit == "" {
-					return nil, fmt.Errorf("target %s: want a count above 1, got %g", x.Metric, v)
-				}
-				unit = m.Unit
-			}
+			v = x.Limit
 		}
-		parts = append(parts, x.Metric+"="+strconv.FormatFloat(v, 'g', -1, 64)+unit)
+		text := strconv.FormatFloat(v, 'g', -1, 64) + x.Unit
+		if x.Limit != 0 && v <= 1 && x.Unit == "" {
+			text = strconv.FormatFloat(v/1e3, 'g', -1, 64) + "k" // a count of at most 1 is no share
+		}
+		parts = append(parts, x.Metric+"="+text)
 	}
 	return []byte(strings.Join(parts, ",")), nil
 }
 
-// check reports a target that no number can meet.
-func (t Targets) check() []string {
-	var out []string
+// check reports targets that no number can meet, or of a metric that is not among those given.
+func (t Targets) check(metrics []space.Metric) []error {
+	var out []error
 	if len(t) == 0 {
-		out = append(out, "want at least one METRIC=LIMIT, got none")
+		out = append(out, errors.New("want at least one METRIC=LIMIT, got none"))
 	}
-	for _, x := range t {
-		if _, err := space.MetricByName(x.Metric); err != nil {
-			out = append(out, err.Error())
+	for i, x := range t {
+		m, err := metricOf(metrics, x.Metric)
+		switch {
+		case err != nil:
+			out = append(out, err)
+		case x.Unit != "" && x.Unit != m.Unit:
+			out = append(out, fmt.Errorf("%s: want a number, with k, M or G behind it if wished%s, got the unit %q", x.Metric, orUnit(m), x.Unit))
+		case !(x.Share >= 0 && x.Share <= 1) || !(x.Limit >= 0) || (x.Share == 0) == (x.Limit == 0):
+			out = append(out, fmt.Errorf("%s: want a share of the original in (0, 1] or a limit above 0, got share %g and limit %g", x.Metric, x.Share, x.Limit))
 		}
-		if !(x.Share >= 0 && x.Share <= 1) || !(x.Limit >= 0) || (x.Share == 0) == (x.Limit == 0) {
-			out = append(out, fmt.Sprintf("%s: want a share of the original in (0, 1] or a limit above 0, got share %g and limit %g", x.Metric, x.Share, x.Limit))
+		if slices.ContainsFunc(t[:i], func(o Target) bool { return o.Metric == x.Metric }) {
+			out = append(out, fmt.Errorf("want every metric once, got %s twice", x.Metric))
 		}
 	}
 	return out
+}
+
+func orUnit(m space.Metric) string {
+	if m.Unit == "" {
+		return ""
+	}
+	return ", or " + m.Unit
+}
+
+// metricOf returns the metric of a name.
+func metricOf(metrics []space.Metric, name string) (space.Metric, error) {
+	var known []string
+	for _, m := range metrics {
+		if m.Name == name {
+			return m, nil
+		}
+		known = append(known, m.Name)
+	}
+	return space.Metric{}, fmt.Errorf("metric: want one of %s, got %q%s", strings.Join(known, ", "), name, meant(name, known))
 }
 
 // Memory is a number of bytes as settings have it. The zero value is unset.
