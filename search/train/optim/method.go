@@ -36,9 +36,6 @@ func (h Hyper) Check() error {
 	if !(h.WeightDecay >= 0) || math.IsInf(h.WeightDecay, 0) {
 		errs = append(errs, fmt.Errorf("optimiser: weight decay: want a finite number of at least 0, got %v", h.WeightDecay))
 	}
-	if h.Nesterov && h.Momentum == 0 {
-		errs = append(errs, errors.New("optimiser: nesterov: want a momentum above 0, got 0"))
-	}
 	return errors.Join(errs...)
 }
 
