@@ -189,6 +189,24 @@ func CacheFolder(name string) (string, error) {
 	return filepath.Join(dir, "entangle", name), err
 }
 
+// processor names what an engine runs on, and the machine's processor where the system tells.
+func processor(be engine.Backend) string {
+	out := be.Name()
+	if d, ok := be.(interface{ Describe() string }); ok {
+		out = d.Describe()
+	}
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return out
+	}
+	for _, line := range strings.Split(string(info), "\n") {
+		if key, name, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return out + "; " + strings.TrimSpace(name)
+		}
+	}
+	return out
+}
+
 // deviceData returns DeviceData as net.Network takes it. Unset, it is none on the processor,
 // where a copy of the samples saves nothing.
 func (g Engine) deviceData(be engine.Backend) (int, error) {

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/entangle-nas/entangle/data"
-	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/internal/keys"
 	"github.com/entangle-nas/entangle/space"
 )
@@ -56,7 +56,7 @@ func Schema() ([]byte, error) {
 
 // complete returns the job as it runs: paths from the root, what was left open filled in, and
 // the record of what it runs with.
-func (j Job) complete(m *Model, set *data.Set) (*Job, error) {
+func (j Job) complete(m *Model, set *data.Set, be engine.Backend) (*Job, error) {
 	j.Threads = j.Workers()
 	spec, _, err := j.Data.open()
 	if err != nil {
@@ -71,7 +71,7 @@ func (j Job) complete(m *Model, set *data.Set) (*Job, error) {
 			return nil, err
 		}
 	}
-	j.Record = Record{Version: Version(), Processor: cpu.New(cpu.Options{Threads: j.Threads}).Describe()}
+	j.Record = Record{Version: Version(), Processor: processor(be)}
 	if m.Path != "" {
 		if j.Record.Model, j.Record.Weights, err = m.Digest(); err != nil {
 			return nil, err

@@ -104,4 +104,6 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 }
 
 // Begin is as Plan.Begin.
-func (t *Training) Begin(force bool) error { return begin(t.Job, t.Source, t.Set, force) }
+func (t *Training) Begin(be engine.Backend, host *Host, force bool) error {
+	return begin(t.Job, t.Source, t.Set, be, host, force)
+}

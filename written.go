@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/exporter"
@@ -62,10 +63,12 @@ func (j *Job) Folder() string {
 }
 
 // Begin makes the run folder and the output's, refuses an existing output without force, and
-// writes job.yaml: every setting, with what the run is made with.
-func (p *Plan) Begin(force bool) error { return begin(p.Job, p.Source, p.Set, force) }
+// writes job.yaml: every setting, with what the run on an engine is made with.
+func (p *Plan) Begin(be engine.Backend, host *Host, force bool) error {
+	return begin(p.Job, p.Source, p.Set, be, host, force)
+}
 
-func begin(j Job, m *Model, set *data.Set, force bool) error {
+func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, force bool) error {
 	if j.Out == "" {
 		return &JobError{[]error{&keyed{"out", errors.New("want a file to write, got none")}}}
 	}
@@ -75,9 +78,14 @@ func begin(j Job, m *Model, set *data.Set, force bool) error {
 	if err := os.MkdirAll(j.Folder(), 0o777); err != nil {
 		return err
 	}
-	whole, err := j.complete(m, set)
+	whole, err := j.complete(m, set, be)
 	if err != nil {
 		return err
+	}
+	for _, x := range []struct{ what, then, now string }{{"version", j.Record.Version, whole.Record.Version}, {"processor", j.Record.Processor, whole.Record.Processor}} {
+		if x.then != "" && x.then != x.now {
+			host.logf(0, "the job was made with another %s, %s (here: %s): its result may differ by rounding", x.what, x.then, x.now)
+		}
 	}
 	text, err := whole.Marshal()
 	if err != nil {
@@ -108,7 +116,7 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Begin(o.Force); err != nil {
+	if err := p.Begin(be, host, o.Force); err != nil {
 		return nil, err
 	}
 	dir := p.Job.Folder()

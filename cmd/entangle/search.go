@@ -42,7 +42,7 @@ func (e *env) search(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Begin(c.Bool("force")); err != nil {
+	if err := p.Begin(be, e.host(), c.Bool("force")); err != nil {
 		return err
 	}
 	o, log, err := e.follow(c, p.Job.Folder(), p)

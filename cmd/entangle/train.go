@@ -71,7 +71,7 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if err != nil {
 		return err
 	}
-	if err := t.Begin(c.Bool("force")); err != nil {
+	if err := t.Begin(be, e.host(), c.Bool("force")); err != nil {
 		return err
 	}
 	o, log, err := e.follow(c, t.Job.Folder(), nil)
