@@ -38,18 +38,24 @@ type Profile struct {
 // Open opens the job's model and data and prepares it. Like Prepare it returns the plan
 // beside a *decide.TargetError.
 func Open(j Job) (*Plan, error) {
-	if err := j.Check(nil, nil); err != nil {
-		return nil, err
-	}
-	m, err := Import(j.Model)
-	if err != nil {
-		return nil, err
-	}
-	set, err := OpenData(m, j.Data)
+	m, set, err := j.open()
 	if err != nil {
 		return nil, err
 	}
 	return Prepare(m, set, j)
+}
+
+// open checks what needs neither model nor data, and reads both.
+func (j *Job) open() (*Model, *data.Set, error) {
+	if err := j.Check(nil, nil); err != nil {
+		return nil, nil, err
+	}
+	m, err := Import(j.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := OpenData(m, j.Data)
+	return m, set, err
 }
 
 // Prepare checks a job, analyses the model, and builds or checks the space. A target that no

@@ -27,14 +27,7 @@ type Training struct {
 // OpenTraining opens the job's model and data, and the teacher's model unless its path is
 // empty, and prepares them.
 func OpenTraining(j Job, teacher string) (*Training, error) {
-	if err := j.Check(nil, nil); err != nil {
-		return nil, err
-	}
-	m, err := Import(j.Model)
-	if err != nil {
-		return nil, err
-	}
-	set, err := OpenData(m, j.Data)
+	m, set, err := j.open()
 	if err != nil {
 		return nil, err
 	}

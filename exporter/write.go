@@ -33,15 +33,6 @@ const largest = math.MaxInt32 - 64<<20
 // bytes. A model that does not pass ir.Verify or that exceeds 2 GB is an error.
 func Encode(m *ir.Model) ([]byte, error) { return encode(m, nil) }
 
-// EncodeTensor returns t as the bytes of one TensorProto.
-func EncodeTensor(t *ir.Tensor) ([]byte, error) {
-	pb, err := tensor(t)
-	if err != nil {
-		return nil, fmt.Errorf("exporter: %w", err)
-	}
-	return marshal(pb)
-}
-
 func encode(m *ir.Model, s *side) ([]byte, error) {
 	if err := ir.Verify(m); err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)

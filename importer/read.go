@@ -2,7 +2,6 @@ package importer
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -82,15 +81,6 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("importer: %w", err)
 	}
 	return b, nil
-}
-
-// DecodeReader is Decode on everything that r gives.
-func DecodeReader(r io.Reader, dir string, opts ...Option) (*ir.Model, error) {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("importer: %w", err)
-	}
-	return Decode(b, dir, opts...)
 }
 
 // Decode is Read on the bytes of a file. External data is looked up in dir; with

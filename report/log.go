@@ -111,9 +111,6 @@ func (l *Log) Write(r Record) error {
 // Size returns the bytes written so far, for ResumeLog.
 func (l *Log) Size() int64 { return l.size }
 
-// Sync puts the log on the disk. Call it before a checkpoint that stores Size.
-func (l *Log) Sync() error { return l.f.Sync() }
-
 // Close syncs and closes the file.
 func (l *Log) Close() error { return errors.Join(l.f.Sync(), l.f.Close()) }
 

@@ -245,15 +245,6 @@ func unknownOption(name string, flags []cli.Flag) string {
 	return ""
 }
 
-// list splits at commas and drops blanks around and empty parts.
-func list(s string) []string {
-	parts := strings.Split(s, ",")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
-	}
-	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
-}
-
 // bindings reads NAME=SIZE options.
 func bindings(c *cli.Context, name string) (map[string]int, error) {
 	out := map[string]int{}
