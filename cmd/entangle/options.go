@@ -225,9 +225,7 @@ func offers(c *cli.Context, o option) bool {
 func unknownOption(name string, flags []cli.Flag) string {
 	var words []string
 	for _, f := range flags {
-		for _, n := range f.Names() {
-			words = append(words, n)
-		}
+		words = append(words, f.Names()...)
 	}
 	var of []string
 	j := entangle.DefaultJob()
