@@ -67,23 +67,33 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 	return f.err()
 }
 
-// training lists the settings of weights with their keys.
-func (j *Job) training() map[string]*train.Weights {
-	return map[string]*train.Weights{"search.weights": &j.Search.Weights, "tune": &j.Tune}
+// section is settings of weights with the key that theirs begin with.
+type section struct {
+	key string
+	w   *train.Weights
 }
+
+func (j *Job) sections() []section {
+	return []section{{"search.weights", &j.Search.Weights}, {"tune", &j.Tune}}
+}
+
+// trains reports whether the settings of weights are used.
+func (j *Job) trains(s section) bool { return s.w.Epochs > 0 && (s.key == "tune" || j.searches()) }
+
+// searches reports whether the method trains a supernet.
+func (j *Job) searches() bool { return j.Method == "search" || j.Method == "evolution" }
 
 // checkWords reports settings that do not go together.
 func (j *Job) checkWords(f *faults) {
-	for _, section := range []string{"search.weights", "tune"} {
-		w := j.training()[section]
+	for _, s := range j.sections() {
 		for _, key := range []string{"min_lr", "augment"} {
-			f.add(section+"."+key, w.Check()[key])
+			f.add(s.key+"."+key, s.w.Check()[key])
 		}
-		if w.Objective.Labels+w.Objective.Distill == 0 {
-			f.addf(section+".objective.labels", "want labels or distill above 0, got 0 and 0")
+		if s.w.Objective.Labels+s.w.Objective.Distill == 0 {
+			f.addf(s.key+".objective.labels", "want labels or distill above 0, got 0 and 0")
 		}
 	}
-	if j.Search.Weights.Epochs == 0 {
+	if j.searches() && j.Search.Weights.Epochs == 0 {
 		f.addf("search.weights.epochs", "want a number above 0, got 0")
 	}
 	if err := j.Data.Split.Check(); err != nil && !f.has("data.split.weights") && !f.has("data.split.alpha") && !f.has("data.split.val") {
@@ -185,10 +195,13 @@ func (j *Job) checkModel(f *faults, m *Model) {
 	for _, n := range m.Normal.Graph.Nodes {
 		labels = append(labels, n.Label())
 	}
-	for key, globs := range map[string][]string{"space.elastic": j.Space.Elastic, "space.keep": j.Space.Keep} {
-		for _, g := range globs {
+	for _, x := range []struct {
+		key   string
+		globs []string
+	}{{"space.elastic", j.Space.Elastic}, {"space.keep", j.Space.Keep}} {
+		for _, g := range x.globs {
 			if !slices.ContainsFunc(labels, func(l string) bool { return space.Matches([]string{g}, l) }) {
-				f.addf(key, "want globs that match a node, %q matches none of %d%s", g, len(labels), meant(g, labels))
+				f.addf(x.key, "want globs that match a node, %q matches none of %d%s", g, len(labels), meant(g, labels))
 			}
 		}
 	}
@@ -231,24 +244,24 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 		f.add("data.source", err)
 		return
 	}
-	for section, view := range map[string]data.View{"search.weights": views.Weights, "tune": views.Both} {
-		w := j.training()[section]
-		batch := j.Data.Batch * w.Parts()
-		switch steps := view.Len() / max(batch, 1); {
-		case w.Epochs == 0 || (section == "search.weights" && !j.trains()):
-		case view.Len() < batch:
+	for i, s := range j.sections() {
+		samples := []int{views.Weights.Len(), views.Both.Len()}[i]
+		batch := j.Data.Batch * s.w.Parts()
+		switch steps := samples / max(batch, 1); {
+		case !j.trains(s):
+		case samples < batch:
 			key := "data.batch"
-			if w.Parts() > 1 {
-				key = section + ".accumulate"
+			if s.w.Parts() > 1 {
+				key = s.key + ".accumulate"
 			}
 			if !f.has(key) {
-				f.addf(key, "%s: want at most the %d samples of a pass in a step, got %d", section, view.Len(), batch)
+				f.addf(key, "%s: want at most the %d samples of a pass in a step, got %d", s.key, samples, batch)
 			}
-		case w.Epochs*float64(steps) < 0.5:
-			f.addf(section+".epochs", "want at least one step of %d samples, got %g epochs of %d samples", batch, w.Epochs, view.Len())
+		case s.w.Epochs*float64(steps) < 0.5:
+			f.addf(s.key+".epochs", "want at least one step of %d samples, got %g epochs of %d samples", batch, s.w.Epochs, samples)
 		}
 	}
-	if batch := j.Data.Batch * j.Search.Weights.Parts(); j.trains() && views.Alpha.Len() < batch && !f.has("data.batch") {
+	if batch := j.Data.Batch * j.Search.Weights.Parts(); j.searches() && views.Alpha.Len() < batch && !f.has("data.batch") {
 		f.addf("data.batch", "search: want at most the %d samples of the alpha split in a step, got %d", views.Alpha.Len(), batch)
 	}
 	if want := j.Record.Data; want != "" {
@@ -260,9 +273,6 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 	}
 }
 
-// trains reports whether the method trains a supernet.
-func (j *Job) trains() bool { return j.Method == "search" || j.Method == "evolution" }
-
 // checkBoth reports objectives that the model's outputs and the data's labels do not allow.
 func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) {
 	n, err := net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil)
@@ -271,10 +281,10 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) {
 		return
 	}
 	labelled := set.Part("train") != nil && set.Part("train").Labelled()
-	for _, section := range []string{"search.weights", "tune"} {
-		w := j.training()[section]
-		if w.Epochs > 0 && (section == "tune" || j.trains() || j.Space.Order == "taylor") {
-			f.add(section+".objective.labels", w.Objective.Check(n, labelled))
+	for _, s := range j.sections() {
+		// The search's objective ranks units as well.
+		if j.trains(s) || s.key == "search.weights" && j.Space.Order == "taylor" {
+			f.add(s.key+".objective.labels", s.w.Objective.Check(n, labelled))
 		}
 	}
 }
