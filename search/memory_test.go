@@ -50,7 +50,7 @@ func TestStepMemory(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					return st.Exe.Memory(), len(st.P.Nodes)
+					return st.Memory(), len(st.Program.Nodes)
 				}
 				whole, _ := size(0)
 				least, many := size(net.LeastMemory)
@@ -95,13 +95,13 @@ func TestStepMemoryOfDevice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return st.Exe.Memory(), st
+		return st.Memory(), st
 	}
 	whole, st := size(be, 0)
 	least, _ := size(be, net.LeastMemory)
 	inputs := 0
-	for _, in := range st.P.Inputs {
-		inputs += st.P.Nodes[in.ID].Type.Bytes()
+	for _, in := range st.Program.Inputs {
+		inputs += st.Program.Nodes[in.ID].Type.Bytes()
 	}
 	if got, _ := size(roomy{be, whole / 2, false}, 0); got != whole {
 		t.Errorf("unknown room: want %d bytes, got %d", whole, got)

@@ -51,7 +51,7 @@ func TestResidentBatches(t *testing.T) {
 						}
 						defer loaders[i].Close()
 					}
-					if feeds[0].Held != nil || feeds[1].Held == nil {
+					if feeds[0].Holds(view.Part()) || !feeds[1].Holds(view.Part()) {
 						t.Fatal("want the samples on the device with a limit of a megabyte alone")
 					}
 					for range 5 {

@@ -174,10 +174,10 @@ func TestBatchInputs(t *testing.T) {
 	for name, st := range map[string]*net.Step{"weights": weights, "architecture": alphas} {
 		var got []string
 		others := 0
-		for _, in := range st.P.Inputs {
+		for _, in := range st.Program.Inputs {
 			if in.Batch {
 				got = append(got, in.Name)
-			} else if s := st.P.Nodes[in.ID].Type.Shape; len(s) > 0 && s[0] == 8 {
+			} else if s := st.Program.Nodes[in.ID].Type.Shape; len(s) > 0 && s[0] == 8 {
 				others++
 			}
 		}

@@ -10,7 +10,8 @@ import (
 	"github.com/entangle-nas/entangle/ops"
 )
 
-// Calibrated returns the network with recalibrated running statistics.
+// Calibrated returns a plain network and its model with running statistics moved over so
+// many shuffled batches of a view, weights untouched. Without statistics nothing changes.
 func (n *Network) Calibrated(ctx context.Context, be engine.Backend, view data.View, batches int, seed uint64) (*ir.Model, *Network, error) {
 	env := Env{}
 	if err := n.Load(be, env); err != nil {
@@ -26,7 +27,8 @@ func (n *Network) Calibrated(ctx context.Context, be engine.Backend, view data.V
 	return n.With(w)
 }
 
-// With returns the network with other weights.
+// With returns the network and its model with other weights by name, as WithWeights does; the
+// receiver stays as it is.
 func (n *Network) With(w map[string]*ir.Tensor) (*ir.Model, *Network, error) {
 	m := WithWeights(n.Model, w)
 	f, err := ops.InferModel(m, n.Facts.Bind)

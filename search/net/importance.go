@@ -11,10 +11,10 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
-// Importance lists the ways of ordering a width's units.
+// Importance lists the ways of ordering a width's units, as Order takes them.
 var Importance = []string{"taylor", "magnitude", "none"}
 
-// Order ranks the units of every width by importance: "taylor" (first-order change
+// Order ranks the units of every width of s, in place, by importance: "taylor" (first-order change
 // of the loss on batches of view), "magnitude" (norm of the weights) or "none".
 // Distillation alone has no slope at the original: there, "taylor" estimates the
 // first-order change of the outputs instead, by its square along random signs; of
@@ -123,7 +123,7 @@ func (n *Network) probeStep(be engine.Backend, temperature float64) (*Step, erro
 	if err != nil {
 		return nil, err
 	}
-	b := g.B
+	b := g.Builder
 	total := prim.Invalid
 	for _, l := range n.lessons() {
 		y := g.values[l.value]
@@ -134,11 +134,7 @@ func (n *Network) probeStep(be engine.Backend, temperature float64) (*Step, erro
 		power := b.StopGrad(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(0)), y))
 		part := b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Sqrt, prim.Op(prim.Add, prim.A(1), prim.L(1e-8)))),
 			scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), signs, y), power)
-		if total == prim.Invalid {
-			total = part
-		} else {
-			total = b.Plus(total, part)
-		}
+		total = plus(b, total, part)
 	}
 	if total == prim.Invalid {
 		return nil, fmt.Errorf("search: importance: the model has no float output")

@@ -322,7 +322,7 @@ func (l *Loop) MicroBatch(x *net.Batch, i int, draw int64) (net.Env, error) {
 
 // More uploads whether part i adds to sums, for programs that have some.
 func (l *Loop) More(p *net.Step, i int) (net.Env, error) {
-	if p.P.Input(net.MoreName) < 0 {
+	if p.Program.Input(net.MoreName) < 0 {
 		return nil, nil
 	}
 	return l.Number(net.MoreName, float32(min(i, 1)))

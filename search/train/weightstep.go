@@ -17,22 +17,21 @@ func WeightStep(be engine.Backend, n *net.Network, o net.Objective, labelled boo
 		return nil, err
 	}
 	loss, correct := n.Loss(g, o, labelled)
-	grads, err := engine.Grad(g.B, loss, g.Params)
+	grads, err := engine.Grad(g.Builder, loss, g.Params)
 	if err != nil {
 		return nil, fmt.Errorf("search: weight step: %w", err)
 	}
-	update(g.B, n, g.Params, grads, m, h, clip)
+	update(g.Builder, n, g.Params, grads, m, h, clip)
 	n.EmitStats(g)
-	net.EmitLoss(g.B, loss, correct)
-	return n.CompileTraining(be, "weight step", g.B)
+	net.EmitLoss(g.Builder, loss, correct)
+	return n.CompileTraining(be, "weight step", g.Builder)
 }
 
 // update appends clipping and the optimiser's update, and declares its results.
 func update(b *prim.Builder, n *net.Network, params, grads []prim.ID, m optim.Method, h optim.Hyper, clip float64) {
 	if clip > 0 {
-		var norm prim.ID
-		grads, norm = optim.Clip(b, grads, clip)
-		b.Output(net.NormName, norm)
+
+		grads, _ = optim.Clip(b, grads, clip)
 	}
 	rate := b.Input(net.RateName, prim.Type{DType: prim.F32})
 	for i, name := range n.Params {
@@ -65,7 +64,7 @@ func SumStep(be engine.Backend, n *net.Network, o net.Objective, labelled bool, 
 		return nil, err
 	}
 	loss, correct := n.Loss(g, o, labelled)
-	grads, err := engine.Grad(g.B, loss, g.Params)
+	grads, err := engine.Grad(g.Builder, loss, g.Params)
 	if err != nil {
 		return nil, fmt.Errorf("search: weight step: %w", err)
 	}
@@ -73,8 +72,8 @@ func SumStep(be engine.Backend, n *net.Network, o net.Objective, labelled bool, 
 	if stats {
 		n.EmitStats(g)
 	}
-	net.EmitLoss(g.B, loss, correct)
-	return n.CompileTraining(be, "weight step, micro-batch", g.B)
+	net.EmitLoss(g.Builder, loss, correct)
+	return n.CompileTraining(be, "weight step, micro-batch", g.Builder)
 }
 
 // updateStep compiles the end of an accumulated weight step: clipping and the update
