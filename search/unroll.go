@@ -105,20 +105,10 @@ func (u *unrolled) slope(s *searcher, x, train *net.Batch, coef net.Env) (grad [
 	rate := s.Plan.At(s.Pos.Step)
 	trainDraw := func(parts, i int) int64 { return int64(s.Pos.Step*parts + i) }
 	for part := range train.Parts {
-		in, err := s.MicroBatch(train, part, trainDraw(train.Parts, part))
+		out, err := s.RunPart(u.train, u.sums, train, part, trainDraw(train.Parts, part), coef, u.sums, s.Env)
 		if err != nil {
 			return nil, 0, err
 		}
-		more, err := s.More(u.train, part)
-		if err != nil {
-			return nil, 0, err
-		}
-		out, err := u.train.Run(u.sums, in, more, coef, u.sums, s.Env)
-		if err != nil {
-			return nil, 0, err
-		}
-		in.Free()
-		more.Free()
 		out.Free()
 	}
 	xi, err := s.Number(net.RateName, float32(rate))
