@@ -58,20 +58,8 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 	if err := n.Load(be, env); err != nil {
 		return err
 	}
-	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: view.Len() >= n.Batch, Seed: seed, Name: "importance"})
-	if err != nil {
-		return err
-	}
-	defer l.Close()
 	var total space.Scores
-	for range batches {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b, err := l.Next()
-		if err != nil {
-			return err
-		}
+	err = n.sample(ctx, view, batches, seed, "importance", func(_ int, b *data.Batch) error {
 		in, err := f.batch(b)
 		if err != nil {
 			return err
@@ -101,13 +89,17 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 		}
 		if total == nil {
 			total = sc
-			continue
+			return nil
 		}
 		for i := range sc {
 			for u, v := range sc[i] {
 				total[i][u] += v
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	s.SetOrder(total)
 	return nil
