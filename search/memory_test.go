@@ -127,15 +127,7 @@ func TestStepMemoryKeepsResults(t *testing.T) {
 		}{{ref.New(), 0}, {cpu.New(cpu.Options{Threads: 1}), 1e-4}} {
 			t.Run(name+"/"+c.be.Name(), func(t *testing.T) {
 				_, super := nettest.Built(t, name, 8)
-				shape := super.Facts.Values[super.Inputs[0]].Shape()
-				set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{shape[1], shape[2], shape[3]}, Train: 48, Test: 8, Seed: 3})
-				if err != nil {
-					t.Fatal(err)
-				}
-				views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
-				if err != nil {
-					t.Fatal(err)
-				}
+				views := halves(t, imagesFor(t, super, 48, 8))
 				run := func(memory int) []float64 {
 					super.Memory = memory
 					cfg := DefaultConfig()

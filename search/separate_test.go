@@ -184,14 +184,7 @@ func TestSeparateVertex(t *testing.T) {
 // TestSeparateSearch: copies go their own ways, and what is chosen is one of each.
 func TestSeparateSearch(t *testing.T) {
 	_, n := separated(t, "flatten-tiny")
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: n.Classes, Shape: [3]int{1, 8, 8}, Train: 64, Test: 8, Seed: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	views := halves(t, imagesFor(t, n, 64, 8))
 	c := DefaultConfig()
 	c.Weights.Epochs = 1
 	d, err := Run(context.Background(), ref.New(), n, nil, views.Weights, views.Alpha, data.View{}, c, nil, 1, train.Hooks{})

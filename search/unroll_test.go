@@ -19,14 +19,7 @@ import (
 func smoothSearcher(t *testing.T, be engine.Backend, c Config) *searcher {
 	t.Helper()
 	_, super := nettest.Built(t, "flatten-tiny", 4)
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{1, 8, 8}, Train: 64, Test: 8, Seed: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	views := halves(t, imagesFor(t, super, 64, 8))
 	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, nil, 1, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
