@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -33,22 +32,7 @@ func raggedTokens(t *testing.T) *data.Set {
 			labels[i] = -100
 		}
 	}
-	path := filepath.Join(t.TempDir(), "ragged.npz")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := data.WriteNPZ(f, []data.Array{{Name: "input_ids", Shape: []int{n, positions}, Data: ids}, {Name: "labels", Shape: []int{n, positions}, Data: labels}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	set, err := data.Open("tokens:"+path, data.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+	return nettest.Tokens(t, data.Array{Name: "input_ids", Shape: []int{n, positions}, Data: ids}, data.Array{Name: "labels", Shape: []int{n, positions}, Data: labels})
 }
 
 func gratings(t *testing.T) *data.Set {

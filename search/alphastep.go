@@ -24,14 +24,14 @@ func alphaStep(be engine.Backend, n *net.Network, o net.Objective, labelled bool
 	if sums > 0 {
 		wrt = append(wrt, g.Params...)
 	}
-	grads, err := engine.Grad(g.B, loss, wrt)
+	grads, err := engine.Grad(g.Builder, loss, wrt)
 	if err != nil {
 		return nil, fmt.Errorf("search: architecture step: %w", err)
 	}
 	if sums > 0 {
 		n.EmitSums(g, grads[1:], sums)
 	}
-	g.B.Output(net.AlphaName, g.B.Add(prim.Concat{Axis: 0}, grads[0], g.B.Reshape(loss, 1)))
-	g.B.Output(net.LossName, loss)
-	return n.CompileTraining(be, "architecture step", g.B)
+	g.Builder.Output(net.AlphaName, g.Builder.Add(prim.Concat{Axis: 0}, grads[0], g.Builder.Reshape(loss, 1)))
+	g.Builder.Output(net.LossName, loss)
+	return n.CompileTraining(be, "architecture step", g.Builder)
 }

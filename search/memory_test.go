@@ -50,7 +50,7 @@ func TestStepMemory(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					return st.Exe.Memory(), len(st.P.Nodes)
+					return st.Memory(), len(st.Program.Nodes)
 				}
 				whole, _ := size(0)
 				least, many := size(net.LeastMemory)
@@ -95,13 +95,13 @@ func TestStepMemoryOfDevice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return st.Exe.Memory(), st
+		return st.Memory(), st
 	}
 	whole, st := size(be, 0)
 	least, _ := size(be, net.LeastMemory)
 	inputs := 0
-	for _, in := range st.P.Inputs {
-		inputs += st.P.Nodes[in.ID].Type.Bytes()
+	for _, in := range st.Program.Inputs {
+		inputs += st.Program.Nodes[in.ID].Type.Bytes()
 	}
 	if got, _ := size(roomy{be, whole / 2, false}, 0); got != whole {
 		t.Errorf("unknown room: want %d bytes, got %d", whole, got)
@@ -127,15 +127,7 @@ func TestStepMemoryKeepsResults(t *testing.T) {
 		}{{ref.New(), 0}, {cpu.New(cpu.Options{Threads: 1}), 1e-4}} {
 			t.Run(name+"/"+c.be.Name(), func(t *testing.T) {
 				_, super := nettest.Built(t, name, 8)
-				shape := super.Facts.Values[super.Inputs[0]].Shape()
-				set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{shape[1], shape[2], shape[3]}, Train: 48, Test: 8, Seed: 3})
-				if err != nil {
-					t.Fatal(err)
-				}
-				views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
-				if err != nil {
-					t.Fatal(err)
-				}
+				views := halves(t, imagesFor(t, super, 48, 8))
 				run := func(memory int) []float64 {
 					super.Memory = memory
 					cfg := DefaultConfig()

@@ -51,7 +51,7 @@ func TestResidentBatches(t *testing.T) {
 						}
 						defer loaders[i].Close()
 					}
-					if feeds[0].Held != nil || feeds[1].Held == nil {
+					if feeds[0].Holds(view.Part()) || !feeds[1].Holds(view.Part()) {
 						t.Fatal("want the samples on the device with a limit of a megabyte alone")
 					}
 					for range 5 {
@@ -94,11 +94,7 @@ func TestResidentBatches(t *testing.T) {
 // TestResidentLimits: what does not fit, or does more than move pixels, is uploaded.
 func TestResidentLimits(t *testing.T) {
 	plain, _ := nettest.Built(t, "fashion-tiny", 4)
-	shape := plain.Facts.Values[plain.Inputs[0]].Shape()
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: plain.Classes, Shape: [3]int{shape[1], shape[2], shape[3]}, Train: 20, Test: 4, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := imagesFor(t, plain, 20, 4)
 	view := set.Part("train").All()
 	size := view.Set().BatchType(0, 20).Bytes()
 	for _, c := range []struct {
@@ -131,15 +127,7 @@ func TestResidentLimits(t *testing.T) {
 // a teacher and in micro-batches.
 func TestResidentSearch(t *testing.T) {
 	plain, super := nettest.Built(t, "fashion-tiny", 4)
-	shape := plain.Facts.Values[plain.Inputs[0]].Shape()
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: plain.Classes, Shape: [3]int{shape[1], shape[2], shape[3]}, Train: 64, Test: 4, Noise: 0.1, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	views := halves(t, imagesFor(t, plain, 64, 4))
 	run := func(limit int) *Decision {
 		super.DataLimit = limit
 		c := DefaultConfig()

@@ -14,7 +14,7 @@ type Splits struct {
 	Val     float64 `json:"val" want:"[0,1)" doc:"share for validation; tuning uses the first two together"`
 }
 
-// Check reports shares that are not a division of the samples.
+// Check reports shares that do not divide the samples.
 func (s Splits) Check() error {
 	if s.Weights <= 0 || s.Alpha <= 0 || s.Val < 0 || s.Weights+s.Alpha+s.Val > 1+1e-9 {
 		return fmt.Errorf("search: splits: want weights and alpha above 0, val ≥ 0, in all at most 1, got %g, %g, %g", s.Weights, s.Alpha, s.Val)
@@ -23,11 +23,13 @@ func (s Splits) Check() error {
 }
 
 // Views are the splits of a data set's training part, and its test part when it has one.
+// Both joins Weights and Alpha. Val and Test are empty where there is none; their samples
+// share no elements with each other, as windows of a stream may.
 type Views struct {
 	Weights, Alpha, Both, Val, Test data.View
 }
 
-// View deals the training part.
+// View deals the samples of the part "train", which the set must have, by a seeded draw.
 func (s Splits) View(set *data.Set, seed uint64) (*Views, error) {
 	if err := s.Check(); err != nil {
 		return nil, err

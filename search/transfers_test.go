@@ -5,7 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -70,14 +69,7 @@ func (r trackedRun) Run(in []engine.Buffer) ([]engine.Buffer, error) {
 func TestTransfers(t *testing.T) {
 	_, super := nettest.Built(t, "fashion-tiny", 4)
 	image := super.Facts.Values[super.Inputs[0]].Shape()
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{image[1], image[2], image[3]}, Train: 64, Test: 4, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	views := halves(t, imagesFor(t, super, 64, 4))
 	count := 0
 	for _, d := range super.Super.Space.Dims {
 		count += len(d.Choices)
@@ -131,10 +123,7 @@ func TestTransfers(t *testing.T) {
 func TestEvaluateAhead(t *testing.T) {
 	plain, _ := nettest.Built(t, "fashion-tiny", 4)
 	image := plain.Facts.Values[plain.Inputs[0]].Shape()
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: plain.Classes, Shape: [3]int{image[1], image[2], image[3]}, Train: 4, Test: 12, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := imagesFor(t, plain, 4, 12)
 	be := &transfers{Backend: cpu.New(cpu.Options{Threads: 1})}
 	ev, err := net.NewEvaluator(be, plain)
 	if err != nil {
@@ -174,10 +163,10 @@ func TestBatchInputs(t *testing.T) {
 	for name, st := range map[string]*net.Step{"weights": weights, "architecture": alphas} {
 		var got []string
 		others := 0
-		for _, in := range st.P.Inputs {
+		for _, in := range st.Program.Inputs {
 			if in.Batch {
 				got = append(got, in.Name)
-			} else if s := st.P.Nodes[in.ID].Type.Shape; len(s) > 0 && s[0] == 8 {
+			} else if s := st.Program.Nodes[in.ID].Type.Shape; len(s) > 0 && s[0] == 8 {
 				others++
 			}
 		}

@@ -70,9 +70,9 @@ func lookStep(be engine.Backend, n *net.Network, w train.Weights) (*net.Step, er
 	}
 	b := prim.NewBuilder()
 	rate := b.Input(net.RateName, prim.Type{DType: prim.F32})
-	for _, name := range n.Params {
-		t := prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}
-		p, g := b.Input(net.ParamName(name), t), b.Input(net.SumName(name), t)
+	params, sums := n.DeclareSums(b)
+	for i, name := range n.Params {
+		t, p, g := n.ParamType(name), params[i], sums[i]
 		if len(t.Shape) > 1 {
 			g = b.Map(prim.Op(prim.Add, prim.A(0), prim.Op(prim.Mul, prim.L(w.Hyper.WeightDecay), prim.A(1))), g, p)
 		}
@@ -88,11 +88,7 @@ func lookStep(be engine.Backend, n *net.Network, w train.Weights) (*net.Step, er
 // sidesStep compiles w± of every parameter from the sums of gradients d.
 func sidesStep(be engine.Backend, n *net.Network) (*net.Step, error) {
 	b := prim.NewBuilder()
-	params, sums := make([]prim.ID, len(n.Params)), make([]prim.ID, len(n.Params))
-	for i, name := range n.Params {
-		t := prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}
-		params[i], sums[i] = b.Input(net.ParamName(name), t), b.Input(net.SumName(name), t)
-	}
+	params, sums := n.DeclareSums(b)
 	radius := b.Map(prim.Op(prim.Div, prim.L(unrollRadius), prim.Op(prim.Max, prim.A(0), prim.L(1e-12))), optim.Norm(b, sums))
 	for i, name := range n.Params {
 		move := prim.Op(prim.Mul, prim.A(1), prim.A(2))
@@ -109,20 +105,10 @@ func (u *unrolled) slope(s *searcher, x, train *net.Batch, coef net.Env) (grad [
 	rate := s.Plan.At(s.Pos.Step)
 	trainDraw := func(parts, i int) int64 { return int64(s.Pos.Step*parts + i) }
 	for part := range train.Parts {
-		in, err := s.MicroBatch(train, part, trainDraw(train.Parts, part))
+		out, err := s.RunPart(u.train, u.sums, train, part, trainDraw(train.Parts, part), coef, u.sums, s.Env)
 		if err != nil {
 			return nil, 0, err
 		}
-		more, err := s.More(u.train, part)
-		if err != nil {
-			return nil, 0, err
-		}
-		out, err := u.train.Run(u.sums, in, more, coef, u.sums, s.Env)
-		if err != nil {
-			return nil, 0, err
-		}
-		in.Free()
-		more.Free()
 		out.Free()
 	}
 	xi, err := s.Number(net.RateName, float32(rate))

@@ -15,18 +15,11 @@ import (
 	"github.com/entangle-nas/entangle/search/train"
 )
 
-// unrolledSearcher is a search of a small smooth network, in micro-batches.
-func unrolledSearcher(t *testing.T, be engine.Backend, c Config) *searcher {
+// smoothSearcher is a search of a small smooth network on 32 samples of each kind, in batches of 4.
+func smoothSearcher(t *testing.T, be engine.Backend, c Config) *searcher {
 	t.Helper()
 	_, super := nettest.Built(t, "flatten-tiny", 4)
-	set, err := data.Synthetic(data.SyntheticOptions{Classes: super.Classes, Shape: [3]int{1, 8, 8}, Train: 64, Test: 8, Seed: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	views, err := Splits{Weights: .5, Alpha: .5}.View(set, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	views := halves(t, imagesFor(t, super, 64, 8))
 	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, nil, 1, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +37,7 @@ func TestUnrolledGradient(t *testing.T) {
 	c.Weights.Rate, c.Weights.Warmup, c.Weights.Schedule = 0.5, 0, "constant"
 	c.Weights.Accumulate = 2
 	c.Weights.Hyper.WeightDecay = 0.01
-	s := unrolledSearcher(t, ref.New(), c)
+	s := smoothSearcher(t, ref.New(), c)
 	if err := s.advance(); err != nil { // velocity
 		t.Fatal(err)
 	}
@@ -110,7 +103,7 @@ func TestUnrolledSearch(t *testing.T) {
 	run := func(second bool) *Decision {
 		c := DefaultConfig()
 		c.Unrolled = second
-		s := unrolledSearcher(t, cpu.New(cpu.Options{Threads: 1}), c)
+		s := smoothSearcher(t, cpu.New(cpu.Options{Threads: 1}), c)
 		for s.Pos.Step < 4 {
 			if err := s.advance(); err != nil {
 				t.Fatal(err)
@@ -132,7 +125,7 @@ func TestUnrolledSearch(t *testing.T) {
 	c := DefaultConfig()
 	c.Unrolled, c.FreezeWeights = true, true
 	_, super := nettest.Built(t, "flatten-tiny", 4)
-	views := unrolledSearcher(t, cpu.New(cpu.Options{Threads: 1}), DefaultConfig())
+	views := smoothSearcher(t, cpu.New(cpu.Options{Threads: 1}), DefaultConfig())
 	if _, err := Run(context.Background(), views.Be, super, nil, views.Loader.View(), views.aload.View(), data.View{}, c, nil, 1, train.Hooks{}); err == nil {
 		t.Error("frozen weights were unrolled")
 	}

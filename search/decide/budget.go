@@ -10,15 +10,15 @@ import (
 // Limit is the most that a subnet may cost in one metric, in the metric's unit.
 type Limit struct {
 	Metric string           `json:"metric"`
-	Limit  float64          `json:"limit"`
-	Cost   *space.CostModel `json:"-"`
+	Limit  float64          `json:"limit"` // above 0
+	Cost   *space.CostModel `json:"-"`     // of Metric, in its unit
 }
 
-// Budget holds the limits of a subnet. It must meet all of them.
+// Budget holds the limits of a subnet, which must meet all of them. A nil Budget has none.
 type Budget []Limit
 
-// Holds reports whether a choice meets every limit.
-func (b Budget) Holds(choice []int) bool {
+// holds reports whether a choice meets every limit.
+func (b Budget) holds(choice []int) bool {
 	for _, l := range b {
 		if l.Cost.At(choice) > l.Limit {
 			return false
@@ -27,9 +27,9 @@ func (b Budget) Holds(choice []int) bool {
 	return true
 }
 
-// Excess is how far a choice is above its limits, as shares of them, summed; 0 when it
+// excess is how far a choice is above its limits, as shares of them, summed; 0 when it
 // meets all.
-func (b Budget) Excess(choice []int) float64 {
+func (b Budget) excess(choice []int) float64 {
 	sum := 0.0
 	for _, l := range b {
 		sum += max(l.Cost.At(choice)/l.Limit-1, 0)
@@ -37,8 +37,8 @@ func (b Budget) Excess(choice []int) float64 {
 	return sum
 }
 
-// Use is the sum of costs as shares of their limits.
-func (b Budget) Use(choice []int) float64 {
+// use is the sum of costs as shares of their limits.
+func (b Budget) use(choice []int) float64 {
 	sum := 0.0
 	for _, l := range b {
 		sum += l.Cost.At(choice) / l.Limit
@@ -46,8 +46,8 @@ func (b Budget) Use(choice []int) float64 {
 	return sum
 }
 
-// Tightest is the largest cost as a share of its limit.
-func (b Budget) Tightest(choice []int) float64 {
+// tightest is the largest cost as a share of its limit.
+func (b Budget) tightest(choice []int) float64 {
 	most := 0.0
 	for _, l := range b {
 		most = max(most, l.Cost.At(choice)/l.Limit)
@@ -55,7 +55,8 @@ func (b Budget) Tightest(choice []int) float64 {
 	return most
 }
 
-// TargetError says that no choice meets a limit.
+// TargetError says that no choice meets a limit. Limit and the costs of the smallest subnet
+// and of the original are in the metric's unit.
 type TargetError struct {
 	Metric          string
 	Limit           float64
@@ -68,7 +69,8 @@ func (e *TargetError) Error() string {
 		e.Metric, e.Limit, e.Limit/e.Whole, e.Smallest, e.Smallest/e.Whole)
 }
 
-// Check returns a *TargetError when even the smallest subnet costs more than a limit.
+// Check returns a *TargetError when even the smallest subnet costs more than a limit, and
+// refuses a budget without limits and limits that are not above 0.
 // Every metric grows with every choice, so limits that the smallest subnet meets one by
 // one it meets together.
 func (b Budget) Check(s *space.Space) error {

@@ -12,7 +12,8 @@ import (
 // that meets the budget; score holds log-probabilities per dim. It
 // starts from the most probable choice, trades the least log-probability per unit
 // of excess saved until all limits hold, then takes every improvement by one or two
-// dims that keeps it. Without a budget it is the most probable choice.
+// dims that keeps it. Without a budget it is the most probable choice. Errors are those of
+// Budget.Check.
 func Choose(s *space.Space, b Budget, score [][]float64) ([]int, error) {
 	choice := make([]int, len(s.Dims))
 	for d, row := range score {
@@ -36,12 +37,12 @@ func Choose(s *space.Space, b Budget, score [][]float64) ([]int, error) {
 		choice[d] = old
 		return v
 	}
-	for !b.Holds(choice) {
-		excess := b.Excess(choice)
+	for !b.holds(choice) {
+		excess := b.excess(choice)
 		best, bd, bk := math.Inf(1), -1, -1
 		for d := range choice {
 			for k := range choice[d] {
-				saved := excess - with(d, k, b.Excess)
+				saved := excess - with(d, k, b.excess)
 				if saved <= 0 {
 					continue
 				}
@@ -59,7 +60,7 @@ func Choose(s *space.Space, b Budget, score [][]float64) ([]int, error) {
 	holds := func(d, k int) bool {
 		old := choice[d]
 		choice[d] = k
-		ok := b.Holds(choice)
+		ok := b.holds(choice)
 		choice[d] = old
 		return ok
 	}
@@ -75,17 +76,18 @@ const spendPrice = 1.5
 // choice within the limit for at most spendPrice of log-probability, it takes the
 // one with the best ratio of cost gained to log-probability given up. The cost term
 // of a search is silent below the limit, so what is left there was not decided by it.
+// score is as for Choose; the choice must hold and is not changed.
 func Spend(b Budget, score [][]float64, choice []int) []int {
 	choice = slices.Clone(choice)
 	for {
-		now := b.Use(choice)
+		now := b.use(choice)
 		best, bd, bk := 0.0, -1, -1
 		for d := range choice {
 			old := choice[d]
 			for k := old + 1; k < len(score[d]); k++ {
 				choice[d] = k
 				price := max(score[d][old]-score[d][k], 1e-3)
-				if gain := (b.Use(choice) - now) / price; price <= spendPrice && gain > best && b.Holds(choice) {
+				if gain := (b.use(choice) - now) / price; price <= spendPrice && gain > best && b.holds(choice) {
 					best, bd, bk = gain, d, k
 				}
 			}
@@ -140,9 +142,9 @@ func improve(choice []int, score [][]float64, holds func(d, k int) bool) bool {
 }
 
 // Uniform returns one width ratio everywhere, kernels and depth whole, at a cost of
-// at most the limit: the baseline of uniform scaling. Widths round down to their
+// at most the budget: the baseline of uniform scaling. Widths round down to their
 // choices; what that leaves goes to one dim after the other, each raised to its
-// choice at the next larger ratio while the limit holds.
+// choice at the next larger ratio while the limits hold. Errors are those of Budget.Check.
 func Uniform(s *space.Space, b Budget) ([]int, error) {
 	if err := b.Check(s); err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func Uniform(s *space.Space, b Budget) ([]int, error) {
 	const steps = 1000
 	for i := steps; i >= 0; i-- {
 		choice := at(float64(i) / steps)
-		if !b.Holds(choice) {
+		if !b.holds(choice) {
 			continue
 		}
 		next := choice
@@ -175,7 +177,7 @@ func Uniform(s *space.Space, b Budget) ([]int, error) {
 		}
 		for d, k := range next {
 			old := choice[d]
-			if choice[d] = k; !b.Holds(choice) {
+			if choice[d] = k; !b.holds(choice) {
 				choice[d] = old
 			}
 		}
@@ -184,21 +186,21 @@ func Uniform(s *space.Space, b Budget) ([]int, error) {
 	return s.Smallest(), nil
 }
 
-// RandomChoice draws uniform choices until one costs at most the limit and at
-// least a share low of it; after 10,000 draws it takes the largest affordable
-// one seen, and raises dims in random order while the limit allows.
+// RandomChoice draws uniform choices until one meets the budget and costs at least a share
+// low of its tightest limit; after 10,000 draws it takes the largest affordable one seen,
+// and raises dims in random order while the limits allow. Errors are those of Budget.Check.
 func RandomChoice(s *space.Space, b Budget, low float64, r *rand.Rand) ([]int, error) {
 	if err := b.Check(s); err != nil {
 		return nil, err
 	}
-	best, most := s.Smallest(), b.Tightest(s.Smallest())
+	best, most := s.Smallest(), b.tightest(s.Smallest())
 	for range 10000 {
 		choice := make([]int, len(s.Dims))
 		for d, dim := range s.Dims {
 			choice[d] = r.IntN(len(dim.Choices))
 		}
-		v := b.Tightest(choice)
-		if !b.Holds(choice) || v <= most {
+		v := b.tightest(choice)
+		if !b.holds(choice) || v <= most {
 			continue
 		}
 		best, most = choice, v
@@ -210,7 +212,7 @@ func RandomChoice(s *space.Space, b Budget, low float64, r *rand.Rand) ([]int, e
 	return best, nil
 }
 
-// Ordinal turns mean coefficients into scores for Choose that know the order of
+// Ordinal turns mean coefficients, per dim and choice, into scores for Choose that know the order of
 // choices. Choice k is k steps up from the smallest; S_j, the probability of a choice
 // of at least j, is the coefficient that the supernet gives to the units of step j. The
 // score of k is Σ_{j≤k} log S_j + Σ_{j>k} log(1 − S_j): each step is kept or left by its
@@ -231,18 +233,6 @@ func Ordinal(mean [][]float64) [][]float64 {
 					out[d][k] += math.Log(1 - s)
 				}
 			}
-		}
-	}
-	return out
-}
-
-// LogProb returns the logarithms of probabilities, bounded below.
-func LogProb(p [][]float64) [][]float64 {
-	out := make([][]float64, len(p))
-	for d, row := range p {
-		out[d] = make([]float64, len(row))
-		for k, v := range row {
-			out[d][k] = math.Log(max(v, 1e-12))
 		}
 	}
 	return out

@@ -43,7 +43,8 @@ type measured struct {
 // finds no more, and returns the one of least loss. The first generation is random;
 // of every other, half are mutants of parents and half cross two of them, dim by
 // dim. What exceeds the limit is lowered, what is left of it is used, both at random
-// dims. Observe, when not nil, hears of every trial the least loss so far.
+// dims. Observe, when not nil, hears of every trial, the first being 1, the least loss so
+// far. Errors are those of ctx, loss and Budget.Check, and settings out of range.
 func Evolve(ctx context.Context, s *space.Space, b Budget, e Evolution, seed uint64, loss Loss, observe func(trial int, best float64)) ([]int, error) {
 	e, err := e.filled()
 	if err != nil {

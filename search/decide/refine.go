@@ -16,8 +16,9 @@ type Loss func(choice []int) (float64, error)
 // Refine measures trials subnets within the budget and returns the one of least loss.
 // The first are the given starts; a third of the rest are drawn by the scores (each
 // with Gumbel noise, then Choose and Spend); the others change one or two dims of the
-// best so far, and as many others as the budget then asks for. Observe, when not nil,
-// hears of every trial the least loss so far.
+// best so far, and as many others as the budget then asks for. The starts must meet the
+// budget; there is one trial at least. Observe, when not nil, hears of every trial, the
+// first being 1, the least loss so far. Errors are those of ctx, loss and Budget.Check.
 func Refine(ctx context.Context, s *space.Space, b Budget, score [][]float64, starts [][]int, trials int, seed uint64, loss Loss, observe func(trial int, best float64)) ([]int, error) {
 	draw := rng.New(seed, "search/refine")
 	var best []int
@@ -76,7 +77,7 @@ func mutate(s *space.Space, b Budget, choice []int, draw *rng.Stream) []int {
 // fit lowers dims of a choice at random, those that were changed last of all, while the
 // limit is exceeded, then raises dims in random order while it allows. Order holds all dims.
 func fit(s *space.Space, b Budget, choice, order, changed []int, draw *rand.Rand) {
-	for !b.Holds(choice) {
+	for !b.holds(choice) {
 		var can []int
 		for _, d := range order {
 			if choice[d] > 0 && !slices.Contains(changed, d) {
@@ -98,7 +99,7 @@ func fit(s *space.Space, b Budget, choice, order, changed []int, draw *rand.Rand
 			if choice[i]+1 >= len(s.Dims[i].Choices) {
 				continue
 			}
-			if choice[i]++; !b.Holds(choice) {
+			if choice[i]++; !b.holds(choice) {
 				choice[i]--
 			} else {
 				raised = true

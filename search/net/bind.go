@@ -10,7 +10,8 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
-// Inputs describes DataInputs as a data set binds them.
+// Inputs describes DataInputs as a data set binds them: their shapes, −1 where they are
+// open, and of integers the largest table that they pick rows of.
 func Inputs(m *ir.Model) []data.ModelInput {
 	var out []data.ModelInput
 	for _, v := range DataInputs(m) {
@@ -37,8 +38,9 @@ func Inputs(m *ir.Model) []data.ModelInput {
 	return out
 }
 
-// BindingOn returns the sizes that make a model static: batch for the named leading
-// dimensions of its inputs, behind it what the data gives.
+// BindingOn returns the sizes by dimension name that make a model static: batch for the
+// named leading dimensions of its inputs, behind it what the data gives. Inputs that the
+// set has nothing for are an error.
 func BindingOn(m *ir.Model, batch int, set *data.Set) (map[string]int, error) {
 	b, err := set.Bind(Inputs(m))
 	if err != nil {

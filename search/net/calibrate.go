@@ -10,7 +10,8 @@ import (
 	"github.com/entangle-nas/entangle/ops"
 )
 
-// Calibrated returns the network with recalibrated running statistics.
+// Calibrated returns a plain network and its model with running statistics moved over so
+// many shuffled batches of a view, weights untouched. Without statistics nothing changes.
 func (n *Network) Calibrated(ctx context.Context, be engine.Backend, view data.View, batches int, seed uint64) (*ir.Model, *Network, error) {
 	env := Env{}
 	if err := n.Load(be, env); err != nil {
@@ -26,7 +27,8 @@ func (n *Network) Calibrated(ctx context.Context, be engine.Backend, view data.V
 	return n.With(w)
 }
 
-// With returns the network with other weights.
+// With returns the network and its model with other weights by name, as WithWeights does; the
+// receiver stays as it is.
 func (n *Network) With(w map[string]*ir.Tensor) (*ir.Model, *Network, error) {
 	m := WithWeights(n.Model, w)
 	f, err := ops.InferModel(m, n.Facts.Bind)
@@ -48,19 +50,7 @@ func (n *Network) calibrate(ctx context.Context, be engine.Backend, env Env, vie
 	if err != nil {
 		return err
 	}
-	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: view.Len() >= n.Batch, Seed: seed, Name: "calibrate"})
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	for i := range batches {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b, err := l.Next()
-		if err != nil {
-			return err
-		}
+	return n.sample(ctx, view, batches, seed, "calibrate", func(i int, b *data.Batch) error {
 		in, err := f.inputs(b)
 		if err != nil {
 			return err
@@ -74,6 +64,29 @@ func (n *Network) calibrate(ctx context.Context, be engine.Backend, env Env, vie
 		}
 		in.Free()
 		out.Free()
+		return nil
+	})
+}
+
+// sample calls f with so many shuffled batches of a view, which has at least one sample;
+// fewer than a batch are padded. Name tells apart the draws of one seed.
+func (n *Network) sample(ctx context.Context, view data.View, batches int, seed uint64, name string, f func(i int, b *data.Batch) error) error {
+	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: view.Len() >= n.Batch, Seed: seed, Name: name})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	for i := range batches {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := l.Next()
+		if err != nil {
+			return err
+		}
+		if err := f(i, b); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -9,4 +9,7 @@
 // NewNetworkOn makes a network for a data set: open dimensions take the samples' sizes, and
 // with a label at every position (streams of tokens) losses and scores are means over
 // positions.
+//
+// Errors begin with "search:" and the step or value that is at fault: which room of the
+// search found it tells the user nothing.
 package net

@@ -13,13 +13,14 @@ import (
 // Score is how well a classifier does on labelled samples.
 type Score = measure.Score
 
-// Evaluator runs the inference program of a network over a view.
+// Evaluator runs the inference program of a classifier over views.
 type Evaluator struct {
 	net *Network
 	fwd *Step
 	be  engine.Backend
 }
 
+// NewEvaluator compiles the inference program of a network.
 func NewEvaluator(be engine.Backend, n *Network) (*Evaluator, error) {
 	compile := func(be engine.Backend) (*Step, error) { return n.Forward(be) }
 	if n.Positions > 0 {
@@ -32,7 +33,8 @@ func NewEvaluator(be engine.Backend, n *Network) (*Evaluator, error) {
 	return &Evaluator{n, fwd, be}, nil
 }
 
-// Evaluate scores a network with its model's own weights in inference mode.
+// Evaluate scores a plain network with its model's own weights in inference mode. Errors are
+// those of Evaluator.Score.
 func Evaluate(ctx context.Context, be engine.Backend, n *Network, view data.View) (*Score, error) {
 	ev, err := NewEvaluator(be, n)
 	if err != nil {
@@ -45,7 +47,9 @@ func Evaluate(ctx context.Context, be engine.Backend, n *Network, view data.View
 	return ev.Score(ctx, env, view)
 }
 
-// Score runs over the view once, in order. Env holds weights (and coefficients).
+// Score runs over the view once, in order. Env holds weights (and coefficients); it is not
+// changed. A network that is no classifier, samples without labels and labels that are no
+// classes are errors.
 func (ev *Evaluator) Score(ctx context.Context, env Env, view data.View) (*Score, error) {
 	if ev.net.Classes == 0 {
 		return nil, fmt.Errorf("search: evaluate: want a first output [batch, classes], or [batch, positions, classes] with a label per position, %q has type %s", ev.net.Logits, ev.net.Facts.Values[ev.net.Logits].Type)
@@ -116,7 +120,7 @@ func (ev *Evaluator) start(s *measure.Sum, env Env, f *Feed, b *data.Batch) (cou
 			s.Seen(b.Valid, ev.net.Classes)
 			return addPositions(s, out, label)
 		}
-		z, err := out["@out/"+ev.net.Logits].Read()
+		z, err := out[OutName(ev.net.Logits)].Read()
 		if err != nil {
 			return err
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
-// Feed turns batches into buffers under the names that programs expect, the
-// teacher's outputs included.
+// Feed turns batches of a data set into buffers under the names that the programs of a
+// network expect, the teacher's outputs included.
 type Feed struct {
 	be      engine.Backend
 	net     *Network
@@ -17,8 +17,8 @@ type Feed struct {
 	set     *data.Set
 	fields  []string // name of the buffer of each field; "" where no program takes it
 	teacher *teacher
-	Labels  bool
-	Held    *resident // nil: batches come with their samples
+	Labels  bool      // batches bring targets
+	held    *resident // nil: batches come with their samples
 }
 
 // teacher is the original model, run in inference mode.
@@ -32,6 +32,9 @@ type teacher struct {
 // fieldName is what the buffer of a field is called that the network itself does not take.
 func fieldName(field string) string { return "@field/" + field }
 
+// NewFeed makes a feed for a network, whose inputs must have the types that the set gives.
+// With an objective that distils it runs teach, which must have the network's batch size
+// and outputs that match. With labels batches bring targets, if the network is a classifier.
 func NewFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *data.Set, labels bool) (*Feed, error) {
 	b, err := n.binding(set)
 	if err != nil {
@@ -97,10 +100,10 @@ func (t *teacher) run(batch Env) (Env, error) {
 // inputs that they are for, dealt in parts of the network's batch.
 type Batch struct {
 	Batch   *data.Batch
+	Parts   int // of the network's batch
+	Ready   Env // part 0, uploaded ahead; nil: not yet
 	names   []string
 	tensors []*prim.Tensor
-	Parts   int
-	Ready   Env // part 0, uploaded ahead; nil: not yet
 }
 
 func (x *Batch) add(name string, t *prim.Tensor) {
@@ -111,7 +114,7 @@ func (x *Batch) add(name string, t *prim.Tensor) {
 func (f *Feed) fieldsOf(b *data.Batch) *Batch {
 	x := &Batch{Batch: b, Parts: len(b.Index) / f.net.Batch}
 	if b.Moves != nil {
-		f.Held.add(x, b)
+		f.held.add(x, b)
 	}
 	for i, t := range b.Inputs {
 		if name := f.fields[i]; name != "" {
@@ -121,7 +124,8 @@ func (f *Feed) fieldsOf(b *data.Batch) *Batch {
 	return x
 }
 
-// Prepare takes a batch with its targets.
+// Prepare takes a batch of a multiple of the network's size with its targets, when the feed
+// has labels; a label that is no class is an error. Nothing is uploaded yet.
 func (f *Feed) Prepare(b *data.Batch) (*Batch, error) {
 	x := f.fieldsOf(b)
 	switch {
@@ -145,7 +149,7 @@ func (f *Feed) Prepare(b *data.Batch) (*Batch, error) {
 	return x, nil
 }
 
-// Upload uploads part i.
+// Upload uploads part i. The buffers are the caller's to free.
 func (f *Feed) Upload(x *Batch, i int) (Env, error) {
 	env := Env{}
 	for k, t := range x.tensors {
@@ -160,22 +164,23 @@ func (f *Feed) Upload(x *Batch, i int) (Env, error) {
 	if env[indexName] == nil {
 		return env, nil
 	}
-	return env, f.Held.make(env)
+	return env, f.held.make(env)
 }
 
 // Hold keeps the part of a view on the device when it is no larger than limit bytes and
-// its batches can be made there.
+// its batches, augmented by steps, can be made there; else it does nothing. Batches of a
+// part that a feed Holds are loaded with data.LoaderOptions.Moves.
 func (f *Feed) Hold(view data.View, steps []data.Step, limit int) (err error) {
 	if limit > 0 && len(f.fields) == 1 && f.fields[0] != "" {
-		f.Held, err = newResident(f.be, f.net, f.fields[0], view, steps, limit)
+		f.held, err = newResident(f.be, f.net, f.fields[0], view, steps, limit)
 	}
 	return err
 }
 
 // Holds reports whether batches of a part are made on the device.
-func (f *Feed) Holds(part *data.Part) bool { return f.Held != nil && f.Held.part == part }
+func (f *Feed) Holds(part *data.Part) bool { return f.held != nil && f.held.part == part }
 
-// Teach runs the teacher on uploaded inputs and adds its outputs to them.
+// Teach runs the teacher, when there is one, on uploaded inputs and adds its outputs to them.
 func (f *Feed) Teach(env Env) error {
 	if f.teacher == nil {
 		return nil
@@ -185,7 +190,7 @@ func (f *Feed) Teach(env Env) error {
 		return err
 	}
 	for i, v := range f.net.teacherOutputs(f.o) {
-		env[teacherName(v)] = out["@out/"+f.teacher.values[i].value]
+		env[teacherName(v)] = out[OutName(f.teacher.values[i].value)]
 	}
 	return nil
 }
@@ -193,7 +198,7 @@ func (f *Feed) Teach(env Env) error {
 // inputs uploads the input fields of a batch of the network's size.
 func (f *Feed) inputs(b *data.Batch) (Env, error) { return f.Upload(f.fieldsOf(b), 0) }
 
-// Batch uploads a batch of the network's size with its targets, the teacher's included.
+// batch uploads a batch of the network's size with its targets, the teacher's included.
 func (f *Feed) batch(b *data.Batch) (Env, error) {
 	x, err := f.Prepare(b)
 	if err != nil {

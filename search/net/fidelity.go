@@ -13,8 +13,8 @@ import (
 
 // Fidelity is how close a network's outputs are to the original's. It needs no labels.
 type Fidelity struct {
-	Samples int           `json:"samples"`
-	Error   float64       `json:"error"` // the largest of the outputs' errors
+	Samples int           `json:"samples"` // compared
+	Error   float64       `json:"error"`   // the largest of the outputs' errors
 	Outputs []OutputError `json:"outputs"`
 }
 
@@ -34,7 +34,8 @@ type OutputError struct {
 }
 
 // Compare measures a network against the original on a view, once, in order: on
-// the logits of a classifier, on every float output of other models.
+// the logits of a classifier, on every float output of other models. Both need the same
+// batch size, and the original outputs that match; values that are not finite are an error.
 func Compare(ctx context.Context, be engine.Backend, n, original *Network, view data.View) (*Fidelity, error) {
 	if view.Len() == 0 {
 		return nil, fmt.Errorf("search: compare: %q of %q has no samples", view.Name, view.Set().Spec)
@@ -86,11 +87,11 @@ func Compare(ctx context.Context, be engine.Backend, n, original *Network, view 
 			return err
 		}
 		for k, l := range lessons {
-			x, err := want["@out/"+f.teacher.values[k].output].Read()
+			x, err := want[OutName(f.teacher.values[k].output)].Read()
 			if err != nil {
 				return err
 			}
-			y, err := got["@out/"+l.output].Read()
+			y, err := got[OutName(l.output)].Read()
 			if err != nil {
 				return err
 			}

@@ -11,10 +11,10 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
-// Importance lists the ways of ordering a width's units.
+// Importance lists the ways of ordering a width's units, as Order takes them.
 var Importance = []string{"taylor", "magnitude", "none"}
 
-// Order ranks the units of every width by importance: "taylor" (first-order change
+// Order ranks the units of every width of s, in place, by importance: "taylor" (first-order change
 // of the loss on batches of view), "magnitude" (norm of the weights) or "none".
 // Distillation alone has no slope at the original: there, "taylor" estimates the
 // first-order change of the outputs instead, by its square along random signs; of
@@ -58,20 +58,8 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 	if err := n.Load(be, env); err != nil {
 		return err
 	}
-	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: view.Len() >= n.Batch, Seed: seed, Name: "importance"})
-	if err != nil {
-		return err
-	}
-	defer l.Close()
 	var total space.Scores
-	for range batches {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b, err := l.Next()
-		if err != nil {
-			return err
-		}
+	err = n.sample(ctx, view, batches, seed, "importance", func(_ int, b *data.Batch) error {
 		in, err := f.batch(b)
 		if err != nil {
 			return err
@@ -101,13 +89,17 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 		}
 		if total == nil {
 			total = sc
-			continue
+			return nil
 		}
 		for i := range sc {
 			for u, v := range sc[i] {
 				total[i][u] += v
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	s.SetOrder(total)
 	return nil
@@ -123,7 +115,7 @@ func (n *Network) probeStep(be engine.Backend, temperature float64) (*Step, erro
 	if err != nil {
 		return nil, err
 	}
-	b := g.B
+	b := g.Builder
 	total := prim.Invalid
 	for _, l := range n.lessons() {
 		y := g.values[l.value]
@@ -134,11 +126,7 @@ func (n *Network) probeStep(be engine.Backend, temperature float64) (*Step, erro
 		power := b.StopGrad(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(0)), y))
 		part := b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Sqrt, prim.Op(prim.Add, prim.A(1), prim.L(1e-8)))),
 			scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), signs, y), power)
-		if total == prim.Invalid {
-			total = part
-		} else {
-			total = b.Plus(total, part)
-		}
+		total = plus(b, total, part)
 	}
 	if total == prim.Invalid {
 		return nil, fmt.Errorf("search: importance: the model has no float output")

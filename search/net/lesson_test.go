@@ -95,8 +95,8 @@ func TestScored(t *testing.T) {
 // TestDistributionLoss: T²·KL as a mean over rows, of logits of any rank.
 func TestDistributionLoss(t *testing.T) {
 	n := softmaxed(t, 13, -1)
-	g := &Lowered{B: prim.NewBuilder(), values: map[string]prim.ID{}}
-	g.values["z"] = g.B.Input("z", prim.Type{DType: prim.F32, Shape: []int{2, 2, 3}})
+	g := &Lowered{Builder: prim.NewBuilder(), values: map[string]prim.ID{}}
+	g.values["z"] = g.Builder.Input("z", prim.Type{DType: prim.F32, Shape: []int{2, 2, 3}})
 	z := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{2, 2, 3}})
 	teacher := prim.NewTensor(z.Type)
 	for i := range z.F32 {

@@ -13,43 +13,49 @@ import (
 // Names of program inputs and outputs beside the graph's own: "@" cannot begin a
 // name that data feeds, so they never collide.
 const (
-	SeedName    = "@seed"
-	TargetName  = "@target"
-	RateName    = "@rate"
-	LossName    = "@loss"
-	CorrectName = "@correct"
-	NormName    = "@norm"
-	MoreName    = "@more"
-	AlphaName   = "@alpha"
-	CoefName    = "coef"
+	SeedName    = "@seed"    // input i64[2], in training: of dropout's draws
+	TargetName  = "@target"  // input f32[batch, classes], or f32[batch·positions, 1]
+	RateName    = "@rate"    // input f32[]: learning rate of the weights
+	MoreName    = "@more"    // input f32[]: 0 when sums of gradients begin anew, else 1
+	LossName    = "@loss"    // output f32[]: mean over the batch
+	CorrectName = "@correct" // output f32[]: how many labels are met
+	AlphaName   = "@alpha"   // output f32[coefficients + 1]: their gradient, then the loss
+	CoefName    = "coef"     // input f32[coefficients]: of all dims, one after the other
 )
 
-func ParamName(s string) string { return "@param/" + s }
+// ParamName is the input and output that holds a parameter, f32 of its shape.
+func ParamName(param string) string { return "@param/" + param }
 
-func statName(s string) string { return "@stat/" + s }
+// SlotName is the input and output that holds a slot of the optimiser's state of a parameter.
+func SlotName(param, slot string) string { return "@opt/" + slot + "/" + param }
 
-func SlotName(s, slot string) string { return "@opt/" + slot + "/" + s }
+// SumName is the input and output that sums a parameter's gradients over micro-batches.
+func SumName(param string) string { return "@sum/" + param }
 
-func gradName(s string) string { return "@grad/" + s }
+// OutName is the output that holds a value of the graph, as Forward gives it.
+func OutName(value string) string { return "@out/" + value }
 
-func SumName(s string) string { return "@sum/" + s }
+func gradName(param string) string { return "@grad/" + param }
+
+func statName(stat string) string { return "@stat/" + stat }
 
 func teacherName(output string) string { return "@teacher/" + output }
 
 // Lowered is a network lowered into a builder.
 type Lowered struct {
-	B      *prim.Builder
-	values map[string]prim.ID
-	Params []prim.ID // in the order of Network.Params
-	Coef   prim.ID   // coefficients of all dims of the space, one after the other
-	stats  map[string]prim.ID
+	Builder *prim.Builder
+	Params  []prim.ID // in the order of Network.Params
+	Coef    prim.ID   // f32[coefficients]; Invalid for a plain network
+	values  map[string]prim.ID
+	stats   map[string]prim.ID // running statistics as they become
 }
 
-// Lower appends the network to a new builder; parameters, statistics and
-// coefficients become program inputs.
+// Lower appends the network to a new builder, in training mode or for inference.
+// Parameters, statistics and, of an entangled network, the coefficients become inputs, in
+// training mode the seed as well; nothing is an output yet.
 func (n *Network) Lower(training bool) (*Lowered, error) {
-	g := &Lowered{B: prim.NewBuilder(), stats: map[string]prim.ID{}}
-	b := g.B
+	g := &Lowered{Builder: prim.NewBuilder(), Coef: prim.Invalid, stats: map[string]prim.ID{}}
+	b := g.Builder
 	ids := map[string]prim.ID{}
 	for _, t := range n.Model.Graph.Inits {
 		switch n.roles[t.Name] {
@@ -78,9 +84,9 @@ func (n *Network) Lower(training bool) (*Lowered, error) {
 	if n.Super != nil {
 		coefs := g.coefficients(n.Super.Space)
 		h = n.Super.Hooks(h, coefs)
-		if entangled := h.Init; n.Separation != nil {
+		if entangled := h.Init; n.separation != nil {
 			h.Init = func(b *prim.Builder, t *ir.Tensor) prim.ID {
-				if len(n.Separation.Copies[t.Name]) < 2 {
+				if len(n.separation.copies[t.Name]) < 2 {
 					return entangled(b, t)
 				}
 				return n.mix(b, t.Name, coefs, func(copy string) prim.ID { return ids[copy] })
@@ -114,18 +120,19 @@ func (g *Lowered) coefficients(s *space.Space) []prim.ID {
 	for _, d := range s.Dims {
 		total += len(d.Choices)
 	}
-	g.Coef = g.B.Input(CoefName, prim.Type{DType: prim.F32, Shape: []int{total}})
+	g.Coef = g.Builder.Input(CoefName, prim.Type{DType: prim.F32, Shape: []int{total}})
 	out := make([]prim.ID, len(s.Dims))
 	at := 0
 	for i, d := range s.Dims {
 		k := len(d.Choices)
-		out[i] = g.B.Add(prim.Slice{Start: []int{at}, Size: []int{k}, Step: []int{1}}, g.Coef)
+		out[i] = g.Builder.Add(prim.Slice{Start: []int{at}, Size: []int{k}, Step: []int{1}}, g.Coef)
 		at += k
 	}
 	return out
 }
 
-// Forward compiles the inference program: outputs are the graph's outputs and the logits.
+// Forward compiles the inference program, whose outputs are the logits and the extra
+// values of the graph.
 func (n *Network) Forward(be engine.Backend, extra ...string) (*Step, error) {
 	g, err := n.Lower(false)
 	if err != nil {
@@ -135,16 +142,17 @@ func (n *Network) Forward(be engine.Backend, extra ...string) (*Step, error) {
 	emit := func(v string) {
 		if !named[v] {
 			named[v] = true
-			g.B.Output("@out/"+v, g.values[v])
+			g.Builder.Output(OutName(v), g.values[v])
 		}
 	}
 	emit(n.Logits)
 	for _, v := range extra {
 		emit(v)
 	}
-	return Compile(be, "forward", g.B)
+	return Compile(be, "forward", g.Builder)
 }
 
+// EmitLoss makes the loss an output, and the correct ones unless they are Invalid.
 func EmitLoss(b *prim.Builder, loss, correct prim.ID) {
 	b.Output(LossName, loss)
 	if correct != prim.Invalid {
@@ -152,9 +160,10 @@ func EmitLoss(b *prim.Builder, loss, correct prim.ID) {
 	}
 }
 
-// EmitSums appends the sums of gradients of the parameters.
+// EmitSums makes the sums of the parameters' gradients outputs. They become input "@more" ?
+// sums + grads / parts : grads / parts; grads are in the order of Params.
 func (n *Network) EmitSums(g *Lowered, grads []prim.ID, parts int) {
-	b := g.B
+	b := g.Builder
 	more := b.Input(MoreName, prim.Type{DType: prim.F32})
 	sum := prim.Op(prim.Add, prim.Op(prim.Select, prim.A(2), prim.A(0), prim.L(0)), prim.Op(prim.Mul, prim.A(1), prim.L(1/float64(parts))))
 	for i, name := range n.Params {
@@ -164,11 +173,27 @@ func (n *Network) EmitSums(g *Lowered, grads []prim.ID, parts int) {
 	}
 }
 
+// DeclareSums declares the parameters and the sums of their gradients as inputs, both in the
+// order of Params.
+func (n *Network) DeclareSums(b *prim.Builder) (params, sums []prim.ID) {
+	for _, name := range n.Params {
+		t := n.ParamType(name)
+		params, sums = append(params, b.Input(ParamName(name), t)), append(sums, b.Input(SumName(name), t))
+	}
+	return params, sums
+}
+
+// ParamType is the type in which programs hold a parameter: f32 of its shape.
+func (n *Network) ParamType(name string) prim.Type {
+	return prim.Type{DType: prim.F32, Shape: n.Model.Graph.Init(name).Dims}
+}
+
+// EmitStats makes the running statistics that a training pass moved outputs.
 func (n *Network) EmitStats(g *Lowered) {
 	for _, name := range n.Stats {
 		if v, ok := g.stats[name]; ok {
-			g.B.Donate(statName(name))
-			g.B.Output(statName(name), v)
+			g.Builder.Donate(statName(name))
+			g.Builder.Output(statName(name), v)
 		}
 	}
 }
@@ -183,7 +208,7 @@ func (n *Network) calibrateStep(be engine.Backend) (*Step, error) {
 	if len(g.stats) == 0 {
 		return nil, nil
 	}
-	return Compile(be, "calibration", g.B)
+	return Compile(be, "calibration", g.Builder)
 }
 
 // gradientStep compiles the loss gradient of every parameter in inference mode.
@@ -198,12 +223,12 @@ func (n *Network) gradientStep(be engine.Backend, o Objective, labelled bool) (*
 
 // compileGradients makes the gradients of a scalar with respect to every parameter the outputs.
 func (n *Network) compileGradients(be engine.Backend, g *Lowered, y prim.ID) (*Step, error) {
-	grads, err := engine.Grad(g.B, y, g.Params)
+	grads, err := engine.Grad(g.Builder, y, g.Params)
 	if err != nil {
 		return nil, fmt.Errorf("search: gradient step: %w", err)
 	}
 	for i, name := range n.Params {
-		g.B.Output(gradName(name), grads[i])
+		g.Builder.Output(gradName(name), grads[i])
 	}
-	return Compile(be, "gradient step", g.B)
+	return Compile(be, "gradient step", g.Builder)
 }

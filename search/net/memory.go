@@ -21,10 +21,11 @@ func (e *MemoryError) Error() string {
 	return fmt.Sprintf("search: %s: want at most %d bytes of temporary storage, the least is %d: a smaller batch needs less", e.Step, e.Limit, e.Least)
 }
 
-// CompileTraining compiles a program whose forward pass ends with the output
+// CompileTraining is Compile for training: it compiles a program whose forward pass ends with the output
 // lossName within the network's bound on memory, with as little computed again as
 // that takes. Without a bound it is what the device has left, where that is known;
-// what does not fit then is left to the device.
+// what does not fit then is left to the device. With one, a *MemoryError says that it cannot
+// be kept.
 func (n *Network) CompileTraining(be engine.Backend, name string, b *prim.Builder) (*Step, error) {
 	plain, err := Compile(be, name, b)
 	if err != nil {
@@ -32,12 +33,12 @@ func (n *Network) CompileTraining(be engine.Backend, name string, b *prim.Builde
 	}
 	limit, given := n.Memory, n.Memory != 0
 	if !given {
-		limit = room(be, plain.P)
+		limit = room(be, plain.Program)
 	}
-	if limit == 0 || limit > 0 && plain.Exe.Memory() <= limit {
+	if limit == 0 || limit > 0 && plain.Memory() <= limit {
 		return plain, nil
 	}
-	r, err := engine.NewRemat(plain.P, LossName)
+	r, err := engine.NewRemat(plain.Program, LossName)
 	if err != nil {
 		return nil, fmt.Errorf("search: %s: %w", name, err)
 	}
@@ -45,20 +46,20 @@ func (n *Network) CompileTraining(be engine.Backend, name string, b *prim.Builde
 		return compileProgram(be, name, r.Least())
 	}
 	// The peak of the plain program tells what a byte of peak takes on this backend.
-	scale := float64(plain.Exe.Memory()) / float64(max(engine.Peak(r.Plain()), 1))
+	scale := float64(plain.Memory()) / float64(max(engine.Peak(r.Plain()), 1))
 	least := plain
 	err = r.Try(func(p *prim.Program, peak int) (bool, error) {
-		if scale*float64(peak) > float64(limit) && scale*float64(peak) > 0.9*float64(least.Exe.Memory()) {
+		if scale*float64(peak) > float64(limit) && scale*float64(peak) > 0.9*float64(least.Memory()) {
 			return true, nil
 		}
 		s, err := compileProgram(be, name, p)
-		if err == nil && s.Exe.Memory() < least.Exe.Memory() {
+		if err == nil && s.Memory() < least.Memory() {
 			least = s
 		}
-		return least.Exe.Memory() > limit, err
+		return least.Memory() > limit, err
 	})
-	if err == nil && given && least.Exe.Memory() > limit {
-		err = &MemoryError{name, limit, least.Exe.Memory()}
+	if err == nil && given && least.Memory() > limit {
+		err = &MemoryError{name, limit, least.Memory()}
 	}
 	return least, err
 }

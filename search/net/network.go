@@ -12,13 +12,13 @@ import (
 // Network is a normal model prepared to run at one batch size. With Super it is
 // entangled: its programs take coefficients.
 type Network struct {
-	Model  *ir.Model
+	Model  *ir.Model // as it runs; not to be changed
 	Facts  *ops.Facts
-	Batch  int
-	Super  *space.Supernet
-	Params []string // trained initialisers, in file order
-	Stats  []string // running statistics, in file order
-	Inputs []string // graph inputs that data feeds
+	Batch  int             // samples that a program takes at once
+	Super  *space.Supernet // nil: plain
+	Params []string        // trained initialisers, in file order
+	Stats  []string        // running statistics, in file order
+	Inputs []string        // graph inputs that data feeds
 	// Logits is the value that a classifier's loss is taken on; Classes its width.
 	// Classes is 0 when the first output is not [batch, classes]. For data with labels
 	// per position the first output is [batch, positions, classes] and Positions the
@@ -35,10 +35,11 @@ type Network struct {
 	// that would have been uploaded. 0 uploads every batch.
 	DataLimit  int
 	roles      map[string]ops.Training
-	Separation *separation // nil: choices share one weight
+	separation *separation // nil: choices share one weight
 }
 
-// DataInputs lists the graph inputs that no initialiser defines, in order.
+// DataInputs lists the graph inputs that no initialiser defines, those that data feeds, in
+// order.
 func DataInputs(m *ir.Model) []ir.Value {
 	return slices.DeleteFunc(slices.Clone(m.Graph.Inputs), func(v ir.Value) bool { return m.Graph.Init(v.Name) != nil })
 }
@@ -80,7 +81,8 @@ func OpenBatch(m *ir.Model) *ir.Model {
 }
 
 // NewNetwork infers a normal model that fixes every size but its batch. Super, when not
-// nil, must have been made from a model with the same initialisers and node names.
+// nil, must have been made from a model with the same initialisers and node names. An open
+// dimension and a model that does not run at the batch size are errors. The model is copied.
 func NewNetwork(m *ir.Model, batch int, super *space.Supernet) (*Network, error) {
 	m = OpenBatch(m)
 	bind := map[string]int{}

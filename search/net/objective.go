@@ -45,6 +45,14 @@ func logSoftmax(b *prim.Builder, x prim.ID) prim.ID {
 	return b.Map(prim.Op(prim.Sub, prim.Op(prim.Sub, prim.A(0), prim.A(1)), prim.Op(prim.Log, prim.A(2))), x, shift, sum)
 }
 
+// plus returns sum + v, v where there is no sum yet.
+func plus(b *prim.Builder, sum, v prim.ID) prim.ID {
+	if sum == prim.Invalid {
+		return v
+	}
+	return b.Plus(sum, v)
+}
+
 // scalarMean adds up everything, divides by count and drops to rank 0.
 func scalarMean(b *prim.Builder, count float64, e *prim.X, in ...prim.ID) prim.ID {
 	shape, err := prim.BroadcastShapes(shapesOf(b, in)...)
@@ -78,24 +86,18 @@ func (n *Network) teacherOutputs(o Objective) []string {
 	return out
 }
 
-// Loss appends the objective to the graph. Targets are probabilities [batch,
-// classes] (input "@target"); teacher values are inputs "@teacher/<value>".
-// correct counts samples whose largest logit is the target's largest; it is
-// Invalid without labels.
+// Loss appends the objective to the graph, both results f32[]. Targets are probabilities
+// [batch, classes] (input "@target"); teacher values are inputs "@teacher/<value>". The
+// loss is a mean over samples; correct counts samples whose largest logit is the target's
+// largest and is Invalid without labels. The objective must pass Check.
 func (n *Network) Loss(g *Lowered, o Objective, labelled bool) (loss, correct prim.ID) {
 	if n.Positions > 0 {
 		return n.positionLoss(g, o, labelled)
 	}
-	b := g.B
+	b := g.Builder
 	batch := float64(n.Batch)
 	total := prim.Invalid
-	add := func(v prim.ID, k float64) {
-		if v = b.Scale(v, k); total == prim.Invalid {
-			total = v
-			return
-		}
-		total = b.Plus(total, v)
-	}
+	add := func(v prim.ID, k float64) { total = plus(b, total, b.Scale(v, k)) }
 	correct = prim.Invalid
 	if n.Classes > 0 {
 		z := g.values[n.Logits]

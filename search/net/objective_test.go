@@ -15,12 +15,12 @@ import (
 // outputs is a network that is nothing but its outputs, each a program input.
 func outputs(batch int, shapes map[string][]int, names ...string) (*Network, *Lowered) {
 	n := &Network{Batch: batch, Model: &ir.Model{Graph: &ir.Graph{}}, Facts: &ops.Facts{Values: map[string]ops.Fact{}}}
-	g := &Lowered{B: prim.NewBuilder(), values: map[string]prim.ID{}}
+	g := &Lowered{Builder: prim.NewBuilder(), values: map[string]prim.ID{}}
 	for _, name := range names {
 		t := ir.TensorType(ir.Float32, shapes[name]...)
 		n.Model.Graph.Outputs = append(n.Model.Graph.Outputs, ir.Value{Name: name, Type: t})
 		n.Facts.Values[name] = ops.Fact{Type: t}
-		g.values[name] = g.B.Input(name, prim.Type{DType: prim.F32, Shape: shapes[name]})
+		g.values[name] = g.Builder.Input(name, prim.Type{DType: prim.F32, Shape: shapes[name]})
 	}
 	n.Logits = names[0]
 	return n, g
@@ -34,18 +34,18 @@ func evaluated(t *testing.T, n *Network, g *Lowered, o Objective, labelled bool,
 	for _, name := range names {
 		wrt = append(wrt, g.values[name])
 	}
-	d, err := engine.Grad(g.B, v, wrt)
+	d, err := engine.Grad(g.Builder, v, wrt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.B.Output("loss", v)
+	g.Builder.Output("loss", v)
 	if c != prim.Invalid {
-		g.B.Output("correct", c)
+		g.Builder.Output("correct", c)
 	}
 	for i, name := range names {
-		g.B.Output("grad/"+name, d[i])
+		g.Builder.Output("grad/"+name, d[i])
 	}
-	p, err := g.B.Program()
+	p, err := g.Builder.Program()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,17 +24,11 @@ func (n *Network) rows() int { return n.Batch * n.Positions }
 // f32[rows, 1], which sum to 1 over those that count: the loss is the mean over
 // positions. Without labels every position counts alike. Correct is as in loss.
 func (n *Network) positionLoss(g *Lowered, o Objective, labelled bool) (loss, correct prim.ID) {
-	b := g.B
+	b := g.Builder
 	column := prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}}
 	z := b.Reshape(g.values[n.Logits], n.rows(), n.Classes)
 	total := prim.Invalid
-	add := func(v prim.ID, k float64) {
-		if v = b.Scale(v, k); total == prim.Invalid {
-			total = v
-			return
-		}
-		total = b.Plus(total, v)
-	}
+	add := func(v prim.ID, k float64) { total = plus(b, total, b.Scale(v, k)) }
 	correct = prim.Invalid
 	share := prim.Invalid
 	if labelled {
@@ -101,12 +95,12 @@ func (n *Network) scoreStep(be engine.Backend) (*Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	label := batchInput(g.B, TargetName, prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}})
-	z := g.B.Reshape(g.values[n.Logits], n.rows(), n.Classes)
-	nll, _ := n.scores(g.B, z, label, 0)
-	g.B.Output(nllName, nll)
-	g.B.Output(rankName, n.rank(g.B, z, label))
-	return Compile(be, "scores", g.B)
+	label := batchInput(g.Builder, TargetName, prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}})
+	z := g.Builder.Reshape(g.values[n.Logits], n.rows(), n.Classes)
+	nll, _ := n.scores(g.Builder, z, label, 0)
+	g.Builder.Output(nllName, nll)
+	g.Builder.Output(rankName, n.rank(g.Builder, z, label))
+	return Compile(be, "scores", g.Builder)
 }
 
 // positionTargets returns the labels and shares of a batch as positionLoss takes
@@ -137,7 +131,7 @@ func positionTargets(b *data.Batch, positions, classes int) (label, share *prim.
 	return label, share, count, nil
 }
 
-// Counted returns how many labels of a batch count.
+// Counted returns how many labels of a batch count: its samples, or the positions that have one.
 func (n *Network) Counted(b *data.Batch) float64 {
 	if n.Positions == 0 {
 		return float64(b.Valid)

@@ -31,17 +31,6 @@ func TestPositionLoss(t *testing.T) {
 	if err != nil || count != 4 {
 		t.Fatalf("targets: want 4 that count, got %d %v", count, err)
 	}
-	soft := func(x []float32, temperature float64) []float64 {
-		p, sum := make([]float64, len(x)), 0.0
-		for i, v := range x {
-			p[i] = math.Exp(float64(v) / temperature)
-			sum += p[i]
-		}
-		for i := range p {
-			p[i] /= sum
-		}
-		return p
-	}
 	for _, c := range []struct {
 		name     string
 		o        Objective
@@ -73,7 +62,7 @@ func TestPositionLoss(t *testing.T) {
 					weight = 0.25
 				}
 				x := z.F32[row*classes : (row+1)*classes]
-				for k, p := range soft(x, 1) {
+				for k, p := range softmaxRow(x, 1) {
 					target := c.o.Smoothing / classes
 					if int64(k) == l {
 						target += 1 - c.o.Smoothing
@@ -86,8 +75,8 @@ func TestPositionLoss(t *testing.T) {
 				}
 				if c.o.Distill > 0 {
 					T := c.o.Temperature
-					q := soft(teach.F32[row*classes:(row+1)*classes], T)
-					for k, p := range soft(x, T) {
+					q := softmaxRow(teach.F32[row*classes:(row+1)*classes], T)
+					for k, p := range softmaxRow(x, T) {
 						want += c.o.Distill * weight * T * T * q[k] * math.Log(q[k]/p)
 						grad[row*classes+k] += c.o.Distill * weight * T * (p - q[k])
 					}

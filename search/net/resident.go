@@ -46,7 +46,7 @@ func newResident(be engine.Backend, n *Network, input string, view data.View, st
 		return nil, err
 	}
 	b := prim.NewBuilder()
-	b.Output("@out/"+input, gathered(b, samples.Shape, black, n.Batch, len(steps), part.Last()))
+	b.Output(OutName(input), gathered(b, samples.Shape, black, n.Batch, len(steps), part.Last()))
 	r.gather, err = Compile(be, "gathering of samples", b)
 	return r, err
 }
@@ -150,7 +150,7 @@ func (r *resident) make(env Env) error {
 	if err != nil {
 		return err
 	}
-	env[r.input] = out["@out/"+r.input]
+	env[r.input] = out[OutName(r.input)]
 	small.Free()
 	return nil
 }

@@ -18,7 +18,7 @@ const maxCopies = 64
 // those dims, and its copies in row-major order of their choices.
 type separation struct {
 	dims   map[string][]int
-	Copies map[string][]string
+	copies map[string][]string
 }
 
 // Separate gives every choice weights of its own in place of blocks of one, all equal
@@ -26,12 +26,13 @@ type separation struct {
 // mixture of operations Σ a_i·op(x; W_i) is computed as op(x; Σ a_i·pad(W_i)), which
 // is the same for operations that are linear in their weights; storage and
 // updates grow with the number of choices, up to maxCopies of a weight. The supernet
-// must have space.Every as its superposition.
+// must have space.Every as its superposition. The copies of w are the parameters "w|0",
+// "w|1", … and, the last, w itself. A weight of too many copies is an error.
 func (n *Network) Separate() error {
 	if n.Super == nil {
 		return fmt.Errorf("search: separate weights: want a supernet, got a plain network")
 	}
-	s := &separation{dims: map[string][]int{}, Copies: map[string][]string{}}
+	s := &separation{dims: map[string][]int{}, copies: map[string][]string{}}
 	for d, e := range n.Super.Effects {
 		for _, ax := range e.Axes {
 			if ax.Mask && !slices.Contains(s.dims[ax.Value], d) {
@@ -56,25 +57,25 @@ func (n *Network) Separate() error {
 			g.Inits = append(g.Inits, &c)
 			roles[c.Name] = ops.Parameter
 			n.Params = append(n.Params, c.Name)
-			s.Copies[name] = append(s.Copies[name], c.Name)
+			s.copies[name] = append(s.copies[name], c.Name)
 		}
-		s.Copies[name] = append(s.Copies[name], name)
+		s.copies[name] = append(s.copies[name], name)
 	}
-	n.Model, n.roles, n.Separation = &m, roles, s
+	n.Model, n.roles, n.separation = &m, roles, s
 	return nil
 }
 
 // mix returns Σ over the copies of a weight, each at its own block, times the product
 // of its choices' coefficients. one gives the program value of a copy.
 func (n *Network) mix(b *prim.Builder, name string, coefs []prim.ID, one func(string) prim.ID) prim.ID {
-	dims := n.Separation.dims[name]
+	dims := n.separation.dims[name]
 	vertex := make([]prim.ID, len(coefs))
 	total := prim.Invalid
-	for k, copy := range n.Separation.Copies[name] {
+	for k, copy := range n.separation.copies[name] {
 		w := one(copy)
 		rank := slices.Repeat([]int{1}, len(b.Shape(w)))
 		share := prim.Invalid
-		for i, choice := range n.Separation.choices(n, name, k) {
+		for i, choice := range n.separation.choices(n, name, k) {
 			d := dims[i]
 			size := len(n.Super.Space.Dims[d].Choices)
 			hot := make([]float32, size)
@@ -87,12 +88,7 @@ func (n *Network) mix(b *prim.Builder, name string, coefs []prim.ID, one func(st
 				share = b.Times(share, a)
 			}
 		}
-		part := b.Times(n.Super.Weight(b, name, w, vertex), share)
-		if total == prim.Invalid {
-			total = part
-		} else {
-			total = b.Plus(total, part)
-		}
+		total = plus(b, total, b.Times(n.Super.Weight(b, name, w, vertex), share))
 	}
 	return total
 }
@@ -108,20 +104,21 @@ func (s *separation) choices(n *Network, name string, k int) []int {
 	return out
 }
 
-// Chosen returns the weights of a choice: of separate weights, those of its copies.
+// Chosen returns the weights of a choice, by index per dim, under the model's own names: of
+// separate weights, those of its copies. w is not changed; what is not separate is shared.
 func (n *Network) Chosen(choice []int, w map[string]*ir.Tensor) map[string]*ir.Tensor {
-	if n.Separation == nil {
+	if n.separation == nil {
 		return w
 	}
 	out := maps.Clone(w)
-	for name, copies := range n.Separation.Copies {
+	for name, copies := range n.separation.copies {
 		for _, copy := range copies {
 			delete(out, copy)
 		}
 		for k, copy := range copies {
 			match := true
-			for i, c := range n.Separation.choices(n, name, k) {
-				match = match && choice[n.Separation.dims[name][i]] == c
+			for i, c := range n.separation.choices(n, name, k) {
+				match = match && choice[n.separation.dims[name][i]] == c
 			}
 			if match {
 				out[name] = w[copy]

@@ -7,16 +7,19 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 )
 
-// Env holds device buffers by program input name. Steps replace what they update.
+// Env holds device buffers by the names of a program's inputs or outputs. Whoever made an
+// Env frees it; freeing is optional.
 type Env map[string]engine.Buffer
 
-// Step is a compiled program over an Env.
+// Step is a compiled program that runs over an Env.
 type Step struct {
-	name string
-	P    *prim.Program
-	Exe  engine.Executable
+	name       string
+	Program    *prim.Program
+	executable engine.Executable
 }
 
+// Compile compiles what was built. Name says in errors what the program does; what the
+// builder failed at is among them.
 func Compile(be engine.Backend, name string, b *prim.Builder) (*Step, error) {
 	p, err := b.Program()
 	if err != nil {
@@ -33,11 +36,15 @@ func compileProgram(be engine.Backend, name string, p *prim.Program) (*Step, err
 	return &Step{name, p, exe}, nil
 }
 
-// Run executes the program on the buffers of env, with those of extra taking
-// precedence. Outputs named like an input replace it in env; the others are returned.
+// Memory returns the bytes of temporary storage that a run takes.
+func (s *Step) Memory() int { return s.executable.Memory() }
+
+// Run executes the program on the buffers of env; those of extra take precedence, the
+// first first. Outputs named like an input replace it in env, the others are returned and
+// are the caller's to free. It frees nothing itself.
 func (s *Step) Run(env Env, extra ...Env) (Env, error) {
-	in := make([]engine.Buffer, len(s.P.Inputs))
-	for i, x := range s.P.Inputs {
+	in := make([]engine.Buffer, len(s.Program.Inputs))
+	for i, x := range s.Program.Inputs {
 		for _, e := range extra {
 			if in[i] == nil {
 				in[i] = e[x.Name]
@@ -50,13 +57,13 @@ func (s *Step) Run(env Env, extra ...Env) (Env, error) {
 			return nil, fmt.Errorf("BUG: search: %s: input %q has no buffer", s.name, x.Name)
 		}
 	}
-	res, err := s.Exe.Run(in)
+	res, err := s.executable.Run(in)
 	if err != nil {
 		return nil, fmt.Errorf("search: %s: %w", s.name, err)
 	}
 	out := Env{}
-	for i, o := range s.P.Outputs {
-		if s.P.Input(o.Name) >= 0 {
+	for i, o := range s.Program.Outputs {
+		if s.Program.Input(o.Name) >= 0 {
 			env[o.Name] = res[i]
 		} else {
 			out[o.Name] = res[i]
@@ -65,7 +72,7 @@ func (s *Step) Run(env Env, extra ...Env) (Env, error) {
 	return out, nil
 }
 
-// Scalar reads a rank-0 result.
+// Scalar reads the first number of a result, which of rank 0 is all. The buffer stays.
 func Scalar(b engine.Buffer) (float64, error) {
 	t, err := b.Read()
 	if err != nil {
@@ -74,7 +81,7 @@ func Scalar(b engine.Buffer) (float64, error) {
 	return t.Float(0), nil
 }
 
-// Free gives a batch's buffers back.
+// Free gives all buffers back. A nil Env has none.
 func (e Env) Free() {
 	for _, b := range e {
 		b.Free()

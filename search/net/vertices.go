@@ -10,7 +10,7 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-// VertexBatches is how many architecture batches judge a subnet in a refinement.
+// VertexBatches is how many batches, at most, judge a subnet in Vertices.
 const VertexBatches = 2
 
 // Vertices compares subnets by the loss that a supernet has at their vertices: an
@@ -29,7 +29,8 @@ type Vertices struct {
 }
 
 // NewVertices prepares a supernet with its trained weights on the first batches of a
-// view, in a seeded order. teach may be nil unless the objective distils.
+// view, in a seeded order; the batches stay on the device. weights replace the model's own
+// by name, nil keeps them. teach may be nil unless the objective distils.
 func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Tensor, view data.View, o Objective, seed uint64) (*Vertices, error) {
 	if n.Super == nil {
 		return nil, fmt.Errorf("search: vertices: want a supernet, got a plain network")
@@ -47,9 +48,9 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 		return nil, err
 	}
 	loss, _ := n.Loss(g, o, labelled)
-	g.B.Output(LossName, loss)
+	g.Builder.Output(LossName, loss)
 	r := &Vertices{be: be, net: n, env: Env{}, known: map[string]float64{}}
-	if r.fwd, err = Compile(be, "vertex loss", g.B); err != nil {
+	if r.fwd, err = Compile(be, "vertex loss", g.Builder); err != nil {
 		return nil, err
 	}
 	if err := n.Load(be, r.env); err != nil {
@@ -81,7 +82,8 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 	return r, nil
 }
 
-// Loss returns the mean loss at a choice's vertex; +Inf when it is not finite.
+// Loss returns the mean loss at the vertex of a choice, by index per dim; +Inf when it is
+// not a number. A choice is measured once.
 func (v *Vertices) Loss(choice []int) (float64, error) {
 	if err := v.net.Super.Space.CheckChoice(choice); err != nil {
 		return 0, err
@@ -116,7 +118,8 @@ func (v *Vertices) Loss(choice []int) (float64, error) {
 	return sum, nil
 }
 
-// UploadCoef uploads coefficients as coefName takes them.
+// UploadCoef uploads coefficients, per dim and choice, as CoefName takes them. The buffer is
+// the caller's to free.
 func UploadCoef(be engine.Backend, coef [][]float64) (Env, error) {
 	var v []float32
 	for _, row := range coef {

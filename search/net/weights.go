@@ -9,7 +9,7 @@ import (
 	"github.com/entangle-nas/entangle/ops"
 )
 
-// Load uploads the model's parameters and statistics into env.
+// Load uploads the model's parameters and statistics, as f32, into env.
 func (n *Network) Load(be engine.Backend, env Env) error {
 	for _, t := range n.Model.Graph.Inits {
 		name := ""
@@ -32,7 +32,8 @@ func (n *Network) Load(be engine.Backend, env Env) error {
 	return nil
 }
 
-// Weights reads parameters and statistics back as initialisers of the model's own dtypes.
+// Weights reads parameters and statistics back from env, which must hold them all, as
+// initialisers of the model's own dtypes by name.
 func (n *Network) Weights(env Env) (map[string]*ir.Tensor, error) {
 	out := map[string]*ir.Tensor{}
 	read := func(name, key string) error {
@@ -61,7 +62,8 @@ func (n *Network) Weights(env Env) (map[string]*ir.Tensor, error) {
 	return out, nil
 }
 
-// WithWeights returns a copy of the model with initialisers replaced by name.
+// WithWeights returns a copy of the model with the initialisers that w holds replaced by
+// name; they keep their own name, doc and metadata.
 func WithWeights(m *ir.Model, w map[string]*ir.Tensor) *ir.Model {
 	out := m.Clone()
 	for i, t := range out.Graph.Inits {

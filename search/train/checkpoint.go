@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
@@ -22,25 +21,13 @@ import (
 
 const checkpointMagic = "entangle checkpoint 2\n"
 
-// position is where a run stands, beside its tensors.
-type position struct {
-	Run     string                `json:"run"` // fingerprint of model, data split and configuration
-	Step    int                   `json:"step"`
-	Loaders map[string]data.State `json:"loaders"`
-	Streams map[string][]byte     `json:"streams"`
-	Alpha   [][]float64           `json:"alpha,omitempty"`
-	Slots   [][][]float64         `json:"alpha_optimiser,omitempty"`
-	Lambda  []float64             `json:"multipliers,omitempty"` // per limit of the budget
-	Curve   []Event               `json:"curve,omitempty"`
-}
-
 type tensorHead struct {
 	Name  string `json:"name"`
 	Shape []int  `json:"shape"`
 }
 
 type checkpointHead struct {
-	Position position     `json:"position"`
+	Position Position     `json:"position"`
 	Tensors  []tensorHead `json:"tensors"`
 }
 
@@ -52,7 +39,7 @@ func persistent(name string) bool {
 
 // saveCheckpoint writes the position and every persistent f32 buffer of env, whole or
 // not at all.
-func saveCheckpoint(path string, pos position, env net.Env) error {
+func saveCheckpoint(path string, pos Position, env net.Env) error {
 	head := checkpointHead{Position: pos}
 	var values []*prim.Tensor
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -96,7 +83,7 @@ func saveCheckpoint(path string, pos position, env net.Env) error {
 
 // loadCheckpoint reads a checkpoint of the run and uploads its tensors over env,
 // which must hold buffers of the same names and shapes. found is false when there is no file.
-func loadCheckpoint(be engine.Backend, path, run string, env net.Env) (pos position, found bool, err error) {
+func loadCheckpoint(be engine.Backend, path, run string, env net.Env) (pos Position, found bool, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return pos, false, nil
@@ -105,8 +92,8 @@ func loadCheckpoint(be engine.Backend, path, run string, env net.Env) (pos posit
 		return pos, false, fmt.Errorf("search: checkpoint: %w", err)
 	}
 	defer f.Close()
-	fail := func(format string, args ...any) (position, bool, error) {
-		return position{}, false, fmt.Errorf("search: checkpoint %s: %w", path, fmt.Errorf(format, args...))
+	fail := func(format string, args ...any) (Position, bool, error) {
+		return Position{}, false, fmt.Errorf("search: checkpoint %s: %w", path, fmt.Errorf(format, args...))
 	}
 	r := bufio.NewReaderSize(f, 1<<20)
 	magic := make([]byte, len(checkpointMagic))

@@ -107,26 +107,11 @@ func TestVisionTransformersLearn(t *testing.T) {
 // TestTokensWithoutAHead compares a network of tokens with itself: models whose
 // output is no classifier of the data have no scores, and teach by their outputs.
 func TestTokensWithoutAHead(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "ids.npz")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ids := make([]int64, 64*8)
 	for i := range ids {
 		ids[i] = int64(i * i % 40)
 	}
-	if err := data.WriteNPZ(f, []data.Array{{Name: "input_ids", Shape: []int{64, 8}, Data: ids}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	set, err := data.Open("tokens:"+path, data.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := nettest.Tokens(t, data.Array{Name: "input_ids", Shape: []int{64, 8}, Data: ids})
 	n, err := net.NewNetworkOn(modeltest.Normal(t, "decoder-tiny", models.Options{}), 8, set, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -193,23 +178,7 @@ func TestLabelsPerPosition(t *testing.T) {
 		return s
 	}
 	arrays := func(labels []int64) *data.Set {
-		path := filepath.Join(t.TempDir(), "tokens.npz")
-		f, err := os.Create(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = data.WriteNPZ(f, []data.Array{{Name: "input_ids", Shape: []int{50, 8}, Data: b.Inputs[0].I64}, {Name: "labels", Shape: []int{50, 8}, Data: labels}})
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		set, err := data.Open("tokens:"+path, data.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return set
+		return nettest.Tokens(t, data.Array{Name: "input_ids", Shape: []int{50, 8}, Data: b.Inputs[0].I64}, data.Array{Name: "labels", Shape: []int{50, 8}, Data: labels})
 	}
 	want, got := score(stream, "test"), score(arrays(b.Labels.I64), "train")
 	if *want != *got || got.Positions != 400 {
