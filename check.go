@@ -23,6 +23,7 @@ import (
 // lists are the words that keys choose from.
 var lists = keys.Lists{
 	"method":        func() []string { return Methods },
+	"verb":          func() []string { return []string{"", "compress", "search", "train", "finetune"} },
 	"inherit":       func() []string { return Inherit },
 	"importance":    func() []string { return net.Importance },
 	"superposition": func() []string { return []string{string(space.Reader), string(space.Every)} },
@@ -118,6 +119,24 @@ func (j *Job) checkWords(f *faults) {
 	if j.Space.Separate && j.Space.Superposition != space.Every {
 		f.addf("space.separate_weights", "want space.superposition %s, got %q", space.Every, j.Space.Superposition)
 	}
+	if j.Space.File != "" {
+		d := space.DefaultOptions()
+		for _, x := range []struct {
+			key string
+			set bool
+		}{{"divisor", j.Space.Divisor != d.Divisor && j.Space.Divisor != 0}, {"min_ratio", j.Space.MinRatio != d.MinRatio && j.Space.MinRatio != 0}, {"max_choices", j.Space.MaxChoices != d.MaxChoices && j.Space.MaxChoices != 0},
+			{"kinds", j.Space.Kinds != nil}, {"elastic", j.Space.Elastic != nil}, {"keep", j.Space.Keep != nil}} {
+			if x.set {
+				f.addf("space."+x.key, "want it or space.file: the file says what may change")
+			}
+		}
+	}
+	if j.Space.Kinds != nil && len(j.Space.Kinds) == 0 {
+		f.addf("space.kinds", "want at least one kind, or null for all but those on request")
+	}
+	if j.Method == "search" && j.Search.Weights.Epochs > 0 && j.Search.AlphaFrom >= j.Search.Weights.Epochs {
+		f.addf("search.alpha_from", "want less than search.weights.epochs %g, so that there are architecture steps, got %g", j.Search.Weights.Epochs, j.Search.AlphaFrom)
+	}
 	if j.Search.Unrolled && j.Search.FreezeWeights {
 		f.addf("search.unrolled", "want it or search.freeze_weights: a weight step is unrolled")
 	}
@@ -139,6 +158,7 @@ func (j *Job) checkFiles(f *faults) {
 		}
 	}
 	readable("model", j.Model)
+	readable("teacher", j.Teacher)
 	readable("data.tokenizer", j.Data.Tokenizer)
 	readable("pjrt_plugin", j.Plugin)
 	readable("ort_lib", j.ORTLib)
@@ -147,7 +167,10 @@ func (j *Job) checkFiles(f *faults) {
 		_, err := j.Space.given()
 		f.add("space.file", err)
 	}
-	f.add("out", CheckOut(j.Out, j.Model))
+	f.add("out", CheckOut(j.Out, j.Inputs()...))
+	if in, err := filepath.Rel(j.Folder(), j.Out); j.Out != "" && err == nil && filepath.IsLocal(in) {
+		f.addf("out", "want a file outside the run folder %s, got %s", j.Folder(), j.Out)
+	}
 	if j.Run != "" {
 		if info, err := os.Stat(j.Run); err == nil && !info.IsDir() {
 			f.addf("run", "want a folder, %s is a file", j.Run)
@@ -157,8 +180,16 @@ func (j *Job) checkFiles(f *faults) {
 	}
 }
 
-// CheckOut refuses an output that cannot be written, or that is the input; "" is none.
-func CheckOut(path, input string) error {
+// Inputs lists the files and folders that the job reads.
+func (j *Job) Inputs() []string {
+	spec, _, _ := strings.Cut(j.Data.Source, "?")
+	_, data, _ := strings.Cut(spec, ":")
+	return []string{j.Model, j.Teacher, j.Space.File, j.Data.Tokenizer, data}
+}
+
+// CheckOut refuses an output that cannot be written, or that is one of the inputs or lies in
+// one as a file of it; "" is none.
+func CheckOut(path string, inputs ...string) error {
 	if path == "" {
 		return nil
 	}
@@ -166,9 +197,11 @@ func CheckOut(path, input string) error {
 	switch {
 	case err == nil && info.IsDir():
 		return fmt.Errorf("want a file, %s is a folder", path)
-	case err == nil && input != "":
-		if in, err := os.Stat(input); err == nil && os.SameFile(in, info) {
-			return fmt.Errorf("want another file than the model, got %s", path)
+	case err == nil:
+		for _, input := range inputs {
+			if reads(input, path, info) {
+				return fmt.Errorf("want another file than the input %s, got %s", input, path)
+			}
 		}
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 		return err
@@ -184,6 +217,19 @@ func CheckOut(path, input string) error {
 			return nil
 		}
 	}
+}
+
+// reads reports whether an existing file is an input, or lies in one that is a folder.
+func reads(input, path string, file fs.FileInfo) bool {
+	in, err := os.Stat(input)
+	if input == "" || err != nil {
+		return false
+	}
+	if os.SameFile(in, file) {
+		return true
+	}
+	rel, err := filepath.Rel(input, path)
+	return in.IsDir() && err == nil && filepath.IsLocal(rel) && filepath.Dir(rel) == "."
 }
 
 // checkModel reports what the model does not have.

@@ -17,6 +17,7 @@ type Options struct {
 	Host        *Host             // nil: no variables, no log
 	Observe     func(train.Event) // hears of steps and evaluations; nil: nobody listens
 	Checkpoints string            // folder of checkpoints; "" keeps none
+	Begun       func() error      // called when the run folder is ready; nil: nothing to do
 	Force       bool              // an existing output is written over
 }
 

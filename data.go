@@ -25,14 +25,33 @@ func (d Data) open() (spec string, o data.Options, err error) {
 		if !ok {
 			return "", o, fmt.Errorf("want OPTION=VALUE behind the question mark, got %q", item)
 		}
+		before := o
 		if err := keys.Set(&o, key, value); err != nil {
 			return "", o, err
+		}
+		if x, y, set := differ(before, o, key); set {
+			return "", o, fmt.Errorf("%s: stands in the source as %s and beside it as %s: want one of them", key, y, x)
 		}
 	}
 	for _, f := range keys.Check(&o, lists) {
 		return "", o, f
 	}
 	return spec, o, nil
+}
+
+// differ returns the values of a key when it was set before, and to something else.
+func differ(before, after data.Options, key string) (x, y string, differs bool) {
+	value := func(o data.Options) string {
+		for _, k := range keys.List(&o, lists) {
+			if k.Path == key {
+				return k.Value
+			}
+		}
+		return ""
+	}
+	x, y = value(before), value(after)
+	unset := value(DefaultJob().Data.Options)
+	return x, y, x != unset && x != y
 }
 
 // OpenData opens a data set for a model, which says what the options leave open: the layout
@@ -46,14 +65,14 @@ func OpenData(m *Model, d Data) (*data.Set, error) {
 		return nil, &JobError{[]error{&keyed{"data.source", fmt.Errorf("want KIND:PATH, got none")}}}
 	}
 	if m != nil {
-		m.fillImages(&o)
+		m.fillImages(spec, &o)
 	}
 	return data.Open(spec, o)
 }
 
 // fillImages sets what is open of the options for images by the model's only input of rank
 // 4: channels last where only its last size can be a number of channels.
-func (m *Model) fillImages(o *data.Options) {
+func (m *Model) fillImages(spec string, o *data.Options) {
 	var shape []int
 	for _, v := range m.Normal.Graph.Inputs {
 		if m.Normal.Graph.Init(v.Name) != nil || len(v.Type.Shape) != 4 {
@@ -74,7 +93,7 @@ func (m *Model) fillImages(o *data.Options) {
 		return
 	}
 	channels := func(n int) bool { return n == 1 || n == 3 }
-	if o.Layout == "" {
+	if o.Layout == "" && data.Reads(spec, "layout") {
 		o.Layout = data.NCHW
 		if !channels(shape[1]) && channels(shape[3]) {
 			o.Layout = data.NHWC
@@ -84,10 +103,10 @@ func (m *Model) fillImages(o *data.Options) {
 	if o.Layout == data.NHWC {
 		h, w, c = shape[1], shape[2], shape[3]
 	}
-	if o.Channels == 0 && channels(c) {
+	if o.Channels == 0 && channels(c) && data.Reads(spec, "channels") {
 		o.Channels = c
 	}
-	if o.Resize == (data.Size{}) && h > 0 && w > 0 {
+	if o.Resize == (data.Size{}) && h > 0 && w > 0 && data.Reads(spec, "resize") {
 		o.Resize = data.Size{h, w}
 	}
 }

@@ -13,9 +13,10 @@ import (
 // the keys in the tags, joined by dots: tune.lr, data.mean, search.weights.epochs. DefaultJob
 // has a value for each; Check says what is wrong with one.
 type Job struct {
-	Model string `json:"model" doc:"ONNX file to start from"`
-	Out   string `json:"out" doc:"ONNX file to write"`
-	Run   string `json:"run" doc:"run folder: checkpoints, log, recipe, report, job.yaml; empty: out with .run for its extension"`
+	Model   string `json:"model" doc:"ONNX file to start from"`
+	Teacher string `json:"teacher" doc:"original model that finetune learns from; empty: labels alone"`
+	Out     string `json:"out" doc:"ONNX file to write"`
+	Run     string `json:"run" doc:"run folder: checkpoints, log, recipe, report, job.yaml; empty: out with .run for its extension"`
 
 	Data      Data             `json:"data"`
 	Target    Targets          `json:"target" doc:"most that the subnet may cost, METRIC=LIMIT,…: a share of the original (0.5, 50%) or a count (20M, 1MiB)"`
@@ -68,6 +69,7 @@ type Engine struct {
 // Record is what a run folder's job.yaml adds: what the run was made with. A job that has
 // hashes is refused when the model or the data are no longer those.
 type Record struct {
+	Verb      string `json:"verb" oneof:"verb" doc:"command that the job is of"`
 	Version   string `json:"version" doc:"of the program"`
 	Processor string `json:"processor" doc:"that the engine ran on"`
 	Model     string `json:"model_sha256" doc:"SHA-256 of the model's file"`

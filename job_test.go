@@ -48,7 +48,7 @@ func spoilt(field reflect.Value) []any {
 		return []any{[]string{"\x00frob"}}
 	case entangle.Targets:
 		return []any{entangle.Targets(nil), entangle.Targets{{Metric: "frob", Share: 0.5}}, entangle.Targets{{Metric: "macs", Share: 2}}, entangle.Targets{{Metric: "macs", Limit: math.NaN()}},
-			entangle.Targets{{Metric: "macs", Share: 0.5}, {Metric: "macs", Share: 0.4}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "ms"}}}
+			entangle.Targets{{Metric: "macs", Share: 0.5}, {Metric: "macs", Share: 0.4}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "ms"}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "B"}}}
 	default:
 		switch field.Kind() {
 		case reflect.String:
@@ -145,7 +145,7 @@ func TestTargets(t *testing.T) {
 		"50%":                 {{Metric: "macs", Share: 0.5}},
 		"macs=1":              {{Metric: "macs", Share: 1}},
 		"macs=20M":            {{Metric: "macs", Limit: 2e7}},
-		"bytes=1MiB":          {{Metric: "bytes", Limit: 1 << 20}},
+		"bytes=1MiB":          {{Metric: "bytes", Limit: 1 << 20, Unit: "B"}},
 		"params = 60 %":       {{Metric: "params", Share: 0.6}},
 		"macs=0.5,params=100": {{Metric: "macs", Share: 0.5}, {Metric: "params", Limit: 100}},
 		"latency=0.5ms":       {{Metric: "latency", Limit: 0.5, Unit: "ms"}},

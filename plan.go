@@ -2,6 +2,7 @@ package entangle
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -66,6 +67,9 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
 	if err := j.Check(m, set, extra...); err != nil {
 		return nil, err
+	}
+	if j.Teacher != "" {
+		return nil, &JobError{[]error{&keyed{"teacher", errors.New("want none: the model itself teaches its subnets")}}}
 	}
 	views, err := j.Data.Split.View(set, j.Seed)
 	if err != nil {

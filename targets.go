@@ -17,7 +17,7 @@ type Target struct {
 	Metric string
 	Share  float64
 	Limit  float64
-	Unit   string // that stood behind the limit, "" for none
+	Unit   string // that stood behind the limit, "" for none, B for all multiples of bytes
 }
 
 // Targets are limits that a subnet must meet together. Their text is METRIC=LIMIT,…; a limit
@@ -80,6 +80,9 @@ func parseTarget(text string) (Target, error) {
 		for _, u := range limitUnits {
 			if m[2] == u.suffix {
 				t.Limit, t.Unit = v*u.size, ""
+				if strings.HasSuffix(u.suffix, "B") {
+					t.Unit = "B"
+				}
 				break
 			}
 		}
@@ -115,7 +118,7 @@ func (t Targets) check(metrics []space.Metric) []error {
 		switch {
 		case err != nil:
 			out = append(out, err)
-		case x.Unit != "" && x.Unit != m.Unit:
+		case x.Unit != "" && x.Unit != m.Unit && !(x.Unit == "B" && m.Unit == "bytes"):
 			out = append(out, fmt.Errorf("%s: want a number, with k, M or G behind it if wished%s, got the unit %q", x.Metric, orUnit(m), x.Unit))
 		case !(x.Share >= 0 && x.Share <= 1) || !(x.Limit >= 0) || (x.Share == 0) == (x.Limit == 0):
 			out = append(out, fmt.Errorf("%s: want a share of the original in (0, 1] or a limit above 0, got share %g and limit %g", x.Metric, x.Share, x.Limit))
@@ -128,8 +131,11 @@ func (t Targets) check(metrics []space.Metric) []error {
 }
 
 func orUnit(m space.Metric) string {
-	if m.Unit == "" {
+	switch m.Unit {
+	case "":
 		return ""
+	case "bytes":
+		return ", or KiB, MiB, GiB, kB, MB, GB"
 	}
 	return ", or " + m.Unit
 }

@@ -24,16 +24,15 @@ type Training struct {
 	teacher *net.Network
 }
 
-// OpenTraining opens the job's model and data, and the teacher's model unless its path is
-// empty, and prepares them.
-func OpenTraining(j Job, teacher string) (*Training, error) {
+// OpenTraining opens the job's model, data and teacher, if it has one, and prepares them.
+func OpenTraining(j Job) (*Training, error) {
 	m, set, err := j.open()
 	if err != nil {
 		return nil, err
 	}
 	var t *Model
-	if teacher != "" {
-		if t, err = Import(teacher); err != nil {
+	if j.Teacher != "" {
+		if t, err = Import(j.Teacher); err != nil {
 			return nil, err
 		}
 	}
@@ -48,10 +47,10 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 		j.Tune.Objective.Labels, j.Tune.Objective.Distill = 1, 0
 	}
 	// What is not part of a training is as good as its default.
-	d := DefaultJob()
-	j.Target, j.Method, j.Space, j.Search, j.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
-	j.Space.Order = "none"
-	if err := j.Check(m, set); err != nil {
+	d, own := DefaultJob(), j
+	own.Target, own.Method, own.Space, own.Search, own.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
+	own.Space.Order = "none"
+	if err := own.Check(m, set); err != nil {
 		return nil, err
 	}
 	t := &Training{Job: j, Source: m, Set: set}
@@ -97,6 +96,6 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 }
 
 // Begin is as Plan.Begin.
-func (t *Training) Begin(be engine.Backend, host *Host, force bool) error {
-	return begin(t.Job, t.Source, t.Set, be, host, force)
+func (t *Training) Begin(be engine.Backend, host *Host, verb string, force bool) error {
+	return begin(t.Job, t.Source, t.Set, be, host, verb, force)
 }

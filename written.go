@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/entangle-nas/entangle/data"
@@ -63,23 +64,31 @@ func (j *Job) Folder() string {
 }
 
 // Begin makes the run folder and the output's, refuses an existing output without force, and
-// writes job.yaml: every setting, with what the run on an engine is made with.
-func (p *Plan) Begin(be engine.Backend, host *Host, force bool) error {
-	return begin(p.Job, p.Source, p.Set, be, host, force)
+// writes job.yaml: every setting of what a verb runs on an engine, with what it is made with. A
+// folder with checkpoints of other settings is refused; with force they go.
+func (p *Plan) Begin(be engine.Backend, host *Host, verb string, force bool) error {
+	return begin(p.Job, p.Source, p.Set, be, host, verb, force)
 }
 
-func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, force bool) error {
+func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, verb string, force bool) error {
 	if j.Out == "" {
 		return &JobError{[]error{&keyed{"out", errors.New("want a file to write, got none")}}}
+	}
+	if j.Record.Verb != "" && j.Record.Verb != verb {
+		return &JobError{[]error{&keyed{"record.verb", fmt.Errorf("the job is one of %s: want another, or --set record.verb=", j.Record.Verb)}}}
 	}
 	if err := Writable(j.Out, force); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(j.Folder(), 0o777); err != nil {
-		return err
+		return &JobError{[]error{&keyed{"run", err}}}
 	}
 	whole, err := j.complete(m, set, be)
 	if err != nil {
+		return err
+	}
+	whole.Record.Verb = verb
+	if err := whole.clear(j.Folder(), force); err != nil {
 		return err
 	}
 	for _, x := range []struct{ what, then, now string }{{"version", j.Record.Version, whole.Record.Version}, {"processor", j.Record.Processor, whole.Record.Processor}} {
@@ -92,6 +101,42 @@ func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, force 
 		return err
 	}
 	return atomicfile.WriteBytes(filepath.Join(j.Folder(), "job.yaml"), text)
+}
+
+// free are keys whose change leaves a run the same: where things lie and what is done with
+// the result.
+var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "threads", "record.version", "record.processor"}
+
+// clear makes a run folder ready for a job: checkpoints of a run with other settings are
+// refused, all of which are named, or go with force.
+func (j *Job) clear(folder string, force bool) error {
+	marks, err := filepath.Glob(filepath.Join(folder, "*.checkpoint"))
+	if err != nil || len(marks) == 0 {
+		return err
+	}
+	var old Job
+	if err := old.Read(filepath.Join(folder, "job.yaml")); err != nil && !force {
+		return &JobError{[]error{&keyed{"run", fmt.Errorf("%s holds checkpoints of an unknown run: want another folder, or --force to begin anew", folder)}}}
+	}
+	var other []string
+	was := old.Keys()
+	for i, k := range j.Keys() {
+		if k.Value != was[i].Value && !slices.Contains(free, k.Path) {
+			other = append(other, fmt.Sprintf("%s was %s, is %s", k.Path, was[i].Value, k.Value))
+		}
+	}
+	switch {
+	case other == nil:
+		return nil
+	case !force:
+		return &JobError{[]error{&keyed{"run", fmt.Errorf("%s holds checkpoints of a run with other settings (%s): want another folder, the old settings, or --force to begin anew", folder, strings.Join(other, "; "))}}}
+	}
+	for _, path := range append(marks, filepath.Join(folder, "log.jsonl")) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Writable makes the folder of a file that is to be written, and refuses one that exists,
@@ -116,8 +161,13 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Begin(be, host, o.Force); err != nil {
+	if err := p.Begin(be, host, "compress", o.Force); err != nil {
 		return nil, err
+	}
+	if o.Begun != nil {
+		if err := o.Begun(); err != nil {
+			return nil, err
+		}
 	}
 	dir := p.Job.Folder()
 	o.Checkpoints = cmp.Or(o.Checkpoints, dir)

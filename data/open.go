@@ -3,6 +3,8 @@ package data
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -11,18 +13,23 @@ type Source struct {
 	Name string // what stands before the colon
 	Doc  string
 	read func(path string, o Options) (*Set, error)
+	// options are the keys of Options that the kind reads, beside limit.
+	options []string
 }
+
+// images are the options of every kind of images.
+var images = []string{"mean", "std", "scale", "layout", "resize"}
 
 // Sources lists the kinds of data set.
 func Sources() []Source {
 	return []Source{
-		{"idx", "folder with MNIST-style IDX files (train-*, t10k-*), plain or .gz", readIDX},
-		{"cifar10", "folder with CIFAR-10 in its binary layout (data_batch_*.bin, test_batch.bin)", readCIFAR},
-		{"folder", "folder with one sub-folder of PNG or JPEG files per class, or train/, val/, test/ above them", readFolder},
-		{"npz", "NumPy .npz file with one array per model input and, optionally, \"labels\"; or a folder with train.npz and test.npz", readNPZSet},
-		{"tokens", "NumPy .npz file with token arrays (input_ids, attention_mask, …) and, optionally, \"labels\", one per sample or per position; .npy of input_ids; or a folder with train, val, test", readTokens},
-		{"lm", "stream of tokens for next-token prediction: raw .bin or .u16 (two bytes a token), .u32, .npy of rank 1, or .txt with a tokenizer; or a folder with train, val, test", readLM},
-		{"tsv", "labelled sentences, sentence, tab and class number a line, as train.tsv and test.tsv, val.tsv or dev.tsv in a folder; words of the training part are the vocabulary", readTSV},
+		{"idx", "folder with MNIST-style IDX files (train-*, t10k-*), plain or .gz", readIDX, images},
+		{"cifar10", "folder with CIFAR-10 in its binary layout (data_batch_*.bin, test_batch.bin)", readCIFAR, images},
+		{"folder", "folder with one sub-folder of PNG or JPEG files per class, or train/, val/, test/ above them", readFolder, append([]string{"channels", "cache_bytes"}, images...)},
+		{"npz", "NumPy .npz file with one array per model input and, optionally, \"labels\"; or a folder with train.npz and test.npz", readNPZSet, images},
+		{"tokens", "NumPy .npz file with token arrays (input_ids, attention_mask, …) and, optionally, \"labels\", one per sample or per position; .npy of input_ids; or a folder with train, val, test", readTokens, nil},
+		{"lm", "stream of tokens for next-token prediction: raw .bin or .u16 (two bytes a token), .u32, .npy of rank 1, or .txt with a tokenizer; or a folder with train, val, test", readLM, []string{"seq", "stride", "tokenizer"}},
+		{"tsv", "labelled sentences, sentence, tab and class number a line, as train.tsv and test.tsv, val.tsv or dev.tsv in a folder; words of the training part are the vocabulary", readTSV, []string{"seq", "vocab"}},
 	}
 }
 
@@ -32,6 +39,9 @@ func Open(spec string, o Options) (*Set, error) {
 	var names []string
 	for _, s := range Sources() {
 		if ok && path != "" && s.Name == kind {
+			if err := s.check(o); err != nil {
+				return nil, fmt.Errorf("data: %s: %w", spec, err)
+			}
 			set, err := s.read(path, o)
 			if err == nil {
 				set.Spec, set.opts = spec, o
@@ -45,6 +55,30 @@ func Open(spec string, o Options) (*Set, error) {
 		names = append(names, s.Name+":PATH")
 	}
 	return nil, fmt.Errorf("data: want one of %s, got %q", strings.Join(names, ", "), spec)
+}
+
+// Reads reports whether the kind of a spec reads an option, by its key.
+func Reads(spec, key string) bool {
+	kind, _, _ := strings.Cut(spec, ":")
+	for _, s := range Sources() {
+		if s.Name == kind {
+			return key == "limit" || slices.Contains(s.options, key)
+		}
+	}
+	return false
+}
+
+// check reports options that are set and that the kind does not read.
+func (s Source) check(o Options) error {
+	var errs []error
+	v := reflect.ValueOf(o)
+	for i := range v.NumField() {
+		key := v.Type().Field(i).Tag.Get("json")
+		if !v.Field(i).IsZero() && v.Field(i).Interface() != ScaleUnit && !Reads(s.Name, key) {
+			errs = append(errs, fmt.Errorf("option %s: data of the kind %s has none", key, s.Name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // ValidateSources reports every source that is incomplete or listed twice.

@@ -99,20 +99,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func (e *env) app() *cli.App {
 	app := &cli.App{
-		Name:                   "entangle",
-		Usage:                  "make a smaller ONNX model out of a larger one",
-		UsageText:              "entangle COMMAND [OPTIONS] [ARGUMENTS]",
-		Description:            "Results go to stdout, logs and progress to stderr. With --json a result is one JSON value.\n\nExit codes:\n" + exitTable(),
-		Commands:               e.commands(),
-		HideVersion:            true,
-		EnableBashCompletion:   true,
-		Suggest:                true,
-		UseShortOptionHandling: false,
-		Reader:                 e.stdin,
-		Writer:                 e.stdout,
-		ErrWriter:              e.stderr,
-		ExitErrHandler:         func(*cli.Context, error) {},
-		OnUsageError:           onUsageError(nil),
+		Name:                      "entangle",
+		Usage:                     "make a smaller ONNX model out of a larger one",
+		UsageText:                 "entangle COMMAND [OPTIONS] [ARGUMENTS]",
+		Description:               "Results go to stdout, logs and progress to stderr. With --json a result is one JSON value.\n\nExit codes:\n" + exitTable(),
+		Commands:                  e.commands(),
+		HideVersion:               true,
+		EnableBashCompletion:      true,
+		DisableSliceFlagSeparator: true,
+		Suggest:                   true,
+		UseShortOptionHandling:    false,
+		Reader:                    e.stdin,
+		Writer:                    e.stdout,
+		ErrWriter:                 e.stderr,
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              onUsageError(nil),
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				text := fmt.Sprintf("command: want one of %s, got %q", strings.Join(names(c.App.Commands), ", "), c.Args().First())

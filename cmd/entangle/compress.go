@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -63,20 +62,14 @@ func (e *env) printProfile(p *entangle.Plan) {
 	t.Text(e.stderr)
 }
 
-// follow opens the log of a run folder, which it makes, and returns the options of a run that
-// is shown and logged.
-func (e *env) follow(c *cli.Context, dir string, p *entangle.Plan) (entangle.Options, *runLog, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return entangle.Options{}, nil, err
-	}
-	log, err := e.openRunLog(dir)
-	if err != nil {
-		return entangle.Options{}, nil, err
-	}
+// follow returns the options of a run that is shown, and logged once its folder is there. Plan
+// may be nil.
+func (e *env) follow(c *cli.Context, dir string, p *entangle.Plan) (entangle.Options, *runLog) {
+	log := e.newRunLog()
 	if p != nil {
 		log.name(p.Space)
 	}
-	return entangle.Options{Host: e.host(), Observe: log.observe, Checkpoints: dir, Force: c.Bool("force")}, log, nil
+	return entangle.Options{Host: e.host(), Observe: log.observe, Checkpoints: dir, Force: c.Bool("force"), Begun: func() error { return log.open(dir) }}, log
 }
 
 func (e *env) compress(c *cli.Context) error {
@@ -96,10 +89,7 @@ func (e *env) compress(c *cli.Context) error {
 	if err := entangle.Writable(p.Job.Out, c.Bool("force")); err != nil {
 		return err
 	}
-	o, log, err := e.follow(c, p.Job.Folder(), p)
-	if err != nil {
-		return err
-	}
+	o, log := e.follow(c, p.Job.Folder(), p)
 	r, err := p.Run(c.Context, o)
 	if cerr := log.close(); err == nil {
 		err = cerr

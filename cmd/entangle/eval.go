@@ -44,7 +44,7 @@ type evaluation struct {
 }
 
 func (e *env) eval(c *cli.Context) error {
-	j, err := checkedJob(c)
+	j, err := checkedJob(c, "model", "data", engineKeys)
 	if err != nil {
 		return err
 	}

@@ -152,6 +152,9 @@ func passesOf(c *cli.Context) ([]engine.Pass, error) {
 	if stages := []string{"raw", "normal", "lowered"}; stage != "" && !slices.Contains(stages, stage) {
 		return nil, usagef("--stage: want one of %s, got %q", strings.Join(stages, ", "), stage)
 	}
+	if stage != "" && c.Bool("json") {
+		return nil, usagef("--json: want it without --stage, which prints text")
+	}
 	if !c.IsSet("passes") {
 		return passes, nil
 	}

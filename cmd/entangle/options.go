@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,7 @@ type option struct {
 	keys        []string
 	usage       string
 	file        bool // the value is a file's name
+	alone       bool // not offered with its group
 	// switches, when not "", makes an option without a value that sets its keys to this.
 	switches string
 	// value, when not nil, makes of the option's value those of its keys, in their order.
@@ -67,6 +69,7 @@ var options = []option{
 	{name: "weight-decay", group: groupTrain, keys: both("weight_decay"), usage: "weight decay of matrices and kernels, likewise"},
 	{name: "augment", group: groupTrain, keys: both("augment"), usage: "augmentation of images: flip, crop, mixup, cutout; none"},
 	{name: "distill", group: groupTrain, keys: slices.Concat(both("objective.labels"), both("objective.distill")), usage: "share of distillation from the original, 0…1; 1 needs no labels", value: shares},
+	{name: "teacher", group: groupTrain, keys: []string{"teacher"}, usage: "the original model, to learn from", file: true, alone: true},
 	{name: "calibrate", group: groupTrain, keys: []string{"calibrate"}, usage: "batches that recalibrate running statistics"},
 
 	{name: "out", alias: "o", group: groupRun, keys: []string{"out"}, usage: "file to write", file: true},
@@ -95,15 +98,17 @@ func shares(text string) ([]string, error) {
 }
 
 // optionFlags returns the options of that name, or of all names in a group.
-func optionFlags(names ...string) []cli.Flag {
+func optionFlags(names ...string) []cli.Flag { return optionFlagsOver(entangle.DefaultJob(), names...) }
+
+// optionFlagsOver is optionFlags with other defaults.
+func optionFlagsOver(d entangle.Job, names ...string) []cli.Flag {
 	var out []cli.Flag
-	d := entangle.DefaultJob()
 	values := map[string]string{}
 	for _, k := range d.Keys() {
 		values[k.Path] = k.Value
 	}
 	for _, o := range options {
-		if !slices.Contains(names, o.name) && !slices.Contains(names, o.group) {
+		if !slices.Contains(names, o.name) && (o.alone || !slices.Contains(names, o.group)) {
 			continue
 		}
 		var alias []string
@@ -119,10 +124,27 @@ func optionFlags(names ...string) []cli.Flag {
 		if text == "0" || text == "[]" || text == "null" {
 			text = ""
 		}
-		out = append(out, &cli.StringFlag{Name: o.name, Aliases: alias, Usage: o.usage, Category: o.group, DefaultText: text, TakesFile: o.file})
+		out = append(out, &cli.GenericFlag{Name: o.name, Aliases: alias, Usage: o.usage, Category: o.group, DefaultText: text, TakesFile: o.file, Value: &once{}})
 	}
 	return out
 }
+
+// once is the text of an option that may be given once.
+type once struct {
+	text  string
+	given bool
+}
+
+// Set takes the text; a second one is an error.
+func (o *once) Set(text string) error {
+	if o.given {
+		return fmt.Errorf("given twice, first as %q", o.text)
+	}
+	o.text, o.given = text, true
+	return nil
+}
+
+func (o *once) String() string { return o.text }
 
 // jobFlags are the options that give a whole job.
 func jobFlags() []cli.Flag {
@@ -137,10 +159,26 @@ func setFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "set", Usage: "KEY=VALUE: any setting by its key; may be repeated. entangle schema lists them", Category: groupJob}
 }
 
-// readJob makes the job of a command line: the defaults, then the file of --job, then options
-// and --set. The argument, if any, is the model.
-func readJob(c *cli.Context) (entangle.Job, error) {
-	j := entangle.DefaultJob()
+// engineKeys stands for the keys of entangle.Engine and the seed, in lists of keys.
+const engineKeys = "engine"
+
+// reads reports whether a verb reads a key.
+func reads(uses []string, key string) bool {
+	first, _, _ := strings.Cut(key, ".")
+	engine := []string{"seed", "threads", "device", "precision", "pjrt_plugin", "ort_lib", "step_memory", "device_data"}
+	return uses == nil || slices.Contains(uses, first) || slices.Contains(uses, engineKeys) && slices.Contains(engine, first)
+}
+
+// readJob makes the job of a command line: the defaults, then the file of --job, then options,
+// then --set, each over what was before. The argument, if any, is the model. Uses are the
+// first words of the keys that the verb reads, none for all: --set of another is refused, and
+// what a file has of others is left alone.
+func readJob(c *cli.Context, uses ...string) (entangle.Job, error) {
+	return readJobOver(c, entangle.DefaultJob(), uses...)
+}
+
+// readJobOver is readJob over other defaults.
+func readJobOver(c *cli.Context, j entangle.Job, uses ...string) (entangle.Job, error) {
 	if path := c.String("job"); path != "" {
 		if err := j.Read(path); err != nil {
 			return j, err
@@ -177,6 +215,8 @@ func readJob(c *cli.Context) (entangle.Job, error) {
 			faults = append(faults, fmt.Errorf("--set: want KEY=VALUE, got %q", s))
 		} else if err := j.Set(strings.TrimSpace(key), value); err != nil {
 			faults = append(faults, fmt.Errorf("--set: %w", err))
+		} else if !reads(uses, strings.TrimSpace(key)) {
+			faults = append(faults, fmt.Errorf("--set: %s: %s does not read it", key, c.Command.Name))
 		}
 	}
 	if c.NArg() > 0 && strings.HasPrefix(c.Command.ArgsUsage, "MODEL") {
@@ -189,8 +229,8 @@ func readJob(c *cli.Context) (entangle.Job, error) {
 }
 
 // checkedJob is readJob with what can be checked without model and data.
-func checkedJob(c *cli.Context) (entangle.Job, error) {
-	j, err := readJob(c)
+func checkedJob(c *cli.Context, uses ...string) (entangle.Job, error) {
+	j, err := readJob(c, uses...)
 	if err != nil {
 		return j, err
 	}
@@ -255,6 +295,24 @@ func bindings(c *cli.Context, name string) (map[string]int, error) {
 		out[k] = n
 	}
 	return out, nil
+}
+
+// otherFile refuses the file of an option that is one of the command's other files, or exists
+// without --force; it makes its folder.
+func otherFile(c *cli.Context, name string, files []string) error {
+	path := c.String(name)
+	if path == "" {
+		return nil
+	}
+	for _, f := range append(files, c.String("job")) {
+		if f != "" && filepath.Clean(f) == filepath.Clean(path) {
+			return usagef("--%s: want another file than %s", name, f)
+		}
+	}
+	if err := entangle.CheckOut(path, files...); err != nil {
+		return usagef("--%s: %v", name, err)
+	}
+	return entangle.Writable(path, c.Bool("force"))
 }
 
 func dimFlag() cli.Flag {

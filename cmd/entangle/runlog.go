@@ -26,12 +26,11 @@ type runLog struct {
 	bar     *report.Progress
 }
 
-// openRunLog appends to the folder's log.
-func (e *env) openRunLog(dir string) (*runLog, error) {
-	r := &runLog{e: e, choices: map[string][]string{}}
-	if dir == "" {
-		return r, nil
-	}
+// newRunLog shows events; open keeps them too.
+func (e *env) newRunLog() *runLog { return &runLog{e: e, choices: map[string][]string{}} }
+
+// open appends to the folder's log.
+func (r *runLog) open(dir string) error {
 	r.path = filepath.Join(dir, "log.jsonl")
 	var err error
 	if info, serr := os.Stat(r.path); serr == nil {
@@ -39,7 +38,7 @@ func (e *env) openRunLog(dir string) (*runLog, error) {
 	} else {
 		r.log, err = report.CreateLog(r.path)
 	}
-	return r, err
+	return err
 }
 
 // name gives the coefficients of later events the choices that they belong to.

@@ -34,8 +34,8 @@ func TestLogOfResumedRun(t *testing.T) {
 	process := func(events ...train.Event) {
 		t.Helper()
 		e := &env{stderr: io.Discard, verbosity: -1}
-		log, err := e.openRunLog(dir)
-		if err != nil {
+		log := e.newRunLog()
+		if err := log.open(dir); err != nil {
 			t.Fatal(err)
 		}
 		for _, ev := range events {

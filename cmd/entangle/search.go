@@ -33,20 +33,18 @@ func (e *env) search(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if w := c.String("weights"); w != "" {
-		if err := entangle.Writable(w, c.Bool("force")); err != nil {
-			return err
-		}
+	if err := otherFile(c, "weights", append(p.Job.Inputs(), p.Job.Out)); err != nil {
+		return err
 	}
 	be, err := e.host().Backend(c.Context, p.Job.Engine)
 	if err != nil {
 		return err
 	}
-	if err := p.Begin(be, e.host(), c.Bool("force")); err != nil {
+	if err := p.Begin(be, e.host(), "search", c.Bool("force")); err != nil {
 		return err
 	}
-	o, log, err := e.follow(c, p.Job.Folder(), p)
-	if err != nil {
+	o, log := e.follow(c, p.Job.Folder(), p)
+	if err := o.Begun(); err != nil {
 		return err
 	}
 	r, m, err := p.Search(c.Context, be, o)

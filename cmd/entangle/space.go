@@ -40,7 +40,7 @@ type spaceCost struct {
 }
 
 func (e *env) space(c *cli.Context) error {
-	j, err := checkedJob(c)
+	j, err := checkedJob(c, "space")
 	if err != nil {
 		return err
 	}

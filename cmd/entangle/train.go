@@ -10,7 +10,17 @@ import (
 )
 
 // tuneOptions are the named options of verbs that train without a search.
-var tuneOptions = []string{groupData, groupTrain, "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
+var tuneOptions = []string{groupData, "epochs", "lr", "optimizer", "weight-decay", "augment", "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
+
+// tuneKeys are the keys that they read.
+var tuneKeys = []string{"model", "teacher", "data", "tune", "calibrate", "out", "run", "every", "record", engineKeys}
+
+// tuneDefaults is a job that does not recalibrate unless it is asked to.
+func tuneDefaults() entangle.Job {
+	j := entangle.DefaultJob()
+	j.Calibrate = 0
+	return j
+}
 
 func (e *env) trainCommand() *cli.Command {
 	return &cli.Command{
@@ -20,7 +30,7 @@ func (e *env) trainCommand() *cli.Command {
 		ArgsUsage:   "MODEL",
 		Description: "Makes base models, from untrained or trained ONNX. The loss is on labels alone. The test part is scored\nbefore and after, never read.",
 		Flags:       concat(optionFlags(tuneOptions...), []cli.Flag{e.traceFlag(), forceFlag()}, jobFlags()),
-		Action:      func(c *cli.Context) error { return e.tune(c, "train", "") },
+		Action:      func(c *cli.Context) error { return e.tune(c, "train") },
 	}
 }
 
@@ -30,12 +40,9 @@ func (e *env) finetuneCommand() *cli.Command {
 		Usage:       "fine-tune a subnet, with distillation from the original",
 		UsageText:   "entangle finetune small.onnx --teacher model.onnx --data folder:images -o tuned.onnx",
 		ArgsUsage:   "MODEL",
-		Description: "Without --teacher the loss is on labels alone, whatever --distill says. --calibrate recalibrates\nrunning statistics first.",
-		Flags: concat(optionFlags(tuneOptions...), []cli.Flag{
-			e.traceFlag(), forceFlag(),
-			&cli.StringFlag{Name: "teacher", Usage: "the original model", Category: groupTrain, TakesFile: true},
-		}, jobFlags()),
-		Action: func(c *cli.Context) error { return e.tune(c, "finetune", c.String("teacher")) },
+		Description: "Without --teacher the loss is on labels alone. --calibrate recalibrates running statistics first;\nthe default is not to.",
+		Flags:       concat(optionFlagsOver(tuneDefaults(), append(tuneOptions, "teacher", "distill", "calibrate")...), []cli.Flag{e.traceFlag(), forceFlag()}, jobFlags()),
+		Action:      func(c *cli.Context) error { return e.tune(c, "finetune") },
 	}
 }
 
@@ -52,18 +59,24 @@ type training struct {
 	Peak    int64         `json:"peak_memory_bytes,omitempty"`
 }
 
-func (e *env) tune(c *cli.Context, stage, teacher string) error {
-	j, err := readJob(c)
+func (e *env) tune(c *cli.Context, stage string) error {
+	j, err := readJobOver(c, tuneDefaults(), tuneKeys...)
 	if err != nil {
 		return err
 	}
 	if err := oneModel(c, j); err != nil {
 		return err
 	}
-	if !c.IsSet("calibrate") && c.String("job") == "" {
-		j.Calibrate = 0
+	switch {
+	case stage == "train":
+		j.Teacher = ""
+	case j.Teacher == "" && c.IsSet("distill"):
+		return usagef("finetune: --distill: want --teacher MODEL beside it, to learn from")
 	}
-	t, err := entangle.OpenTraining(j, teacher)
+	if err := otherFile(c, "trace", append(j.Inputs(), j.Out)); err != nil {
+		return err
+	}
+	t, err := entangle.OpenTraining(j)
 	if err != nil {
 		return err
 	}
@@ -71,11 +84,11 @@ func (e *env) tune(c *cli.Context, stage, teacher string) error {
 	if err != nil {
 		return err
 	}
-	if err := t.Begin(be, e.host(), c.Bool("force")); err != nil {
+	if err := t.Begin(be, e.host(), stage, c.Bool("force")); err != nil {
 		return err
 	}
-	o, log, err := e.follow(c, t.Job.Folder(), nil)
-	if err != nil {
+	o, log := e.follow(c, t.Job.Folder(), nil)
+	if err := o.Begun(); err != nil {
 		return err
 	}
 	watch := entangle.NewStopwatch()

@@ -36,7 +36,7 @@ func (e *env) verifyCommand() *cli.Command {
 }
 
 func (e *env) verify(c *cli.Context) error {
-	j, err := checkedJob(c)
+	j, err := checkedJob(c, "model", "data", engineKeys)
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ func (r *reader) section(n *node, y ast.Node) {
 	r.each(n.path, m, func(key string, v *ast.MappingValueNode) {
 		c, path := n.child(key), join(n.path, key)
 		switch {
+		case path == "$schema": // what editors check the file by
 		case c != nil && c.shape == section:
 			r.section(c, v.Value)
 		case c != nil:

@@ -41,7 +41,7 @@ func (n *node) format(v reflect.Value) string {
 	case n.shape == integer:
 		return strconv.FormatInt(v.Int(), 10)
 	case n.shape == number:
-		return strconv.FormatFloat(v.Float(), 'g', -1, n.elem.Bits())
+		return withPoint(strconv.FormatFloat(v.Float(), 'g', -1, n.elem.Bits()))
 	}
 	return v.String()
 }
@@ -108,4 +108,13 @@ func (n *node) wrap(values ...reflect.Value) reflect.Value {
 		return p
 	}
 	return values[0]
+}
+
+// withPoint writes 1e-08 as 1.0e-08: readers of YAML 1.1 take the first for text.
+func withPoint(number string) string {
+	digits, power, has := strings.Cut(number, "e")
+	if !has || strings.Contains(digits, ".") {
+		return number
+	}
+	return digits + ".0e" + power
 }

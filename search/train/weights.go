@@ -39,7 +39,7 @@ func DefaultWeights() Weights {
 // together. Each error is under the key of a field.
 func (w Weights) Check() map[string]error {
 	out := map[string]error{}
-	if w.MinRate > w.Rate {
+	if w.MinRate > w.Rate && w.Rate > 0 {
 		out["min_lr"] = fmt.Errorf("want at most lr %g, got %g", w.Rate, w.MinRate)
 	}
 	if _, err := data.ParseAugments(w.Augment); err != nil {
