@@ -230,6 +230,12 @@ func (a *analysis) node(n *ir.Node) error {
 			a.pinAll(v, fmt.Sprintf("node %q (%s): %s", n.Name, n.OpType, why))
 		}
 	}
+	if site.Rules() == nil {
+		for _, v := range all {
+			a.pinAll(v, fmt.Sprintf("node %q (%s) has an input of unknown type", n.Name, n.OpType))
+		}
+		return nil
+	}
 	if u := a.known.Units[n]; u != nil {
 		at := *site
 		at.Units = u
