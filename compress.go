@@ -30,6 +30,7 @@ type Candidate struct {
 	Seconds float64            `json:"seconds"`
 	Model   *ir.Model          `json:"-"` // its metadata carry the recipe and the costs
 	Recipe  *subnet.Recipe     `json:"-"`
+	Kept    *subnet.Kept       `json:"-"` // of the original's initialisers
 }
 
 // Scores are the original's, nil without labels.
@@ -130,6 +131,9 @@ func (r *run) candidate(method string) (*Candidate, error) {
 		return nil, err
 	}
 	if c.Model, err = subnet.Cut(r.super, choice, weights); err != nil {
+		return nil, err
+	}
+	if c.Kept, err = subnet.NewKept(r.super, choice, c.Model); err != nil {
 		return nil, err
 	}
 	return c, Describe(c.Model, c.Recipe)

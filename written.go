@@ -138,7 +138,11 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(Export(out.File, best.Model), atomicfile.WriteBytes(filepath.Join(dir, "recipe.json"), text)); err != nil {
+	kept, err := best.Kept.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(Export(out.File, best.Model), atomicfile.WriteBytes(filepath.Join(dir, "recipe.json"), text), atomicfile.WriteBytes(filepath.Join(dir, "kept.json"), kept)); err != nil {
 		return nil, err
 	}
 	for _, b := range out.Candidates[1:] {
