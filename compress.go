@@ -61,6 +61,9 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subne
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := r.fits(); err != nil {
+		return nil, nil, err
+	}
 	if err := r.order(); err != nil {
 		return nil, nil, err
 	}
@@ -76,6 +79,9 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subne
 func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Outcome, error) {
 	r, err := p.begin(ctx, be, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.fits(); err != nil {
 		return nil, err
 	}
 	out := &Outcome{Model: p.Job.Model, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles()}

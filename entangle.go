@@ -24,14 +24,15 @@ type Model struct {
 	Raw, Normal *ir.Model
 }
 
-// Import reads an ONNX file and normalises it (see importer.Normal). What the file system
-// refuses is an *fs.PathError; what the importer refuses is a *ModelError that names the
+// Import reads an ONNX file and normalises it (see importer.Normal). A file that the file
+// system refuses is an *fs.PathError; what the importer refuses is a *ModelError that names the
 // stage, the node and what was wanted.
 func Import(path string) (*Model, error) {
 	raw, err := importer.Read(path)
 	if err != nil {
+		// Weights in another file that is not there are a fault of the model.
 		var file *fs.PathError
-		if errors.As(err, &file) {
+		if errors.As(err, &file) && file.Path == path {
 			return nil, err
 		}
 		return nil, &ModelError{err}

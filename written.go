@@ -97,12 +97,20 @@ func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, force 
 // Writable makes the folder of a file that is to be written, and refuses one that exists,
 // unless forced.
 func Writable(path string, force bool) error {
+	if err := unwritten(path, force); err != nil {
+		return err
+	}
+	return os.MkdirAll(filepath.Dir(path), 0o777)
+}
+
+// unwritten refuses a file that exists, unless forced.
+func unwritten(path string, force bool) error {
 	if _, err := os.Stat(path); err == nil && !force {
 		return &JobError{[]error{&keyed{"out", fmt.Errorf("%s exists: --force writes over it", path)}}}
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.MkdirAll(filepath.Dir(path), 0o777)
+	return nil
 }
 
 // Run does everything: run folder, search, cut, tuning, files, verification, report.json. A

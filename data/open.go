@@ -44,8 +44,21 @@ func Open(spec string, o Options) (*Set, error) {
 		}
 		names = append(names, s.Name+":PATH")
 	}
-	return nil, fmt.Errorf("data: want one of %s, got %q", strings.Join(names, ", "), spec)
+	return nil, &OptionError{"source", fmt.Errorf("data: want one of %s, got %q", strings.Join(names, ", "), spec)}
 }
+
+// OptionError is a setting that no data set can be opened with, whatever its files hold:
+// Option is "source", for the spec, or the key of a field of Options.
+type OptionError struct {
+	Option string
+	Err    error
+}
+
+// Error is the error of the setting.
+func (e *OptionError) Error() string { return e.Err.Error() }
+
+// Unwrap returns it.
+func (e *OptionError) Unwrap() error { return e.Err }
 
 // ValidateSources reports every source that is incomplete or listed twice.
 func ValidateSources(list []Source) error {

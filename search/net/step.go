@@ -33,6 +33,21 @@ func compileProgram(be engine.Backend, name string, p *prim.Program) (*Step, err
 	return &Step{name, p, exe}, nil
 }
 
+// Memory returns the bytes that a run works on: temporary storage, inputs, and outputs that
+// do not take an input's place.
+func (s *Step) Memory() int {
+	n := s.Exe.Memory()
+	for _, x := range s.P.Inputs {
+		n += s.P.Nodes[x.ID].Type.Bytes()
+	}
+	for _, o := range s.P.Outputs {
+		if s.P.Input(o.Name) < 0 {
+			n += s.P.Nodes[o.ID].Type.Bytes()
+		}
+	}
+	return n
+}
+
 // Run executes the program on the buffers of env, with those of extra taking
 // precedence. Outputs named like an input replace it in env; the others are returned.
 func (s *Step) Run(env Env, extra ...Env) (Env, error) {
