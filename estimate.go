@@ -105,6 +105,9 @@ func (e *estimator) all() error {
 	if e.plain.Classes > 0 && e.Views.Val.Part().Labelled() {
 		e.add("original, evaluation", scored, forward, bytes)
 	}
+	if e.super, err = e.supernet(); err != nil {
+		return err
+	}
 	choice, err := decide.Uniform(e.Space, e.Budget)
 	if err != nil {
 		return err

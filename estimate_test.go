@@ -78,3 +78,21 @@ func TestEstimateRefusesWhatARunRefuses(t *testing.T) {
 		t.Errorf("want a *JobError, got %v", err)
 	}
 }
+
+// TestBatchBeyondTheSamples: where nothing is trained no batch is larger than the samples.
+func TestBatchBeyondTheSamples(t *testing.T) {
+	b := runtest.New(t, "fashion-tiny")
+	b.Job.Method, b.Job.Tune.Epochs, b.Job.Data.Batch = "uniform", 0, 100000
+	p := b.Plan(t)
+	if got, want := p.Job.Data.Batch, p.Views.Weights.Len(); got != want {
+		t.Errorf("batch: want the %d samples, got %d", want, got)
+	}
+	if _, err := p.Compress(context.Background(), b.Be, entangle.Options{}); err != nil {
+		t.Error(err)
+	}
+	b.Job.Tune.Epochs = 1
+	var job *entangle.JobError
+	if _, err := entangle.Prepare(runtest.Wrap(b.Model), b.Set, b.Job); !errors.As(err, &job) {
+		t.Errorf("want a batch that is trained on refused, got %v", err)
+	}
+}

@@ -96,11 +96,6 @@ const ahead = 3
 // needs compiles the steps of a run without running them, the largest first. Steps take
 // turns in one workspace, so the largest counts.
 func (r *run) needs() (largest need, err error) {
-	if r.super == nil {
-		if r.super, err = r.supernet(); err != nil {
-			return need{}, err
-		}
-	}
 	add := func(step string, bytes int) {
 		if bytes > largest.bytes {
 			largest = need{step, bytes}
@@ -113,6 +108,9 @@ func (r *run) needs() (largest need, err error) {
 	add("evaluation", forward.Memory())
 	labelled := r.Views.Weights.Part() != nil && r.Views.Weights.Part().Labelled()
 	if r.Job.trains() {
+		if r.super, err = r.supernet(); err != nil {
+			return need{}, err
+		}
 		n, err := r.entangled()
 		if err != nil {
 			return need{}, err
