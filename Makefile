@@ -100,10 +100,10 @@ docs: deps ## rewrite the generated pages of docs/
 	$(GO) test -run '^(TestDocsCLI|TestConformance)$$' ./cmd/entangle ./ops -update
 
 FUZZTIME ?= 30s
-fuzz: ## run every fuzz target for FUZZTIME (30s)
+fuzz: deps ## run every fuzz target for FUZZTIME (30s); internal/mutate damages every model at hand
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	    echo "== $$pkg $$f"; $(WITH_FILES) $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; \
 	done
 

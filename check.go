@@ -45,7 +45,7 @@ func names[T any](list []T, name func(T) string) []string {
 }
 
 // Check returns a *JobError with everything that is wrong with the job, cheap faults first,
-// or nil. With a model and a data set, which may be nil, it also says what does not go
+// or nil; a model that cannot be run at a right job's batch is a *ModelError. With a model and a data set, which may be nil, it also says what does not go
 // together with them. Extra are metrics that targets may name beside space.Metrics. It takes no
 // step and reads no sample.
 func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
@@ -63,7 +63,9 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 		j.checkData(&f, set)
 	}
 	if m != nil && set != nil && len(f) == 0 {
-		j.checkBoth(&f, m, set)
+		if err := j.checkBoth(&f, m, set); err != nil {
+			return err
+		}
 	}
 	return f.err()
 }
@@ -320,11 +322,14 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 }
 
 // checkBoth reports objectives that the model's outputs and the data's labels do not allow.
-func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) {
+func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
+	if _, err := net.BindingOn(net.OpenBatch(m.Normal), j.Data.Batch, set); err != nil {
+		f.add("data.source", err)
+		return nil
+	}
 	n, err := net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil)
 	if err != nil {
-		f.add("data.source", err)
-		return
+		return &ModelError{err}
 	}
 	labelled := set.Part("train") != nil && set.Part("train").Labelled()
 	for _, s := range j.sections() {
@@ -333,4 +338,5 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) {
 			f.add(s.key+".objective.labels", s.w.Objective.Check(n, labelled))
 		}
 	}
+	return nil
 }

@@ -45,10 +45,13 @@ func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, e
 	return r, err
 }
 
+// rankingBatches is how many batches rank units.
+const rankingBatches = 16
+
 // order ranks the units of the space and entangles it.
 func (r *run) order() (err error) {
 	if !r.ranked() {
-		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, 16, r.Job.Seed); err != nil {
+		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches, r.Job.Seed); err != nil {
 			return err
 		}
 	}
@@ -139,8 +142,7 @@ func (r *run) search() ([]int, map[string]*ir.Tensor, error) {
 // with Uniform Sampling", 2020): evolution on architecture batches, with as many trials
 // as cost what the architecture steps of a search would have, unless the job says how many.
 func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
-	cfg := r.Job.Search
-	cfg.Relaxation, cfg.Hard, cfg.AlphaFrom = "spos", 0, cfg.Weights.Epochs+1
+	cfg := r.Job.sampled()
 	mixture, err := r.entangled()
 	if err != nil {
 		return nil, nil, err
@@ -154,10 +156,7 @@ func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
 		return nil, nil, err
 	}
 	e := r.Job.Evolution
-	if e.Trials == 0 {
-		batches := cfg.Weights.Epochs * float64(r.Views.Weights.Len()/r.Job.Data.Batch)
-		e.Trials = max(int(math.Round(stepPasses*batches/net.VertexBatches)), 1)
-	}
+	e.Trials = r.evolutions()
 	done, tell := 0, r.trials("evolution", e.Trials)
 	choice, err := decide.Evolve(r.ctx, r.Space, r.Budget, e, r.Job.Seed, v.Loss, func(trial int, best float64) {
 		done = trial
@@ -167,6 +166,22 @@ func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
 		err = &train.Interrupted{Stage: "evolution", Step: done, Checkpoint: r.hooks("supernet").Checkpoint}
 	}
 	return choice, mixture.Chosen(choice, d.Weights), err
+}
+
+// sampled is how a supernet is trained on single subnets.
+func (j *Job) sampled() search.Config {
+	c := j.Search
+	c.Relaxation, c.Hard, c.AlphaFrom = "spos", 0, c.Weights.Epochs+1
+	return c
+}
+
+// evolutions returns the trials of an evolution.
+func (r *run) evolutions() int {
+	if r.Job.Evolution.Trials > 0 {
+		return r.Job.Evolution.Trials
+	}
+	batches := r.Job.Search.Weights.Epochs * float64(r.Views.Weights.Len()/r.Job.Data.Batch)
+	return max(int(math.Round(stepPasses*batches/net.VertexBatches)), 1)
 }
 
 // stepPasses is about how many forward passes a step costs.

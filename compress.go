@@ -31,6 +31,7 @@ type Candidate struct {
 	Seconds float64            `json:"seconds"`
 	Model   *ir.Model          `json:"-"` // its metadata carry the recipe and the costs
 	Recipe  *subnet.Recipe     `json:"-"`
+	Kept    *subnet.Kept       `json:"-"` // of the original's initialisers
 }
 
 // Scores are the original's, nil without labels.
@@ -61,6 +62,9 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subne
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := r.fits(); err != nil {
+		return nil, nil, err
+	}
 	if err := r.order(); err != nil {
 		return nil, nil, err
 	}
@@ -76,6 +80,9 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subne
 func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Outcome, error) {
 	r, err := p.begin(ctx, be, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.fits(); err != nil {
 		return nil, err
 	}
 	out := &Outcome{Model: p.Job.Model, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles()}
@@ -131,6 +138,9 @@ func (r *run) candidate(method string) (*Candidate, error) {
 		return nil, err
 	}
 	if c.Model, err = subnet.Cut(r.super, choice, weights); err != nil {
+		return nil, err
+	}
+	if c.Kept, err = subnet.NewKept(r.super, choice, c.Model); err != nil {
 		return nil, err
 	}
 	return c, Describe(c.Model, c.Recipe)

@@ -1,6 +1,7 @@
 package entangle
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -67,7 +68,12 @@ func OpenData(m *Model, d Data) (*data.Set, error) {
 	if m != nil {
 		m.fillImages(spec, &o)
 	}
-	return data.Open(spec, o)
+	set, err := data.Open(spec, o)
+	var option *data.OptionError
+	if errors.As(err, &option) {
+		return nil, &JobError{[]error{&keyed{"data." + option.Option, err}}}
+	}
+	return set, err
 }
 
 // fillImages sets what is open of the options for images by the model's only input of rank

@@ -3,9 +3,11 @@ package entangle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/importer"
@@ -22,14 +24,15 @@ type Model struct {
 	Raw, Normal *ir.Model
 }
 
-// Import reads an ONNX file and normalises it (see importer.Normal). What the file system
-// refuses is an *fs.PathError; what the importer refuses is a *ModelError that names the
+// Import reads an ONNX file and normalises it (see importer.Normal). A file that the file
+// system refuses is an *fs.PathError; what the importer refuses is a *ModelError that names the
 // stage, the node and what was wanted.
 func Import(path string) (*Model, error) {
 	raw, err := importer.Read(path)
 	if err != nil {
+		// Weights in another file that is not there are a fault of the model.
 		var file *fs.PathError
-		if errors.As(err, &file) {
+		if errors.As(err, &file) && file.Path == path {
 			return nil, err
 		}
 		return nil, &ModelError{err}
@@ -87,18 +90,107 @@ func (m *Model) Analyse(dims map[string]int, kinds ...string) (*space.Analysis, 
 	return an, nil
 }
 
-// Extract cuts a recipe's subnet out of the model; it inherits the model's weights, and its
-// metadata carry the recipe. Dims is as in Infer.
+// Extract is Cut for its model alone.
 func (m *Model) Extract(r *subnet.Recipe, dims map[string]int) (*ir.Model, error) {
-	an, err := m.Analyse(dims, r.Kinds()...)
+	c, err := m.Cut(r, dims)
 	if err != nil {
 		return nil, err
 	}
-	small, err := subnet.Extract(an, r, nil)
+	return c.Model, nil
+}
+
+// Cut is a subnet with how it was cut.
+type Cut struct {
+	Model *ir.Model      // it inherits its source's weights; its metadata carry the recipe
+	Kept  *subnet.Kept   // of the source's initialisers
+	Sizes map[string]int // of open dimensions that the recipe gave and nothing else did
+}
+
+// Cut cuts a recipe's subnet out of the model. Dims is as in Infer, and goes before the sizes
+// that the recipe carries.
+func (m *Model) Cut(r *subnet.Recipe, dims map[string]int) (*Cut, error) {
+	c := &Cut{Sizes: map[string]int{}}
+	named, bind, open := m.Normal.Clone(), maps.Clone(dims), []string{}
+	if bind == nil {
+		bind = map[string]int{}
+	}
+	bound := func(name string, from map[string]int, unnamed bool) bool {
+		n, ok := from[name]
+		if !ok && unnamed {
+			n, ok = from[ops.AnyDim]
+		}
+		if ok {
+			bind[name] = n
+		}
+		return ok
+	}
+	for i := range named.Graph.Inputs {
+		v := &named.Graph.Inputs[i]
+		v.Type = v.Type.Clone()
+		for axis := range v.Type.Shape {
+			d := &v.Type.Shape[axis]
+			if d.Known() {
+				continue
+			}
+			unnamed := d.Param == ""
+			if unnamed {
+				d.Param = subnet.OpenName(v.Name, axis)
+			}
+			switch {
+			case bound(d.Param, dims, unnamed):
+			case axis == 0:
+				bind[d.Param] = 1
+			case bound(d.Param, r.Sizes, unnamed):
+				c.Sizes[d.Param] = bind[d.Param]
+			case !slices.Contains(open, d.Param):
+				open = append(open, d.Param)
+			}
+		}
+	}
+	if err := m.cut(c, r, named, bind); err != nil && len(open) > 0 {
+		return nil, fmt.Errorf("%w\nthe size of %s is open: neither the recipe nor --dim gives it", err, strings.Join(open, ", "))
+	} else if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// cut fills c by a copy of the normal model whose open dimensions all have a name.
+func (m *Model) cut(c *Cut, r *subnet.Recipe, named *ir.Model, bind map[string]int) error {
+	facts, err := ops.InferModel(named, bind)
+	if err != nil {
+		return &ModelError{err}
+	}
+	an, err := space.Analyse(named, facts, r.Kinds()...)
+	if err != nil {
+		return &ModelError{err}
+	}
+	if c.Model, err = subnet.Extract(an, r, nil); err != nil {
+		return err
+	}
+	if c.Kept, err = keptOf(an, r, c.Model); err != nil {
+		return err
+	}
+	for i, v := range m.Normal.Graph.Inputs {
+		for axis, d := range v.Type.Shape {
+			if !d.Known() {
+				c.Model.Graph.Inputs[i].Type.Shape[axis] = d
+			}
+		}
+	}
+	return Describe(c.Model, r)
+}
+
+func keptOf(an *space.Analysis, r *subnet.Recipe, cut *ir.Model) (*subnet.Kept, error) {
+	s, choice, err := r.Space()
 	if err != nil {
 		return nil, err
 	}
-	return small, Describe(small, r)
+	super, err := space.Entangle(an, s, space.Every)
+	if err != nil {
+		return nil, err
+	}
+	return subnet.NewKept(super, choice, cut)
 }
 
 // Export writes a model as ONNX, whole or not at all.

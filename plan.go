@@ -75,6 +75,9 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
+	if n := views.Weights.Len(); !j.searches() && j.Tune.Epochs == 0 && n > 0 {
+		j.Data.Batch = min(j.Data.Batch, n) // steps refuse a batch beyond the samples; what only evaluates would pad it
+	}
 	p := &Plan{Job: j, Source: m, Model: net.OpenBatch(m.Normal), Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra)}
 	bind, err := net.BindingOn(p.Model, 2, set)
 	if err != nil {

@@ -79,6 +79,10 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 	if n.DataLimit, err = t.Job.deviceData(be); err != nil {
 		return nil, "", q, err
 	}
+	look := &run{Plan: &Plan{Job: t.Job, Set: t.Set, Views: t.Views}, ctx: ctx, be: be, plain: n, memory: n.Memory}
+	if err := look.fits(); err != nil {
+		return nil, "", q, err
+	}
 	r := &recovery{ctx: ctx, be: be, views: t.Views, teacher: t.teacher, calibrate: t.Job.Calibrate, weights: t.Job.Tune, seed: t.Job.Seed, hooks: train.Hooks{Observe: o.Observe, Stage: stage, Every: t.Job.Every}}
 	if o.Checkpoints != "" {
 		r.hooks.Checkpoint = filepath.Join(o.Checkpoints, stage+".checkpoint")

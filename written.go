@@ -142,12 +142,20 @@ func (j *Job) clear(folder string, force bool) error {
 // Writable makes the folder of a file that is to be written, and refuses one that exists,
 // unless forced.
 func Writable(path string, force bool) error {
+	if err := unwritten(path, force); err != nil {
+		return err
+	}
+	return os.MkdirAll(filepath.Dir(path), 0o777)
+}
+
+// unwritten refuses a file that exists, unless forced.
+func unwritten(path string, force bool) error {
 	if _, err := os.Stat(path); err == nil && !force {
 		return &JobError{[]error{&keyed{"out", fmt.Errorf("%s exists: --force writes over it", path)}}}
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.MkdirAll(filepath.Dir(path), 0o777)
+	return nil
 }
 
 // Run does everything: run folder, search, cut, tuning, files, verification, report.json. A
@@ -188,7 +196,11 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(Export(out.File, best.Model), atomicfile.WriteBytes(filepath.Join(dir, "recipe.json"), text)); err != nil {
+	kept, err := best.Kept.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(Export(out.File, best.Model), atomicfile.WriteBytes(filepath.Join(dir, "recipe.json"), text), atomicfile.WriteBytes(filepath.Join(dir, "kept.json"), kept)); err != nil {
 		return nil, err
 	}
 	for _, b := range out.Candidates[1:] {

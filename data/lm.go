@@ -80,7 +80,7 @@ func readStream(path string, tok Tokenizer) (any, error) {
 	switch ext := filepath.Ext(path); ext {
 	case ".txt":
 		if tok == nil {
-			return nil, fmt.Errorf("%s: text needs a tokenizer: want the option tokenizer, got none", path)
+			return nil, &OptionError{"tokenizer", fmt.Errorf("%s: text needs a tokenizer: want the option tokenizer, got none", path)}
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -160,5 +160,5 @@ func OpenTokenizer(path string) (Tokenizer, error) {
 	if strings.HasSuffix(path, ".json") {
 		return readFast(path)
 	}
-	return nil, errors.New("tokenizer: " + path + ": want the ending .bin (llama2.c) or .json (tokenizer.json)")
+	return nil, &OptionError{"tokenizer", errors.New("tokenizer: " + path + ": want the ending .bin (llama2.c) or .json (tokenizer.json)")}
 }

@@ -54,7 +54,7 @@ func Open(spec string, o Options) (*Set, error) {
 		}
 		names = append(names, s.Name+":PATH")
 	}
-	return nil, fmt.Errorf("data: want one of %s, got %q", strings.Join(names, ", "), spec)
+	return nil, &OptionError{"source", fmt.Errorf("data: want one of %s, got %q", strings.Join(names, ", "), spec)}
 }
 
 // Reads reports whether the kind of a spec reads an option, by its key.
@@ -75,11 +75,24 @@ func (s Source) check(o Options) error {
 	for i := range v.NumField() {
 		key := v.Type().Field(i).Tag.Get("json")
 		if !v.Field(i).IsZero() && v.Field(i).Interface() != ScaleUnit && !Reads(s.Name, key) {
-			errs = append(errs, fmt.Errorf("option %s: data of the kind %s has none", key, s.Name))
+			errs = append(errs, &OptionError{key, fmt.Errorf("option %s: data of the kind %s has none", key, s.Name)})
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// OptionError is a setting that no data set can be opened with, whatever its files hold:
+// Option is "source", for the spec, or the key of a field of Options.
+type OptionError struct {
+	Option string
+	Err    error
+}
+
+// Error is the error of the setting.
+func (e *OptionError) Error() string { return e.Err.Error() }
+
+// Unwrap returns it.
+func (e *OptionError) Unwrap() error { return e.Err }
 
 // ValidateSources reports every source that is incomplete or listed twice.
 func ValidateSources(list []Source) error {

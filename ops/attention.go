@@ -197,8 +197,8 @@ func (x *follower) linksOf(n *ir.Node) []Link {
 		return l
 	}
 	var a Axes
-	op, s := Lookup(n.Domain, n.OpType), x.facts.Sites[n]
-	if op != nil && op.Axes != nil && s != nil && x.static(n) {
+	s := x.facts.Sites[n]
+	if op := s.Rules(); op != nil && op.Axes != nil && x.static(n) {
 		op.Axes(s, &a)
 	}
 	x.links[n] = a.Links

@@ -254,8 +254,12 @@ func (w *lowering) node(n *ir.Node, tracked map[string]bool) error {
 				return s.Errorf("lower", "output %d %q: want sizes that are known, got %s: bind its dimensions", k, name, t)
 			}
 		}
+		op := s.Rules()
+		if op == nil {
+			return s.Errorf("lower", "want inputs of known type and rank")
+		}
 		var err error
-		if out, err = Lookup(n.Domain, n.OpType).Lower(l); err != nil {
+		if out, err = op.Lower(l); err != nil {
 			return err
 		}
 		if err := w.b.Err(); err != nil {

@@ -34,7 +34,7 @@ func hostileNode(s *rng.Stream, op *Op) (*ir.Node, []Fact) {
 	kinds := []ir.DType{ir.Float32, ir.Float32, ir.Float32, ir.Int64, ir.Bool, ir.Uint8}
 	var facts []Fact
 	rank := s.IntN(5)
-	for i := range s.IntN(6) {
+	for i := range []int{s.IntN(6), s.IntN(12)}[s.IntN(2)] {
 		if s.IntN(8) == 0 {
 			n.Inputs, facts = append(n.Inputs, ""), append(facts, Fact{})
 			continue
@@ -72,18 +72,41 @@ func hostileNode(s *rng.Stream, op *Op) (*ir.Node, []Fact) {
 		}
 		return v
 	}
-	for _, name := range []string{"axis", "group", "ceil_mode", "count_include_pad", "keepdims", "p", "size", "num_groups", "to", "block_size", "output_dtype", "training_mode", "storage_order", "transA", "transB", "noop_with_empty_axes"} {
-		if s.IntN(4) == 0 {
+	for _, name := range []string{"axis", "group", "ceil_mode", "count_include_pad", "keepdims", "p", "size", "num_groups", "to", "block_size", "output_dtype", "training_mode", "storage_order", "transA", "transB", "noop_with_empty_axes",
+		"num_heads", "kv_num_heads", "q_num_heads", "unidirectional", "is_causal", "do_rotary", "interleaved", "rotary_embedding_dim", "local_window_size", "past_present_share_buffer",
+		"qk_matmul_output_mode", "stash_type", "batch_dims", "num_outputs", "allowzero", "start", "end", "largest", "sorted", "exclusive", "reverse", "upper", "smooth_softmax", "broadcast"} {
+		if s.IntN(6) == 0 {
 			n.Attrs = append(n.Attrs, ir.IntAttr(name, numbers[s.IntN(len(numbers))]))
 		}
 	}
-	for _, name := range []string{"kernel_shape", "strides", "dilations", "pads", "axes", "output_padding", "output_shape", "perm", "split"} {
-		if s.IntN(4) == 0 {
+	for _, name := range []string{"kernel_shape", "strides", "dilations", "pads", "axes", "output_padding", "output_shape", "perm", "split",
+		"qkv_hidden_sizes", "starts", "ends", "shape", "repeats", "value_ints"} {
+		if s.IntN(5) == 0 {
 			n.Attrs = append(n.Attrs, ir.IntsAttr(name, list()...))
 		}
 	}
 	if s.IntN(4) == 0 {
 		n.Attrs = append(n.Attrs, ir.StringAttr("auto_pad", []string{"SAME_UPPER", "SAME_LOWER", "VALID", "?"}[s.IntN(4)]))
+	}
+	for _, word := range []struct {
+		name string
+		list []string
+	}{
+		{"equation", []string{"ij,jk->ik", "bij,bjk->bik", "...i,...i->...", "ii->i", "ij->ji", "i,j,k->ijk", "ij,jk", "->", "i->", ",->", "a...b,b...c->ac..."}},
+		{"mode", []string{"nearest", "linear", "cubic", "constant", "reflect", "edge", "wrap", "DCR", "CRD", "?"}},
+		{"coordinate_transformation_mode", []string{"asymmetric", "align_corners", "half_pixel", "pytorch_half_pixel", "tf_crop_and_resize"}},
+		{"reduction", []string{"none", "add", "mul", "max", "?"}},
+		{"approximate", []string{"tanh", "none", "?"}},
+		{"direction", []string{"LEFT", "RIGHT"}},
+	} {
+		if s.IntN(3) == 0 {
+			n.Attrs = append(n.Attrs, ir.StringAttr(word.name, word.list[s.IntN(len(word.list))]))
+		}
+	}
+	for _, name := range []string{"scale", "softcap", "epsilon", "alpha", "beta", "ratio", "cubic_coeff_a", "extrapolation_value"} {
+		if s.IntN(8) == 0 {
+			n.Attrs = append(n.Attrs, ir.FloatAttr(name, float64(numbers[s.IntN(len(numbers))])))
+		}
 	}
 	return n, facts
 }

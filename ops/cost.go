@@ -40,9 +40,7 @@ func ModelCost(m *ir.Model, f *Facts) ModelPrice {
 		}
 		p := NodePrice{Node: n}
 		s := f.Sites[n]
-		if op := usable(n, s.Opset); op != nil && op.Cost != nil && s.static() {
-			p.MACs = op.Cost(s).MACs
-		}
+		p.MACs = s.Price().MACs
 		var state []int
 		if op := usable(n, s.Opset); op != nil {
 			state = op.State
@@ -62,6 +60,14 @@ func ModelCost(m *ir.Model, f *Facts) ModelPrice {
 		total.Nodes = append(total.Nodes, p)
 	}
 	return total
+}
+
+// Price is the node's cost; zero where no rule holds or a size is unknown.
+func (s *Site) Price() Cost {
+	if op := s.Rules(); op != nil && op.Cost != nil && s.static() {
+		return op.Cost(s)
+	}
+	return Cost{}
 }
 
 // static reports whether the sizes of all present inputs and outputs are known.

@@ -103,7 +103,7 @@ func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 		c.KeepO = append(c.KeepO, w.keep[v])
 		changed = changed || w.keep[v].Changed()
 	}
-	op := usable(n, old.Opset)
+	op := old.Rules()
 	if !changed || op == nil || op.Cut == nil {
 		return nil
 	}

@@ -113,6 +113,7 @@ func (in *inference) node(n *ir.Node) {
 			in.errs = append(in.errs, err)
 			op = nil
 		}
+		s.rules = op
 		copy(s.Out, out)
 	} else {
 		op = nil

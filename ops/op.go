@@ -100,6 +100,18 @@ type Site struct {
 	// Units is set for operators that keep the row-major order: pairs of axes on which the
 	// same units live, where axes are split or merged. Nil leaves the choice to the operator.
 	Units []AxisPair
+
+	rules *Op // whose Infer accepted the node
+}
+
+// Rules returns the operator's rules where they hold for the node: its Infer accepted what is
+// known of the inputs. Nil elsewhere: rules behind Infer index what it has checked, so none
+// may be called.
+func (s *Site) Rules() *Op {
+	if s == nil {
+		return nil
+	}
+	return s.rules
 }
 
 // AxisPair names an axis of input 0 and an axis of output 0.

@@ -132,15 +132,17 @@ func lowerPad(l *Lowering) ([]prim.ID, error) {
 		}
 		return []prim.ID{x}, nil
 	}
-	for i, n := range l.B.Shape(x) {
-		cut := max(0, -lo[i])
-		x = sliceAxis(l.B, x, i, cut, max(0, n-cut-max(0, -hi[i])))
-	}
 	p := prim.Pad{Lo: make([]int, len(lo)), Hi: make([]int, len(lo)), Interior: make([]int, len(lo))}
 	some := false
-	for i := range lo {
-		p.Lo[i], p.Hi[i] = max(0, lo[i]), max(0, hi[i])
-		some = some || p.Lo[i]+p.Hi[i] > 0
+	for i, n := range l.B.Shape(x) {
+		from := min(max(0, -lo[i]), n)
+		to := max(min(n, n+hi[i]), from)
+		x = sliceAxis(l.B, x, i, from, to-from)
+		// More may be cropped than there is: what the other side adds is then less.
+		added := n + lo[i] + hi[i] - (to - from)
+		p.Lo[i] = min(max(0, lo[i]), added)
+		p.Hi[i] = added - p.Lo[i]
+		some = some || added > 0
 	}
 	if !some {
 		return []prim.ID{x}, nil

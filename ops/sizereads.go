@@ -24,7 +24,7 @@ func SizeReads(g *ir.Graph, f *Facts) []SizeRead {
 	var out []SizeRead
 	for _, n := range g.Nodes {
 		s := f.Sites[n]
-		if s == nil || n.Domain != "" || len(s.Out) == 0 {
+		if s.Rules() == nil || n.Domain != "" || len(s.Out) == 0 {
 			continue
 		}
 		elems := sizesBehind(s, from)

@@ -62,6 +62,11 @@ func newUnrolled(be engine.Backend, n *net.Network, c Config, labelled bool) (*u
 	return u, train.ZeroSums(be, n, u.sums)
 }
 
+// bytes returns what the largest of the programs works on.
+func (u *unrolled) bytes() int {
+	return max(u.train.Memory(), u.look.Memory(), u.value.Memory(), u.sides.Memory())
+}
+
 // lookStep compiles w′ of every parameter from the sums of gradients.
 func lookStep(be engine.Backend, n *net.Network, w train.Weights) (*net.Step, error) {
 	m, err := optim.ByName(w.Optimiser)

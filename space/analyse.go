@@ -230,6 +230,12 @@ func (a *analysis) node(n *ir.Node) error {
 			a.pinAll(v, fmt.Sprintf("node %q (%s): %s", n.Name, n.OpType, why))
 		}
 	}
+	if site.Rules() == nil {
+		for _, v := range all {
+			a.pinAll(v, fmt.Sprintf("node %q (%s) has an input of unknown type", n.Name, n.OpType))
+		}
+		return nil
+	}
 	if u := a.known.Units[n]; u != nil {
 		at := *site
 		at.Units = u
@@ -347,7 +353,7 @@ func batchOf(m *ir.Model, f *ops.Facts) int {
 // groups collects the classes that no pin reaches and that live on weights. Those on an
 // axis of the known attentions are of the kind that reads them its own way.
 func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
-	pinned := map[int32]string{}
+	pinned := make([]int32, a.start[len(a.axes)]) // by root: 1 + the axis whose pin holds the class
 	order := make([]int, 0, len(a.pin))
 	for x := range a.pin {
 		order = append(order, x)
@@ -355,8 +361,8 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 	sort.Ints(order)
 	for _, x := range order {
 		for p := a.start[x]; p < a.start[x+1]; p++ {
-			if r := a.find(p); pinned[r] == "" {
-				pinned[r] = a.pin[x]
+			if r := a.find(p); pinned[r] == 0 {
+				pinned[r] = int32(x) + 1
 			}
 		}
 	}
@@ -376,7 +382,8 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 		w := weights[id.value]
 		for p := a.start[x]; p < a.start[x+1]; p++ {
 			r := a.find(p)
-			if why := pinned[r]; why != "" {
+			if pinned[r] > 0 {
+				why := a.pin[int(pinned[r])-1]
 				if w && a.size(x) > 1 {
 					if an.Pins[id.value] == nil {
 						an.Pins[id.value] = map[int]string{}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/ops"
 )
 
 var kernelKind = Kind{
@@ -16,8 +15,9 @@ var kernelKind = Kind{
 
 // kernelOf returns the weight, its spatial axes and the size of a node's square odd kernel.
 func kernelOf(an *Analysis, n *ir.Node) (weight string, axes []int, size int, ok bool) {
-	op, s := ops.Lookup(n.Domain, n.OpType), an.Facts.Sites[n]
-	if op == nil || op.Kernel == nil || s == nil {
+	s := an.Facts.Sites[n]
+	op := s.Rules()
+	if op == nil || op.Kernel == nil {
 		return "", nil, 0, false
 	}
 	in, axes, ok := op.Kernel(s)

@@ -1,9 +1,6 @@
 package space
 
-import (
-	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/ops"
-)
+import "github.com/entangle-nas/entangle/ir"
 
 // MACs names the metric of arithmetic.
 const MACs = "macs"
@@ -17,12 +14,11 @@ var macsMetric = Metric{
 		batch := float64(s.An.Batch)
 		var sum []*Piece
 		for _, n := range s.An.Model.Graph.Nodes {
-			op, site := ops.Lookup(n.Domain, n.OpType), s.An.Facts.Sites[n]
-			if op == nil || op.Cost == nil || site == nil || op.Cost(site).MACs == 0 {
+			if s.An.Facts.Sites[n].Price().MACs == 0 {
 				continue
 			}
 			sum = append(sum, &Piece{Nodes: []*ir.Node{n}, Product: true, Price: func(at *View) (float64, error) {
-				return op.Cost(at.Sites()[0]).MACs / batch, nil
+				return at.Sites()[0].Price().MACs / batch, nil
 			}})
 		}
 		return [][]*Piece{sum}, nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -15,13 +16,16 @@ const RecipeVersion = 1
 
 // Recipe is the outcome of a search.
 type Recipe struct {
-	Version int                `json:"version"`
-	Source  string             `json:"source"` // space.Fingerprint of the normal model
-	Seed    uint64             `json:"seed"`
-	Method  string             `json:"method,omitempty"` // how the choices were made
-	Dims    []Decision         `json:"dimensions"`
-	Cost    map[string]float64 `json:"cost"` // of the subnet, by metric
-	From    map[string]float64 `json:"source_cost"`
+	Version int    `json:"version"`
+	Source  string `json:"source"` // space.Fingerprint of the normal model
+	Seed    uint64 `json:"seed"`
+	Method  string `json:"method,omitempty"` // how the choices were made
+	// Sizes are those of the source's open dimensions behind the batch that the choices were
+	// made at, by name; an unnamed one is called by its input and its axis, as in image_2.
+	Sizes map[string]int     `json:"sizes,omitempty"`
+	Dims  []Decision         `json:"dimensions"`
+	Cost  map[string]float64 `json:"cost"` // of the subnet, by metric
+	From  map[string]float64 `json:"source_cost"`
 }
 
 // Decision is one dimension's choice. Order is carried so that the recipe alone
@@ -42,7 +46,7 @@ func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*
 	if err := net.Space.CheckChoice(choice); err != nil {
 		return nil, err
 	}
-	r := &Recipe{Version: RecipeVersion, Source: net.Space.Source, Seed: seed, Method: method, Cost: map[string]float64{}, From: map[string]float64{}}
+	r := &Recipe{Version: RecipeVersion, Source: net.Space.Source, Seed: seed, Method: method, Cost: map[string]float64{}, From: map[string]float64{}, Sizes: sizes(net.An)}
 	for i, d := range net.Space.Dims {
 		r.Dims = append(r.Dims, Decision{Name: d.Name, Kind: d.Kind, Node: d.Node, Choice: d.Choices[choice[i]], Choices: d.Choices, Order: d.Order})
 	}
@@ -62,6 +66,32 @@ func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*
 	}
 	return r, nil
 }
+
+// sizes returns what the open dimensions of inputs, behind the first, were bound to.
+func sizes(an *space.Analysis) map[string]int {
+	var out map[string]int
+	for _, v := range an.Model.Graph.Inputs {
+		for axis, d := range v.Type.Shape {
+			if axis == 0 || d.Known() {
+				continue
+			}
+			name, bound := d.Param, d.Param
+			if name == "" {
+				name, bound = OpenName(v.Name, axis), ops.AnyDim
+			}
+			if n, ok := an.Facts.Bind[bound]; ok {
+				if out == nil {
+					out = map[string]int{}
+				}
+				out[name] = n
+			}
+		}
+	}
+	return out
+}
+
+// OpenName is what an input's open dimension without a name is called.
+func OpenName(input string, axis int) string { return fmt.Sprintf("%s_%d", input, axis) }
 
 // Kinds lists the kinds of the recipe's dimensions, for space.Analyse.
 func (r *Recipe) Kinds() []string {

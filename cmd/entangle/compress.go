@@ -22,7 +22,7 @@ func (e *env) compressCommand() *cli.Command {
 		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder keeps\n" +
 			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run.",
 		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, groupRun), []cli.Flag{
-			&cli.BoolFlag{Name: "dry-run", Usage: "print the space's reach and stop", Category: groupRun},
+			&cli.BoolFlag{Name: "dry-run", Usage: "check everything, take one step of each kind, print the space's reach and the time and memory to expect", Category: groupRun},
 			forceFlag(),
 		}, jobFlags()),
 		Action: e.compress,
@@ -78,10 +78,7 @@ func (e *env) compress(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("dry-run") {
-		if c.Bool("json") {
-			return e.printJSON(p.Profiles())
-		}
-		return nil
+		return e.dryRun(c, p)
 	}
 	if p.Job.Out == "" {
 		return usagef("compress: want --out FILE, got none")
@@ -105,6 +102,37 @@ func (e *env) compress(c *cli.Context) error {
 		return errors.Join(e.printJSON(r), err)
 	}
 	return errors.Join(e.printOutcome(r), err)
+}
+
+// dryRun prints what a run would take.
+func (e *env) dryRun(c *cli.Context, p *entangle.Plan) error {
+	x, err := p.Estimate(c.Context, entangle.Options{Host: e.host(), Force: c.Bool("force")})
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(entangle.DryRun{Profiles: p.Profiles(), Estimate: *x})
+	}
+	t := columns("step", ">steps", ">seconds each", ">seconds", ">MiB of a step")
+	for _, part := range x.Parts {
+		t.Add(part.Name, part.Steps, fmt.Sprintf("%.3g", part.Each), fmt.Sprintf("%.3g", part.Seconds), mebibytes(int64(part.Bytes)))
+	}
+	if err := t.Text(e.stdout); err != nil {
+		return err
+	}
+	of := ""
+	if x.Available > 0 {
+		of = fmt.Sprintf(" (%s MiB were available)", mebibytes(x.Available))
+	}
+	_, err = fmt.Fprintf(e.stdout, "\nto expect: about %.3g s without verification, peak memory %s MiB%s\n", x.Seconds, mebibytes(x.PeakBytes), of)
+	return err
+}
+
+func mebibytes(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", float64(n)/(1<<20))
 }
 
 // costTable is a table with a column per metric.

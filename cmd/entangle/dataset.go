@@ -51,6 +51,7 @@ type feeder struct {
 func newFeeder(p *data.Part, batch int, models ...runtimes.Source) (*feeder, error) {
 	f := &feeder{}
 	set := p.All().Set()
+	batch = min(batch, max(p.Len(), 1)) // what is beyond the samples would be padding
 	for _, m := range models {
 		b, err := set.Bind(net.Inputs(m.Model))
 		if err != nil {

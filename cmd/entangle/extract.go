@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
-	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/subnet"
 )
 
@@ -18,10 +21,11 @@ func (e *env) extractCommand() *cli.Command {
 		Usage:     "cut the subnet of a recipe out of a model; without a recipe, write the model back",
 		ArgsUsage: "MODEL",
 		Description: "The subnet keeps the model's inputs, outputs, names and opsets and inherits its weights.\n" +
-			"The file is written whole or not at all.",
+			"The file is written whole or not at all. Open sizes are those that the recipe carries, unless --dim gives others.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "recipe", Usage: "recipe.json of a search", TakesFile: true},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "file to write", TakesFile: true},
+			&cli.StringFlag{Name: "kept", Usage: "also write what the recipe keeps of every initialiser, as JSON (docs/for-pytorch.md)", TakesFile: true},
 			&cli.BoolFlag{Name: "external", Usage: "write weights into OUT.data beside the file"},
 			forceFlag(), dimFlag(), jsonFlag(),
 		},
@@ -35,6 +39,9 @@ type extraction struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 	Recipe string `json:"recipe,omitempty"`
+	// Sizes of open dimensions that the recipe gave.
+	Sizes map[string]int `json:"sizes,omitempty"`
+	Kept  string         `json:"kept,omitempty"`
 }
 
 func (e *env) extract(c *cli.Context) error {
@@ -52,18 +59,38 @@ func (e *env) extract(c *cli.Context) error {
 	if err := entangle.Writable(out, c.Bool("force")); err != nil {
 		return err
 	}
+	x := extraction{Source: path, File: out, Recipe: c.String("recipe"), Kept: c.String("kept")}
+	if x.Kept != "" {
+		if x.Recipe == "" {
+			return usagef("--kept: want --recipe FILE beside it, got none")
+		}
+		if err := entangle.Writable(x.Kept, c.Bool("force")); err != nil {
+			return err
+		}
+	}
 	m, err := entangle.Import(path)
 	if err != nil {
 		return err
 	}
 	result := m.Raw
-	if r := c.String("recipe"); r != "" {
+	if x.Recipe != "" {
 		dims, err := bindings(c, "dim")
 		if err != nil {
 			return err
 		}
-		if result, err = cut(m, r, dims); err != nil {
+		small, err := cut(m, x.Recipe, dims)
+		if err != nil {
 			return err
+		}
+		result, x.Sizes = small.Model, small.Sizes
+		if x.Kept != "" {
+			text, err := small.Kept.Marshal()
+			if err != nil {
+				return err
+			}
+			if err := atomicfile.WriteBytes(x.Kept, text); err != nil {
+				return err
+			}
 		}
 	}
 	if err := exporter.Write(out, result, exporter.Options{External: c.Bool("external")}); err != nil {
@@ -73,16 +100,23 @@ func (e *env) extract(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	x := extraction{Source: path, File: out, Bytes: size, SHA256: sum, Recipe: c.String("recipe")}
+	x.Bytes, x.SHA256 = size, sum
 	if c.Bool("json") {
 		return e.printJSON(x)
+	}
+	if len(x.Sizes) > 0 {
+		var given []string
+		for _, name := range slices.Sorted(maps.Keys(x.Sizes)) {
+			given = append(given, fmt.Sprintf("%s=%d", name, x.Sizes[name]))
+		}
+		fmt.Fprintf(e.stderr, "sizes of the recipe: %s\n", strings.Join(given, ", "))
 	}
 	_, err = fmt.Fprintf(e.stdout, "%s  %d bytes  sha256 %s\n", x.File, x.Bytes, x.SHA256)
 	return err
 }
 
 // cut applies a recipe file to a model.
-func cut(m *entangle.Model, recipe string, dims map[string]int) (*ir.Model, error) {
+func cut(m *entangle.Model, recipe string, dims map[string]int) (*entangle.Cut, error) {
 	b, err := os.ReadFile(recipe)
 	if err != nil {
 		return nil, err
@@ -91,5 +125,5 @@ func cut(m *entangle.Model, recipe string, dims map[string]int) (*ir.Model, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", recipe, err)
 	}
-	return m.Extract(r, dims)
+	return m.Cut(r, dims)
 }

@@ -62,6 +62,7 @@ var Allowed = map[string][]string{
 
 	// Networks, data and ONNX Runtime for tests.
 	"internal/testenv":   {},
+	"internal/mutate":    {"ir"},
 	"internal/modeltest": {"ir", "data", "importer", "models", "internal/testenv"},
 	"internal/nettest":   {"internal/rng", "ir", "ops", "models", "engine", "data", "space", "search/net", "search/train", "search/train/optim", "internal/modeltest"},
 	"internal/runtest":   {Anything},

@@ -70,8 +70,9 @@ func (n *Network) lessonsOf(t *Network) ([]lesson, error) {
 func (n *Network) distributions() map[string]string {
 	out := map[string]string{}
 	for _, x := range n.Model.Graph.Nodes {
-		op, s := ops.Lookup(x.Domain, x.OpType), n.Facts.Sites[x]
-		if op == nil || op.Probability == nil || s == nil {
+		s := n.Facts.Sites[x]
+		op := s.Rules()
+		if op == nil || op.Probability == nil {
 			continue
 		}
 		if axes, err := op.Probability(s); err == nil && len(axes) == 1 && axes[0] > 0 && axes[0] == s.Input(0).Type.Rank()-1 {

@@ -39,6 +39,21 @@ func compileProgram(be engine.Backend, name string, p *prim.Program) (*Step, err
 // Memory returns the bytes of temporary storage that a run takes.
 func (s *Step) Memory() int { return s.executable.Memory() }
 
+// Footprint returns the bytes that a run works on: temporary storage, inputs, and outputs that
+// do not take an input's place.
+func (s *Step) Footprint() int {
+	n := s.executable.Memory()
+	for _, x := range s.Program.Inputs {
+		n += s.Program.Nodes[x.ID].Type.Bytes()
+	}
+	for _, o := range s.Program.Outputs {
+		if s.Program.Input(o.Name) < 0 {
+			n += s.Program.Nodes[o.ID].Type.Bytes()
+		}
+	}
+	return n
+}
+
 // Run executes the program on the buffers of env; those of extra take precedence, the
 // first first. Outputs named like an input replace it in env, the others are returned and
 // are the caller's to free. It frees nothing itself.

@@ -1,0 +1,49 @@
+package search
+
+import (
+	"math"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
+)
+
+// Memory compiles the steps of a search as Run does and says how many bytes the larger one
+// works on. No sample is read and nothing runs.
+func Memory(be engine.Backend, n *net.Network, c Config, labelled bool) (int, error) {
+	weight, err := train.Memory(be, n, c.Weights, labelled)
+	if err != nil {
+		return 0, err
+	}
+	alpha, err := alphaStep(be, n, c.Weights.Objective, labelled && n.Classes > 0, 0)
+	if err != nil {
+		return 0, err
+	}
+	return max(weight, alpha.Footprint()), nil
+}
+
+// Measure takes a weight step of what Run would do, then one with an architecture step before
+// it, and throws the result away. Arch is what the architecture step adds.
+func Measure(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, seed uint64, stage string) (weight, arch train.Cost, err error) {
+	s, err := newSearcher(be, n, teach, weights, alpha, c, b, seed, train.Hooks{Stage: stage})
+	if err != nil {
+		return weight, arch, err
+	}
+	defer s.close()
+	first := min(int(math.Ceil(c.AlphaFrom*float64(s.PerEpoch))), s.Total)
+	weight = train.Cost{Steps: s.Total, Bytes: s.Loop.Bytes()}
+	arch = train.Cost{Steps: s.Total - first, Bytes: s.alphas.Memory()}
+	if s.unrolled != nil {
+		arch.Bytes = max(arch.Bytes, s.unrolled.bytes())
+	}
+	s.cfg.AlphaFrom = math.Inf(1)
+	if weight.Seconds, err = s.Time(s.advance); err != nil || arch.Steps == 0 {
+		return weight, arch, err
+	}
+	s.cfg.AlphaFrom = 0
+	both, err := s.Time(s.advance)
+	arch.Seconds = max(both-weight.Seconds, 0)
+	return weight, arch, err
+}
