@@ -11,6 +11,7 @@ import (
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -41,9 +42,16 @@ func Import(path string) (*Model, error) {
 	return m, err
 }
 
-// Normalise wraps a model that was built or decoded elsewhere.
+// Normalise wraps a model that was built or decoded elsewhere. In the normal form, sizes
+// follow the batch where ops.FollowBatch finds how, so that cutting and training keep one graph.
 func Normalise(raw *ir.Model) (*Model, error) {
-	normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantValues))
+	normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantsAtAnyBatch))
+	if err == nil {
+		var open bool
+		if normal, open = net.Followed(normal); !open {
+			normal, err = importer.Normal(raw, importer.WithFold(ops.ConstantValues))
+		}
+	}
 	if err != nil {
 		return nil, &ModelError{err}
 	}

@@ -20,6 +20,7 @@ type Training struct {
 	Source  *Model
 	Set     *data.Set
 	Views   *search.Views
+	Notes   []string // as Plan.Notes
 	network *net.Network
 	teacher *net.Network
 }
@@ -51,11 +52,14 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	d := DefaultJob()
 	j.Target, j.Method, j.Space, j.Search, j.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
 	j.Space.Order = "none"
+	notes, err := j.samples(m, teacher)
+	if err != nil {
+		return nil, err
+	}
 	if err := j.Check(m, set); err != nil {
 		return nil, err
 	}
-	t := &Training{Job: j, Source: m, Set: set}
-	var err error
+	t := &Training{Job: j, Source: m, Set: set, Notes: notes}
 	if t.Views, err = j.Data.Split.View(set, j.Seed); err != nil {
 		return nil, err
 	}
@@ -85,18 +89,23 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 		r.hooks.Checkpoint = filepath.Join(o.Checkpoints, stage+".checkpoint")
 	}
 	m, val, test, err := r.run(n)
+	if err != nil {
+		return nil, "", q, err
+	}
+	m = t.Source.written(m)
 	for _, x := range []struct {
 		view data.View
 		q    Quality
 	}{{t.Views.Test, test}, {t.Views.Val, val}} {
 		if x.view.Len() > 0 {
-			return m, x.view.Part().Name, x.q, err
+			return m, x.view.Part().Name, x.q, nil
 		}
 	}
-	return m, "", q, err
+	return m, "", q, nil
 }
 
 // Begin is as Plan.Begin.
 func (t *Training) Begin(be engine.Backend, host *Host, force bool) error {
+	host.say(t.Notes)
 	return begin(t.Job, t.Source, t.Set, be, host, force)
 }

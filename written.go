@@ -65,6 +65,7 @@ func (j *Job) Folder() string {
 // Begin makes the run folder and the output's, refuses an existing output without force, and
 // writes job.yaml: every setting, with what the run on an engine is made with.
 func (p *Plan) Begin(be engine.Backend, host *Host, force bool) error {
+	host.say(p.Notes)
 	return begin(p.Job, p.Source, p.Set, be, host, force)
 }
 

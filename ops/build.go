@@ -225,8 +225,9 @@ func (w *lowering) node(n *ir.Node, tracked map[string]bool) error {
 			out = append(out, id)
 		}
 	} else {
-		l := &Lowering{Site: s, B: w.b, Training: w.hooks.Training, Float: w.hooks.Float, Seed: w.hooks.Seed}
-		if w.hooks.Training {
+		op := Lookup(n.Domain, n.OpType)
+		l := &Lowering{Site: s, B: w.b, Training: w.hooks.Training && !(w.hooks.Frozen && op.State != nil), Float: w.hooks.Float, Seed: w.hooks.Seed}
+		if l.Training {
 			l.Update = func(i int, v prim.ID) {
 				if w.hooks.Update != nil && n.Input(i) != "" {
 					w.hooks.Update(n.Input(i), v)
@@ -255,7 +256,7 @@ func (w *lowering) node(n *ir.Node, tracked map[string]bool) error {
 			}
 		}
 		var err error
-		if out, err = Lookup(n.Domain, n.OpType).Lower(l); err != nil {
+		if out, err = op.Lower(l); err != nil {
 			return err
 		}
 		if err := w.b.Err(); err != nil {
