@@ -296,25 +296,33 @@ func (w *batchWalk) links(n *ir.Node, op *Op, from []int, lead map[int]BatchAxis
 	op.Axes(many, &ax)
 	for _, i := range from {
 		at := w.at[n.Inputs[i]]
-		ref, tied := In(i, at.Axis), false
-		for _, l := range ax.Links {
-			other := l.B
-			if l.B == ref {
-				other = l.A
-			} else if l.A != ref {
-				continue
+		tied := false
+		refs := []AxisRef{In(i, at.Axis)}
+		for k := 0; k < len(refs); k++ {
+			for _, l := range ax.Links {
+				other := l.B
+				if l.B == refs[k] {
+					other = l.A
+				} else if l.A != refs[k] {
+					continue
+				}
+				if l.Role != Carried {
+					return fmt.Errorf("samples are %s in it", l.Role)
+				}
+				if !straight(l) || slices.Contains(refs, other) {
+					continue
+				}
+				if x, ok := lead[other.Index]; other.Out && ok && x.Axis == other.Axis {
+					lead[other.Index] = BatchAxis{x.Axis, at.Outer}
+					tied = true
+				} else if !other.Out && w.at[n.Inputs[other.Index]] == (BatchAxis{other.Axis, at.Outer}) {
+					refs = append(refs, other)
+				}
 			}
-			if l.Role != Carried {
-				return fmt.Errorf("samples are %s in it", l.Role)
-			}
-			if x, ok := lead[other.Index]; other.Out && ok && x.Axis == other.Axis && straight(l) {
-				lead[other.Index] = BatchAxis{x.Axis, at.Outer}
-				tied = true
-			}
-		}
-		for _, p := range ax.Pins {
-			if p.Ref == ref && p.Role == Normalised {
-				return fmt.Errorf("samples: %s", p.Reason)
+			for _, p := range ax.Pins {
+				if p.Ref == refs[k] && p.Role == Normalised {
+					return fmt.Errorf("samples: %s", p.Reason)
+				}
 			}
 		}
 		// Masks, lengths and angles of each sample are fixed whole beside the data.
