@@ -354,6 +354,9 @@ func outside(d []ir.Dim, at BatchAxis) (int, bool) {
 // edit makes the sizes follow that a node has for the batch of the file.
 func (w *batchWalk) edit(n *ir.Node) error {
 	if n.Domain != "" {
+		if n.OpType == "GroupQueryAttention" {
+			return w.lengths(n)
+		}
 		return nil
 	}
 	switch n.OpType {
@@ -519,31 +522,45 @@ func (w *batchWalk) concat(n *ir.Node) error {
 	if joined == at.Axis || d[at.Axis].Size != 1 {
 		return nil
 	}
-	count := ""
 	for i, v := range n.Inputs {
-		if _, ok := w.at[v]; ok {
-			continue
+		if x := w.dims(v); len(x) == len(d) && x[at.Axis].Size == 1 {
+			w.repeat(n, i, at.Axis, n.Inputs[ref], at.Axis)
 		}
-		if x := w.dims(v); len(x) != len(d) || x[at.Axis].Size != 1 {
-			continue
-		}
-		if count == "" {
-			shape := w.insert("Shape", n.Inputs[ref]+".shape", []string{n.Inputs[ref]})
-			count = w.insert("Gather", n.Inputs[ref]+".samples", []string{shape, w.constant(n.Inputs[ref]+".axis", ir.Int64, at.Axis)})
-		}
-		var parts []string
-		for k := range d {
-			if k == at.Axis {
-				parts = append(parts, count)
-			} else {
-				parts = append(parts, w.constant(v+".one", ir.Int64, 1))
-			}
-		}
-		sizes := w.insert("Concat", v+".sizes", parts, ir.IntAttr("axis", 0))
-		n.Inputs[i] = w.insert("Expand", v, []string{v, sizes})
-		w.at[n.Inputs[i]] = BatchAxis{at.Axis, 1}
 	}
 	return nil
+}
+
+// lengths gives a number that all samples share to each.
+func (w *batchWalk) lengths(n *ir.Node) error {
+	const seqlens = 5
+	at, ok := w.at[n.Input(0)]
+	if !ok || len(n.Inputs) <= seqlens || w.size != 1 {
+		return nil
+	}
+	if d := w.dims(n.Inputs[seqlens]); len(d) > 0 && d[0].Size == 1 {
+		w.repeat(n, seqlens, 0, n.Inputs[0], at.Axis)
+	}
+	return nil
+}
+
+// repeat expands input i, which has one row for all samples along axis, to as many as the
+// value like has along another; one that samples reach stays.
+func (w *batchWalk) repeat(n *ir.Node, i, axis int, like string, along int) {
+	v := n.Inputs[i]
+	if _, ok := w.at[v]; ok {
+		return
+	}
+	shape := w.insert("Shape", like+".shape", []string{like})
+	count := w.insert("Gather", like+".samples", []string{shape, w.constant(like+".axis", ir.Int64, along)})
+	ones := func(k int) []string {
+		if k == 0 {
+			return nil
+		}
+		return []string{w.constant(v+".ones", ir.Int64, slices.Repeat([]int{1}, k)...)}
+	}
+	sizes := w.insert("Concat", v+".sizes", slices.Concat(ones(axis), []string{count}, ones(len(w.dims(v))-axis-1)), ir.IntAttr("axis", 0))
+	n.Inputs[i] = w.insert("Expand", v, []string{v, sizes})
+	w.at[n.Inputs[i]] = BatchAxis{axis, 1}
 }
 
 // resize reads the sizes before the first that it changes from its input.
