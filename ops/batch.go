@@ -315,7 +315,7 @@ func (w *batchWalk) links(n *ir.Node, op *Op, from []int, lead map[int]BatchAxis
 				if x, ok := lead[other.Index]; other.Out && ok && x.Axis == other.Axis {
 					lead[other.Index] = BatchAxis{x.Axis, at.Outer}
 					tied = true
-				} else if !other.Out && w.at[n.Inputs[other.Index]] == (BatchAxis{other.Axis, at.Outer}) {
+				} else if !other.Out && w.at[n.Input(other.Index)] == (BatchAxis{other.Axis, at.Outer}) {
 					refs = append(refs, other)
 				}
 			}
