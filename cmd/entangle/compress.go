@@ -85,6 +85,9 @@ func (e *env) compress(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("dry-run") {
+		for _, n := range p.Notes {
+			e.logf("note: %s", n)
+		}
 		if c.Bool("json") {
 			return e.printJSON(p.Profiles())
 		}

@@ -61,16 +61,8 @@ type Opening struct {
 // accounts for every use. Outputs without samples stay as they are.
 func Open(m *ir.Model) Opening {
 	o := Opening{Model: m.Clone()}
-	fixed := slices.ContainsFunc(DataInputs(m), func(v ir.Value) bool { return len(v.Type.Shape) > 0 && v.Type.Shape[0].Known() })
-	if fixed || !several(m) {
-		b := ops.FollowBatch(m)
-		if b.Blocked != nil {
-			o.Fixed, o.Why = b.Size, b.Blocked
-		} else if o.Model = b.Model; fixed {
-			open(o.Model.Graph, b)
-		}
-	}
 	g := o.Model.Graph
+	fixed := false
 	for i := range g.Inputs {
 		v := &g.Inputs[i]
 		if g.Init(v.Name) != nil {
@@ -78,13 +70,26 @@ func Open(m *ir.Model) Opening {
 		}
 		for k := range v.Type.Shape {
 			switch d := &v.Type.Shape[k]; {
-			case d.Known() || d.Param != "":
+			case d.Known():
+				fixed = fixed || k == 0
+			case d.Param != "":
 			case k == 0:
 				d.Param = ops.BatchName
 			default:
 				d.Param = fmt.Sprintf("%s_%d", v.Name, k)
 			}
 		}
+	}
+	if !fixed && several(o.Model) {
+		return o
+	}
+	b := ops.FollowBatch(o.Model)
+	if b.Blocked != nil {
+		o.Fixed, o.Why = b.Size, b.Blocked
+		return o
+	}
+	if o.Model = b.Model; fixed {
+		open(o.Model.Graph, b)
 	}
 	return o
 }
