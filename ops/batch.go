@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -34,8 +35,8 @@ type BatchAxis struct {
 // FollowBatch follows axis 0 of the inputs through a normal graph: by the operators' axis
 // rules, and through shapes read in row-major order by the number of elements before it.
 // Sizes that are written down for the batch of the file are edited so that they follow:
-// targets of Reshape, sizes of Resize, ends of Slice, and operands of Concat that have one
-// row for all samples.
+// targets of Reshape, sizes of Resize, ends of Slice, and operands of Concat and numbers
+// per sample of attentions that have one row for all samples.
 func FollowBatch(m *ir.Model) *Batch {
 	w := &batchWalk{out: m.Clone(), at: map[string]BatchAxis{}, via: map[string]string{}}
 	b := &Batch{At: w.at}
@@ -353,10 +354,18 @@ func outside(d []ir.Dim, at BatchAxis) (int, bool) {
 
 // edit makes the sizes follow that a node has for the batch of the file.
 func (w *batchWalk) edit(n *ir.Node) error {
-	if n.Domain != "" {
-		if n.OpType == "GroupQueryAttention" {
-			return w.lengths(n)
+	if at, ok := w.at[n.Input(0)]; ok {
+		for _, x := range each[n.Domain+"."+n.OpType] {
+			if v := n.Input(x.input); v != "" && len(w.dims(v)) >= x.rank {
+				w.repeat(n, x.input, 0, n.Inputs[0], at.Axis)
+			}
 		}
+	}
+	if n.Domain != "" {
+		return nil
+	}
+	if slices.Contains(arithmetics, n.OpType) {
+		w.operands(n)
 		return nil
 	}
 	switch n.OpType {
@@ -507,10 +516,10 @@ func (w *batchWalk) place(x, y []ir.Dim, at BatchAxis, before int) (axis int, ow
 	return -1, false
 }
 
-// concat gives an operand that has one row for all samples one for each.
+// concat gives an operand that has one row for all samples, or equal ones, one for each.
 func (w *batchWalk) concat(n *ir.Node) error {
 	ref := slices.IndexFunc(n.Inputs, func(v string) bool { _, ok := w.at[v]; return ok })
-	if ref < 0 || w.size != 1 {
+	if ref < 0 {
 		return nil
 	}
 	at := w.at[n.Inputs[ref]]
@@ -519,36 +528,37 @@ func (w *batchWalk) concat(n *ir.Node) error {
 	if joined < 0 {
 		joined += len(d)
 	}
-	if joined == at.Axis || d[at.Axis].Size != 1 {
+	if joined == at.Axis || d[at.Axis].Size != w.size {
 		return nil
 	}
 	for i, v := range n.Inputs {
-		if x := w.dims(v); len(x) == len(d) && x[at.Axis].Size == 1 {
+		if len(w.dims(v)) == len(d) {
 			w.repeat(n, i, at.Axis, n.Inputs[ref], at.Axis)
 		}
 	}
 	return nil
 }
 
-// lengths gives a number that all samples share to each.
-func (w *batchWalk) lengths(n *ir.Node) error {
-	const seqlens = 5
-	at, ok := w.at[n.Input(0)]
-	if !ok || len(n.Inputs) <= seqlens || w.size != 1 {
-		return nil
-	}
-	if d := w.dims(n.Inputs[seqlens]); len(d) > 0 && d[0].Size == 1 {
-		w.repeat(n, seqlens, 0, n.Inputs[0], at.Axis)
-	}
-	return nil
+// each lists, by operator, the inputs beside the data that have a row per sample on axis 0
+// and the rank from which on they do.
+var each = map[string][]struct{ input, rank int }{
+	".RotaryEmbedding":                  {{1, 3}, {2, 3}, {3, 2}},
+	"com.microsoft.RotaryEmbedding":     {{1, 2}},
+	"com.microsoft.GroupQueryAttention": {{5, 1}},
 }
 
-// repeat expands input i, which has one row for all samples along axis, to as many as the
-// value like has along another; one that samples reach stays.
+// repeat expands input i, which has one row for all samples along axis, or equal ones, to as
+// many as the value like has along another. What samples reach, and other sizes, stay.
 func (w *batchWalk) repeat(n *ir.Node, i, axis int, like string, along int) {
 	v := n.Inputs[i]
-	if _, ok := w.at[v]; ok {
+	if _, ok := w.at[v]; ok || w.dims(v)[axis].Size != w.size {
 		return
+	}
+	if w.size > 1 {
+		var ok bool
+		if v, ok = w.row(v, axis); !ok {
+			return
+		}
 	}
 	shape := w.insert("Shape", like+".shape", []string{like})
 	count := w.insert("Gather", like+".samples", []string{shape, w.constant(like+".axis", ir.Int64, along)})
@@ -561,6 +571,54 @@ func (w *batchWalk) repeat(n *ir.Node, i, axis int, like string, along int) {
 	sizes := w.insert("Concat", v+".sizes", slices.Concat(ones(axis), []string{count}, ones(len(w.dims(v))-axis-1)), ir.IntAttr("axis", 0))
 	n.Inputs[i] = w.insert("Expand", v, []string{v, sizes})
 	w.at[n.Inputs[i]] = BatchAxis{axis, 1}
+}
+
+// row returns a constant that is one of the equal rows of v along axis.
+func (w *batchWalk) row(v string, axis int) (string, bool) {
+	row, ok := firstOfEqual(w.one.facts.Values[v].Const, axis)
+	if !ok {
+		return "", false
+	}
+	row.Name = w.name(v)
+	w.out.Graph.Inits = append(w.out.Graph.Inits, row)
+	w.one.initialiser(row)
+	w.many.initialiser(row)
+	return row.Name, true
+}
+
+// operands broadcasts constants that have equal rows for the samples of the file.
+func (w *batchWalk) operands(n *ir.Node) {
+	ref := slices.IndexFunc(n.Inputs, func(v string) bool { _, ok := w.at[v]; return ok })
+	if ref < 0 || w.size == 1 {
+		return
+	}
+	at := w.at[n.Inputs[ref]]
+	for i, v := range n.Inputs {
+		axis := at.Axis + len(w.dims(v)) - len(w.dims(n.Inputs[ref]))
+		if _, ok := w.at[v]; !ok && axis >= 0 && axis < len(w.dims(v)) && w.dims(v)[axis].Size == w.size {
+			if row, ok := w.row(v, axis); ok {
+				n.Inputs[i] = row
+			}
+		}
+	}
+}
+
+// firstOfEqual returns the first position along an axis of a constant that has no others.
+func firstOfEqual(t *ir.Tensor, axis int) (*ir.Tensor, bool) {
+	if t == nil || axis >= len(t.Dims) {
+		return nil, false
+	}
+	keep := make(Positions, axis+1)
+	keep[axis] = []int{0}
+	row, err := Take(t, keep)
+	for k := 1; k < t.Dims[axis] && err == nil; k++ {
+		keep[axis] = []int{k}
+		var other *ir.Tensor
+		if other, err = Take(t, keep); err == nil && !bytes.Equal(row.Raw, other.Raw) {
+			return nil, false
+		}
+	}
+	return row, err == nil
 }
 
 // resize reads the sizes before the first that it changes from its input.

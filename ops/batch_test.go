@@ -97,6 +97,12 @@ var batchCases = []struct{ name, text, blocked string }{
   output y float32[1, 4, 2]
   init c float32[1, 1, 2] = [1, 2]
   node n1: (y) = Concat(c, x) axis=1`, ""},
+	{"a first token and an offset for each of two", `input x float32[2, 1, 2]
+  output y float32[2, 2, 2]
+  init c float32[2, 1, 2] = [1, 2, 1, 2]
+  init o float32[2, 1, 2] = [3, 4, 3, 4]
+  node n1: (h) = Add(o, x)
+  node n2: (y) = Concat(c, h) axis=1`, ""},
 	{"sizes of Resize", `input x float32[1, 2, 3, 4]
   output y float32[1, 2, 6, 8]
   init s int64[4] = [1, 2, 6, 8]
@@ -142,6 +148,10 @@ var batchCases = []struct{ name, text, blocked string }{
   output y float32[1, 3]
   init i int64[1] = [0]
   node pick: (y) = Gather(x, i) axis=0`, `node "pick" (Gather): `},
+	{"another offset for each of two", `input x float32[2, 2]
+  output y float32[2, 2]
+  init o float32[2, 2] = [3, 4, 5, 6]
+  node sum: (y) = Add(o, x)`, `node "sum" (Add): with 3 times the samples: `},
 	{"a mean over samples", `input x float32[1, 3]
   output y float32[1, 3]
   node mean: (y) = ReduceMean(x) axes=[0] keepdims=1`, `node "mean" (ReduceMean): `},

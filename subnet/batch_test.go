@@ -14,12 +14,12 @@ import (
 )
 
 // frozen returns a model as an exporter without dynamic axes writes it: the inputs fix the
-// batch at 1, what is computed from it is constant, and targets of Reshape are plain sizes.
-func frozen(t *testing.T, m *ir.Model) *ir.Model {
+// batch, what is computed from it is constant, and targets of Reshape are plain sizes.
+func frozen(t *testing.T, m *ir.Model, size int) *ir.Model {
 	t.Helper()
 	m = m.Clone()
 	for i := range m.Graph.Inputs {
-		m.Graph.Inputs[i].Type.Shape[0] = ir.Dim{Size: 1}
+		m.Graph.Inputs[i].Type.Shape[0] = ir.Dim{Size: size}
 	}
 	m, err := importer.Normal(m, importer.WithFold(ops.ConstantValues))
 	if err != nil {
@@ -61,13 +61,13 @@ func followed(t *testing.T, m *ir.Model) *ir.Model {
 	return b.Model
 }
 
-// sample returns sample i of values whose first axis is the batch.
-func sample(vals map[string]*prim.Tensor, i int) map[string]*prim.Tensor {
+// part returns batch i, of so many samples, of values whose first axis is the samples.
+func part(vals map[string]*prim.Tensor, i, size int) map[string]*prim.Tensor {
 	out := map[string]*prim.Tensor{}
 	for name, v := range vals {
-		n := v.Len() / v.Shape[0]
+		n := v.Len() / v.Shape[0] * size
 		x := &prim.Tensor{Type: v.Type}
-		x.Shape = append([]int{1}, v.Shape[1:]...)
+		x.Shape = append([]int{size}, v.Shape[1:]...)
 		if v.F64 != nil {
 			x.F64 = v.F64[i*n : (i+1)*n]
 		}
@@ -79,32 +79,34 @@ func sample(vals map[string]*prim.Tensor, i int) map[string]*prim.Tensor {
 	return out
 }
 
-// TestFixedBatch: a model that fixes its batch at 1 everywhere computes, once the batch is
-// open, for each of three samples what it did for one, and is cut as the open model is.
+// TestFixedBatch: a model that fixes its batch everywhere computes, once the batch is open,
+// for each of three batches what it did for one, and is cut as the open model is.
 func TestFixedBatch(t *testing.T) {
 	subjects := tiny(t)
 	for _, c := range styles {
 		subjects = append(subjects, subject{name: c.name, m: transformer(c.style), opts: space.Options{Divisor: 1, MinRatio: 0.1}, tol: 1e-10})
 	}
 	for _, s := range subjects {
-		t.Run(s.name, func(t *testing.T) {
-			m := frozen(t, s.m)
-			open := followed(t, m)
-			p, _, err := ops.Program(open, map[string]int{"batch": 3}, prim.F64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			in := inputs(p, 1)
-			got := run(t, p, in)
-			for i := range 3 {
-				if d := maxDiff(runOn(t, m, nil, sample(in, i)), sample(got, i)); d > s.tol {
-					t.Errorf("sample %d: want what the fixed model computes, the largest difference is %g", i, d)
+		for _, size := range []int{1, 2} {
+			t.Run(fmt.Sprint(s.name, " ", size), func(t *testing.T) {
+				m := frozen(t, s.m, size)
+				open := followed(t, m)
+				p, _, err := ops.Program(open, map[string]int{"batch": 3 * size}, prim.F64)
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			if !testing.Short() {
-				checkOtherSizes(t, open, s.opts, map[string]int{"batch": 1}, map[string]int{"batch": 3})
-			}
-		})
+				in := inputs(p, 1)
+				got := run(t, p, in)
+				for i := range 3 {
+					if d := maxDiff(runOn(t, m, nil, part(in, i, size)), part(got, i, size)); d > s.tol {
+						t.Errorf("batch %d: want what the fixed model computes, the largest difference is %g", i, d)
+					}
+				}
+				if size == 1 && !testing.Short() {
+					checkOtherSizes(t, open, s.opts, map[string]int{"batch": 1}, map[string]int{"batch": 3})
+				}
+			})
+		}
 	}
 }
 
@@ -152,7 +154,7 @@ func TestFixedBatchOnORT(t *testing.T) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
-			m := frozen(t, transformer(c.style))
+			m := frozen(t, transformer(c.style), 1)
 			open := followed(t, m)
 			p, _, err := ops.Program(open, map[string]int{"batch": 3}, prim.F64)
 			if err != nil {
@@ -172,9 +174,9 @@ func TestFixedBatchOnORT(t *testing.T) {
 			}
 			got := hosted(t, orttest.Run(t, rt, open, values(in)))
 			for i := range 3 {
-				want := hosted(t, orttest.Run(t, rt, m, values(sample(in, i))))
-				if d := maxDiff(want, sample(got, i)); d > 1e-3 {
-					t.Error(fmt.Sprintf("sample %d: the largest difference is %g", i, d))
+				want := hosted(t, orttest.Run(t, rt, m, values(part(in, i, 1))))
+				if d := maxDiff(want, part(got, i, 1)); d > 1e-3 {
+					t.Errorf("sample %d: the largest difference is %g", i, d)
 				}
 			}
 		})
