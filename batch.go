@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search/net"
 )
 
@@ -33,7 +34,9 @@ func (j *Job) samples(models ...*Model) (notes []string, err error) {
 }
 
 // written returns a trained model as its file is: inputs and outputs declared as in the source.
-func (m *Model) written(trained *ir.Model) *ir.Model { return net.Declare(trained, m.Normal) }
+func (m *Model) written(trained *ir.Model) *ir.Model {
+	return ops.Settle(net.Declare(trained, m.Normal))
+}
 
 // say logs notes.
 func (h *Host) say(notes []string) {

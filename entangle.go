@@ -105,6 +105,7 @@ func (m *Model) Extract(r *subnet.Recipe, dims map[string]int) (*ir.Model, error
 	if err != nil {
 		return nil, err
 	}
+	small = m.written(small)
 	return small, Describe(small, r)
 }
 

@@ -51,6 +51,32 @@ func FollowBatch(m *ir.Model) *Batch {
 	return b
 }
 
+// Settle removes the Expands of a graph that change nothing at the sizes it declares, as
+// those that FollowBatch adds do once a file fixes its batch again.
+func Settle(m *ir.Model) *ir.Model {
+	out := m.Clone()
+	f, err := InferModel(out, nil)
+	if err != nil {
+		return out
+	}
+	p := ir.NewPatch(out.Graph, "drop expansions to the same sizes")
+	index := ir.NewIndex(out.Graph)
+	for _, n := range out.Graph.Nodes {
+		if n.OpType != "Expand" || n.Domain != "" || index.IsOutput(n.Output(0)) {
+			continue
+		}
+		if x, y := f.Values[n.Input(0)].Type, f.Values[n.Output(0)].Type; x.Static() && y.Static() && slices.Equal(x.Sizes(), y.Sizes()) {
+			p.Rewire(n.Output(0), n.Input(0))
+			p.Remove(n)
+		}
+	}
+	if p.Apply(out) != nil {
+		return m.Clone()
+	}
+	DropUnread(out.Graph, m.Graph)
+	return out
+}
+
 // batchSize returns the leading size that inputs agree on.
 func batchSize(m *ir.Model) (int, error) {
 	size, of := 0, ""

@@ -226,6 +226,34 @@ func TestFollowBatch(t *testing.T) {
 	}
 }
 
+// TestSettle: at the batch of the file nothing is left of what opened it but the sizes.
+func TestSettle(t *testing.T) {
+	m, err := ir.Parse(`model {
+  ir 8
+  opset _ 13
+}
+graph g {
+  input x float32[1, 3, 2]
+  output y float32[1, 8]
+  init c float32[1, 1, 2] = [1, 2]
+  init t int64[2] = [1, 8]
+  node a: (h) = Concat(c, x) axis=1
+  node b: (y) = Reshape(h, t)
+}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := ops.FollowBatch(m).Model
+	if len(open.Graph.Nodes) == 2 {
+		t.Fatal("want nodes that expand the token")
+	}
+	got := ops.Settle(open)
+	if err := ir.Verify(got); err != nil || len(got.Graph.Nodes) != 2 || len(got.Graph.Inits) != 2 {
+		t.Errorf("want two nodes and two initialisers, got %d and %d, %v", len(got.Graph.Nodes), len(got.Graph.Inits), err)
+	}
+}
+
 // runBatch returns y.
 func runBatch(t *testing.T, m *ir.Model, x *prim.Tensor) *prim.Tensor {
 	t.Helper()
