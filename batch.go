@@ -9,9 +9,10 @@ import (
 )
 
 // samples makes the batch of a job one that the models run at. Where a model runs at one size
-// only, that is the batch and micro-batches are accumulated to as many samples as before;
-// notes says so, and what was in the way.
-func (j *Job) samples(models ...*Model) (notes []string, err error) {
+// only, that is the batch and parts times as many batches make a step as before; notes
+// says so, and what was in the way. An error is a fault of a key.
+func (j *Job) samples(models ...*Model) (notes []string, parts int, err error) {
+	parts = 1
 	for _, m := range models {
 		if m == nil {
 			continue
@@ -21,16 +22,17 @@ func (j *Job) samples(models ...*Model) (notes []string, err error) {
 			continue
 		}
 		if j.Data.Batch < o.Fixed || j.Data.Batch%o.Fixed != 0 {
-			return nil, &JobError{[]error{&keyed{"data.batch", fmt.Errorf("want a multiple of %d, the batch that the model runs at, got %d: %w", o.Fixed, j.Data.Batch, o.Why)}}}
+			return nil, 1, &keyed{"data.batch", fmt.Errorf("want a multiple of %d, the batch that the model runs at, got %d: %w", o.Fixed, j.Data.Batch, o.Why)}
 		}
-		parts := j.Data.Batch / o.Fixed
+		each := j.Data.Batch / o.Fixed
+		parts *= each
 		j.Data.Batch = o.Fixed
 		for _, w := range j.training() {
-			w.Accumulate = w.Parts() * parts
+			w.Accumulate = w.Parts() * each
 		}
 		notes = append(notes, fmt.Sprintf("the model runs at batch %d only: gradients of %d batches make a step, running statistics stay: %v", o.Fixed, j.Tune.Parts(), o.Why))
 	}
-	return notes, nil
+	return notes, parts, nil
 }
 
 // written returns a trained model as its file is: inputs and outputs declared as in the source.

@@ -133,3 +133,68 @@ func TestFixedBatchWantsMultiples(t *testing.T) {
 		t.Errorf("want data.batch refused, got %v", err)
 	}
 }
+
+// TestStaleDeclarations: a file whose batch is open and whose results are declared for one
+// sample is taken, with a note for each, and written as it was declared.
+func TestStaleDeclarations(t *testing.T) {
+	b := runtest.New(t, "fashion-tiny")
+	raw := dense(t, b, "  node merge: (h6) = Reshape(h5, maps)\n  node turn: (cls) = Transpose(h6) perm=[0, 2, 1]").Raw
+	raw.Graph.Inputs[0].Type.Shape[0] = ir.Dim{Size: -1, Param: "N"}
+	for i, x := range raw.Graph.Inits {
+		if x.Name == "maps" {
+			v, _ := x.Int64s()
+			raw.Graph.Inits[i] = ir.NewInt64("maps", []int{3}, []int64{-1, v[1], v[2]})
+		}
+	}
+	m, err := entangle.Normalise(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := b.Job
+	j.Method, j.Space.Order, j.Tune.Epochs = "uniform", "magnitude", 0
+	j.Tune.Objective.Labels, j.Tune.Objective.Distill = 0, 1
+	j.Search.Weights.Objective = j.Tune.Objective
+	p, err := entangle.Prepare(m, b.Set, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Notes) != 1 || !strings.HasPrefix(p.Notes[0], `node "turn" (Transpose): output "cls": declared as float32[1,`) || p.Job.Data.Batch != 16 {
+		t.Errorf("want a note of the declared batch of 1 and a batch of 16, got %q, %d", p.Notes, p.Job.Data.Batch)
+	}
+	_, small, err := p.Search(context.Background(), b.Be, entangle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in, out := small.Graph.Inputs[0].Type.String(), small.Graph.Outputs[0].Type.String(); in != raw.Graph.Inputs[0].Type.String() || out != raw.Graph.Outputs[0].Type.String() {
+		t.Errorf("want the declared types of the source, got %s and %s", in, out)
+	}
+}
+
+// TestSearchAtFixedBatch: every method of a search runs in parts of a step.
+func TestSearchAtFixedBatch(t *testing.T) {
+	for _, method := range []string{"search", "evolution"} {
+		t.Run(method, func(t *testing.T) {
+			b := runtest.New(t, "fashion-tiny")
+			m := dense(t, b, "  node merge: (h6) = Reshape(h5, rows)\n  node turn: (cls) = Transpose(h6) perm=[1, 0]")
+			j := b.Job
+			j.Method, j.Tune.Epochs, j.Refine, j.Evolution.Trials = method, 0, 4, 4
+			j.Evolution.Population, j.Evolution.Parents = 4, 2
+			j.Search.Weights.Objective.Labels, j.Search.Weights.Objective.Distill = 0, 1
+			j.Tune.Objective = j.Search.Weights.Objective
+			p, err := entangle.Prepare(m, b.Set, j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, small, err := p.Search(context.Background(), b.Be, entangle.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := r.Cost["macs"], p.Budget[0].Limit; got > want {
+				t.Errorf("want at most %g MACs, got %g", want, got)
+			}
+			if got, want := small.Graph.Outputs[0].Type.String(), m.Raw.Graph.Outputs[0].Type.String(); got != want {
+				t.Errorf("want the output %s, got %s", want, got)
+			}
+		})
+	}
+}

@@ -265,7 +265,12 @@ func (j *Job) trains() bool { return j.Method == "search" || j.Method == "evolut
 
 // checkBoth reports objectives that the model's outputs and the data's labels do not allow.
 func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) {
-	n, err := net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil)
+	run := *j
+	if _, _, err := run.samples(m); err != nil {
+		*f = append(*f, err)
+		return
+	}
+	n, err := net.NewNetworkOn(m.Normal, run.Data.Batch, set, nil)
 	if err != nil {
 		f.add("data.source", err)
 		return

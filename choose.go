@@ -48,7 +48,7 @@ func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, e
 // order ranks the units of the space and entangles it.
 func (r *run) order() (err error) {
 	if !r.ranked() {
-		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, 16, r.Job.Seed); err != nil {
+		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, 16*r.parts, r.Job.Seed); err != nil {
 			return err
 		}
 	}
@@ -156,7 +156,7 @@ func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
 	e := r.Job.Evolution
 	if e.Trials == 0 {
 		batches := cfg.Weights.Epochs * float64(r.Views.Weights.Len()/r.Job.Data.Batch)
-		e.Trials = max(int(math.Round(stepPasses*batches/net.VertexBatches)), 1)
+		e.Trials = max(int(math.Round(stepPasses*batches/float64(net.VertexBatches*r.parts))), 1)
 	}
 	done, tell := 0, r.trials("evolution", e.Trials)
 	choice, err := decide.Evolve(r.ctx, r.Space, r.Budget, e, r.Job.Seed, v.Loss, func(trial int, best float64) {
@@ -174,7 +174,7 @@ const stepPasses = 3
 
 // vertices measures subnets with the weights that a search trained.
 func (r *run) vertices(mixture *net.Network, d *search.Decision) (*net.Vertices, error) {
-	return net.NewVertices(r.be, mixture, r.plain, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, r.Job.Seed)
+	return net.NewVertices(r.be, mixture, r.plain, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, net.VertexBatches*r.parts, r.Job.Seed)
 }
 
 // trials tells of every twentieth trial, and of the last.

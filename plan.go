@@ -29,6 +29,7 @@ type Plan struct {
 	Budget  decide.Budget
 	// Notes say what of the model was not taken as it is written, a line each.
 	Notes []string
+	parts int // batches that stand for one of the job as it was given
 }
 
 // Profile is the cost of a reference subnet by metric.
@@ -66,9 +67,9 @@ func (j *Job) open() (*Model, *data.Set, error) {
 // wrong with the job is a *JobError, with the model a *ModelError.
 func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, error) {
 	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
-	notes, err := j.samples(m)
+	notes, parts, err := j.samples(m)
 	if err != nil {
-		return nil, err
+		return nil, &JobError{[]error{err}}
 	}
 	if err := j.Check(m, set, extra...); err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 		return nil, err
 	}
 	o := net.Open(m.Normal)
-	p := &Plan{Job: j, Source: m, Model: o.Model, Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra), Notes: notes}
+	p := &Plan{Job: j, Source: m, Model: o.Model, Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra), Notes: notes, parts: parts}
 	bind, err := net.BindingOn(p.Model, cmp.Or(o.Fixed, 2), set)
 	if err != nil {
 		return nil, err

@@ -52,9 +52,9 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	d := DefaultJob()
 	j.Target, j.Method, j.Space, j.Search, j.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
 	j.Space.Order = "none"
-	notes, err := j.samples(m, teacher)
+	notes, _, err := j.samples(m, teacher)
 	if err != nil {
-		return nil, err
+		return nil, &JobError{[]error{err}}
 	}
 	if err := j.Check(m, set); err != nil {
 		return nil, err
