@@ -19,7 +19,7 @@ import (
 type Plan struct {
 	Job     Job
 	Source  *Model
-	Model   *ir.Model // the source's normal graph with its batch open
+	Model   *ir.Model // the source's normal graph, its batch open unless a note says otherwise
 	Set     *data.Set
 	Views   *search.Views
 	An      *space.Analysis

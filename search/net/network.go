@@ -101,9 +101,6 @@ func Followed(m *ir.Model) (*ir.Model, bool) {
 	return Declare(o.Model, m), o.Fixed == 0
 }
 
-// OpenBatch is Open's model.
-func OpenBatch(m *ir.Model) *ir.Model { return Open(m).Model }
-
 // several reports whether a model whose inputs leave the batch open infers at three samples.
 func several(m *ir.Model) bool {
 	bind := map[string]int{}
