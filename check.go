@@ -323,11 +323,16 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 
 // checkBoth reports objectives that the model's outputs and the data's labels do not allow.
 func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
-	if _, err := net.BindingOn(net.OpenBatch(m.Normal), j.Data.Batch, set); err != nil {
+	run := *j
+	if _, _, err := run.samples(m); err != nil {
+		*f = append(*f, err)
+		return nil
+	}
+	if _, err := net.BindingOn(net.Open(m.Normal).Model, run.Data.Batch, set); err != nil {
 		f.add("data.source", err)
 		return nil
 	}
-	n, err := net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil)
+	n, err := net.NewNetworkOn(m.Normal, run.Data.Batch, set, nil)
 	if err != nil {
 		return &ModelError{err}
 	}

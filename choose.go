@@ -51,7 +51,7 @@ const rankingBatches = 16
 // order ranks the units of the space and entangles it.
 func (r *run) order() (err error) {
 	if !r.ranked() {
-		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches, r.Job.Seed); err != nil {
+		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches*r.parts, r.Job.Seed); err != nil {
 			return err
 		}
 	}
@@ -181,7 +181,7 @@ func (r *run) evolutions() int {
 		return r.Job.Evolution.Trials
 	}
 	batches := r.Job.Search.Weights.Epochs * float64(r.Views.Weights.Len()/r.Job.Data.Batch)
-	return max(int(math.Round(stepPasses*batches/net.VertexBatches)), 1)
+	return max(int(math.Round(stepPasses*batches/float64(net.VertexBatches*r.parts))), 1)
 }
 
 // stepPasses is about how many forward passes a step costs.
@@ -189,7 +189,7 @@ const stepPasses = 3
 
 // vertices measures subnets with the weights that a search trained.
 func (r *run) vertices(mixture *net.Network, d *search.Decision) (*net.Vertices, error) {
-	return net.NewVertices(r.be, mixture, r.plain, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, r.Job.Seed)
+	return net.NewVertices(r.be, mixture, r.plain, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, net.VertexBatches*r.parts, r.Job.Seed)
 }
 
 // trials tells of every twentieth trial, and of the last.

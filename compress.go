@@ -72,7 +72,7 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subne
 	if err != nil {
 		return nil, nil, err
 	}
-	return c.Recipe, c.Model, nil
+	return c.Recipe, p.Source.written(c.Model), nil
 }
 
 // Compress searches, cuts, recalibrates and fine-tunes. Choices are made on training samples
@@ -158,6 +158,7 @@ func (r *run) recover(c *Candidate) error {
 	if c.Model, c.Val, c.Test, err = back.run(n); err != nil {
 		return err
 	}
+	c.Model = r.Source.written(c.Model)
 	c.Seconds = time.Since(start).Seconds()
 	return nil
 }

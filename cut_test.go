@@ -56,7 +56,7 @@ func TestCutTakesSizesOfRecipe(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			open := net.OpenBatch(m.Normal)
+			open := net.Open(m.Normal).Model
 			bind := map[string]int{"N": 2}
 			for i, n := range []int{8, 6} {
 				bind[open.Graph.Inputs[0].Type.Shape[2+i].Param] = n

@@ -13,6 +13,7 @@ import (
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -44,8 +45,14 @@ func Import(path string) (*Model, error) {
 	return m, err
 }
 
-// Normalise wraps a model that was built or decoded elsewhere.
+// Normalise wraps a model that was built or decoded elsewhere. In the normal form, sizes
+// follow the batch where ops.FollowBatch finds how, so that cutting and training keep one graph.
 func Normalise(raw *ir.Model) (*Model, error) {
+	if normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantsAtAnyBatch)); err == nil {
+		if normal, open := net.Followed(normal); open {
+			return &Model{Raw: raw, Normal: normal}, nil
+		}
+	}
 	normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantValues))
 	if err != nil {
 		return nil, &ModelError{err}
@@ -171,13 +178,7 @@ func (m *Model) cut(c *Cut, r *subnet.Recipe, named *ir.Model, bind map[string]i
 	if c.Kept, err = keptOf(an, r, c.Model); err != nil {
 		return err
 	}
-	for i, v := range m.Normal.Graph.Inputs {
-		for axis, d := range v.Type.Shape {
-			if !d.Known() {
-				c.Model.Graph.Inputs[i].Type.Shape[axis] = d
-			}
-		}
-	}
+	c.Model = m.written(c.Model)
 	return Describe(c.Model, r)
 }
 

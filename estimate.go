@@ -203,7 +203,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if trials == 0 {
 		return nil
 	}
-	v, err := net.NewVertices(e.be, mixture, e.plain, nil, e.Views.Alpha, job.Search.Weights.Objective, job.Seed)
+	v, err := net.NewVertices(e.be, mixture, e.plain, nil, e.Views.Alpha, job.Search.Weights.Objective, net.VertexBatches*e.parts, job.Seed)
 	if err != nil {
 		return err
 	}

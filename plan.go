@@ -20,7 +20,7 @@ import (
 type Plan struct {
 	Job     Job
 	Source  *Model
-	Model   *ir.Model // the source's normal graph with its batch open
+	Model   *ir.Model // the source's normal graph, its batch open unless a note says otherwise
 	Set     *data.Set
 	Views   *search.Views
 	An      *space.Analysis
@@ -28,6 +28,9 @@ type Plan struct {
 	Metrics []space.Metric              // that subnets are priced in
 	Cost    map[string]*space.CostModel // by metric
 	Budget  decide.Budget
+	// Notes say what of the model was not taken as it is written, a line each.
+	Notes []string
+	parts int // batches that stand for one of the job as it was given
 }
 
 // Profile is the cost of a reference subnet by metric.
@@ -65,6 +68,10 @@ func (j *Job) open() (*Model, *data.Set, error) {
 // wrong with the job is a *JobError, with the model a *ModelError.
 func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, error) {
 	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
+	notes, parts, err := j.samples(m)
+	if err != nil {
+		return nil, &JobError{[]error{err}}
+	}
 	if err := j.Check(m, set, extra...); err != nil {
 		return nil, err
 	}
@@ -78,14 +85,18 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if n := views.Weights.Len(); !j.searches() && j.Tune.Epochs == 0 && n > 0 {
 		j.Data.Batch = min(j.Data.Batch, n) // steps refuse a batch beyond the samples; what only evaluates would pad it
 	}
-	p := &Plan{Job: j, Source: m, Model: net.OpenBatch(m.Normal), Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra)}
-	bind, err := net.BindingOn(p.Model, 2, set)
+	o := net.Open(m.Normal)
+	p := &Plan{Job: j, Source: m, Model: o.Model, Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra), Notes: notes, parts: parts}
+	bind, err := net.BindingOn(p.Model, cmp.Or(o.Fixed, 2), set)
 	if err != nil {
 		return nil, err
 	}
 	facts, err := ops.InferModel(p.Model, bind)
 	if err != nil {
 		return nil, &ModelError{err}
+	}
+	for _, n := range facts.Notes {
+		p.Notes = append(p.Notes, n+": a hint that is left out")
 	}
 	given, err := j.Space.given()
 	if err != nil {

@@ -20,6 +20,7 @@ type Training struct {
 	Source  *Model
 	Set     *data.Set
 	Views   *search.Views
+	Notes   []string // as Plan.Notes
 	network *net.Network
 	teacher *net.Network
 }
@@ -50,11 +51,15 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	d, own := DefaultJob(), j
 	own.Target, own.Method, own.Space, own.Search, own.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
 	own.Space.Order = "none"
+	notes, _, err := j.samples(m, teacher)
+	if err != nil {
+		return nil, &JobError{[]error{err}}
+	}
+	own.Data.Batch, own.Tune.Accumulate = j.Data.Batch, j.Tune.Accumulate
 	if err := own.Check(m, set); err != nil {
 		return nil, err
 	}
-	t := &Training{Job: j, Source: m, Set: set}
-	var err error
+	t := &Training{Job: j, Source: m, Set: set, Notes: notes}
 	if t.Views, err = j.Data.Split.View(set, j.Seed); err != nil {
 		return nil, err
 	}
@@ -88,18 +93,23 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 		r.hooks.Checkpoint = filepath.Join(o.Checkpoints, stage+".checkpoint")
 	}
 	m, val, test, err := r.run(n)
+	if err != nil {
+		return nil, "", q, err
+	}
+	m = t.Source.written(m)
 	for _, x := range []struct {
 		view data.View
 		q    Quality
 	}{{t.Views.Test, test}, {t.Views.Val, val}} {
 		if x.view.Len() > 0 {
-			return m, x.view.Part().Name, x.q, err
+			return m, x.view.Part().Name, x.q, nil
 		}
 	}
-	return m, "", q, err
+	return m, "", q, nil
 }
 
 // Begin is as Plan.Begin.
 func (t *Training) Begin(be engine.Backend, host *Host, verb string, force bool) error {
+	host.say(t.Notes)
 	return begin(t.Job, t.Source, t.Set, be, host, verb, force)
 }

@@ -67,6 +67,7 @@ func (j *Job) Folder() string {
 // writes job.yaml: every setting of what a verb runs on an engine, with what it is made with. A
 // folder with checkpoints of other settings is refused; with force they go.
 func (p *Plan) Begin(be engine.Backend, host *Host, verb string, force bool) error {
+	host.say(p.Notes)
 	return begin(p.Job, p.Source, p.Set, be, host, verb, force)
 }
 

@@ -225,8 +225,9 @@ func (w *lowering) node(n *ir.Node, tracked map[string]bool) error {
 			out = append(out, id)
 		}
 	} else {
-		l := &Lowering{Site: s, B: w.b, Training: w.hooks.Training, Float: w.hooks.Float, Seed: w.hooks.Seed}
-		if w.hooks.Training {
+		op := Lookup(n.Domain, n.OpType)
+		l := &Lowering{Site: s, B: w.b, Training: w.hooks.Training && !(w.hooks.Frozen && op.State != nil), Float: w.hooks.Float, Seed: w.hooks.Seed}
+		if l.Training {
 			l.Update = func(i int, v prim.ID) {
 				if w.hooks.Update != nil && n.Input(i) != "" {
 					w.hooks.Update(n.Input(i), v)
@@ -254,8 +255,7 @@ func (w *lowering) node(n *ir.Node, tracked map[string]bool) error {
 				return s.Errorf("lower", "output %d %q: want sizes that are known, got %s: bind its dimensions", k, name, t)
 			}
 		}
-		op := s.Rules()
-		if op == nil {
+		if op = s.Rules(); op == nil {
 			return s.Errorf("lower", "want inputs of known type and rank")
 		}
 		var err error

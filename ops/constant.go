@@ -198,13 +198,35 @@ func cutShapeInput(c *Cut, i int) error {
 	if slices.Equal(want, now) {
 		return nil
 	}
-	if c.In[i].Weight || c.AddConst == nil {
+	var at [][2][]int
+	for _, p := range c.At {
+		then, ok := integersOf(c.Site, p.Now, i)
+		if old, ok2 := integersOf(c.Site, p.In, i); ok && ok2 && len(then) == len(want) && len(old) == len(want) {
+			d := make([]ir.Dim, len(old))
+			for k := range d {
+				d[k].Size = old[k]
+			}
+			base := make([]ir.Dim, len(v))
+			keep := make(Positions, len(v))
+			for k := range v {
+				base[k].Size = v[k]
+				if v[k] > 1 {
+					keep[k] = c.KeepO[0].kept(off + k)
+				}
+			}
+			at = append(at, [2][]int{then, sizesOf(sizesAt(keep, base, d))})
+		}
+	}
+	if c.In[i].Weight || !c.follow(i, now, want, at) {
 		c.setInput(i, int64Tensor(ir.Int64, want))
-		return nil
 	}
-	for k := range want {
-		want[k] -= now[k]
-	}
-	c.AddConst(i, int64Tensor(ir.Int64, want))
 	return nil
+}
+
+func sizesOf(d []ir.Dim) []int {
+	out := make([]int, len(d))
+	for i := range d {
+		out[i] = d[i].Size
+	}
+	return out
 }

@@ -1,6 +1,28 @@
 package ops
 
-import "github.com/entangle-nas/entangle/ir"
+import (
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+)
+
+// ConstantsAtAnyBatch is ConstantValues with the leading dimension of every input open: a
+// batch that is computed from an input's shape stays computed although the input fixes it.
+func ConstantsAtAnyBatch(m *ir.Model) (map[string]*ir.Tensor, error) {
+	g := *m.Graph
+	open := *m
+	open.Graph, g.Inputs = &g, slices.Clone(g.Inputs)
+	for i, v := range g.Inputs {
+		if g.Init(v.Name) == nil && len(v.Type.Shape) > 0 && v.Type.Shape[0].Known() {
+			g.Inputs[i].Type = v.Type.Clone()
+			g.Inputs[i].Type.Shape[0] = ir.Dim{Size: -1, Param: BatchName}
+		}
+	}
+	return ConstantValues(&open)
+}
+
+// BatchName is what a leading dimension that an input fixes is called once it is open.
+const BatchName = "batch"
 
 // ConstantValues returns, by name, every value that inference knows without any
 // size bound: what importer.WithFold takes. The Transpose of a floating initialiser

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
@@ -39,6 +40,7 @@ func CutModel(m *ir.Model, f *Facts, keep map[string]Positions) (*ir.Model, erro
 	if open, err := InferModel(m, nil); err == nil {
 		w.open = open.Sites
 	}
+	w.at = cutProbes(m, out, f.Bind)
 	for _, t := range g.Inits {
 		w.taken[t.Name] = true
 	}
@@ -50,8 +52,7 @@ func CutModel(m *ir.Model, f *Facts, keep map[string]Positions) (*ir.Model, erro
 		if old := f.Sites[m.Graph.Nodes[i]]; old != nil {
 			errs = append(errs, w.node(n, old, m.Graph.Nodes[i]))
 		}
-		w.nodes = append(w.nodes, n)
-		w.facts.node(n)
+		w.add(n)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -62,7 +63,19 @@ func CutModel(m *ir.Model, f *Facts, keep map[string]Positions) (*ir.Model, erro
 	if err != nil {
 		return nil, fmt.Errorf("cut: the smaller model does not infer: %w", err)
 	}
-	return out, checkCut(out, f, facts, keep)
+	if err := checkCut(out, f, facts, keep); err != nil {
+		return nil, err
+	}
+	for _, p := range w.at {
+		facts, err := p.facts.result()
+		if err != nil {
+			return nil, fmt.Errorf("cut: the smaller model does not infer where the larger does, at %v: %w", p.source.Bind, err)
+		}
+		if err := checkSizes(out, f, p.source, facts, keep); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // cutting walks a model's nodes in order; what is before the walk is cut and inferred.
@@ -72,7 +85,39 @@ type cutting struct {
 	taken map[string]bool // names
 	facts *inference
 	open  map[*ir.Node]*Site // of the source, dynamic dimensions left open
+	at    []cutProbe
 	nodes []*ir.Node
+}
+
+// cutProbe is a model at another size of one dynamic dimension, before and after the cut.
+type cutProbe struct {
+	source *Facts
+	facts  *inference
+}
+
+// maxProbes bounds the dynamic dimensions that a cut is held against.
+const maxProbes = 4
+
+// cutProbes doubles each bound dimension in turn, as far as the source infers.
+func cutProbes(m, out *ir.Model, bind map[string]int) []cutProbe {
+	var at []cutProbe
+	for _, name := range slices.Sorted(maps.Keys(bind)) {
+		other := maps.Clone(bind)
+		other[name] *= 2
+		if f, err := InferModel(m, other); err == nil && len(at) < maxProbes {
+			at = append(at, cutProbe{f, newInference(out, other)})
+		}
+	}
+	return at
+}
+
+// add puts a node behind those that are cut.
+func (w *cutting) add(n *ir.Node) {
+	w.nodes = append(w.nodes, n)
+	w.facts.node(n)
+	for _, p := range w.at {
+		p.facts.node(n)
+	}
 }
 
 func (w *cutting) name(base string) string {
@@ -88,6 +133,9 @@ func (w *cutting) constant(base string, t *ir.Tensor) string {
 	t.Name = w.name(base + ".cut")
 	w.graph.Inits = append(w.graph.Inits, t)
 	w.facts.initialiser(t)
+	for _, p := range w.at {
+		p.facts.initialiser(t)
+	}
 	return t.Name
 }
 
@@ -98,6 +146,14 @@ func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 		c.Keep = append(c.Keep, w.keep[v])
 		c.Now = append(c.Now, w.facts.facts.Values[v])
 		changed = changed || w.keep[v].Changed() || resized(old.In[len(c.Now)-1], c.Now[len(c.Now)-1])
+	}
+	for _, p := range w.at {
+		s := p.source.Sites[source]
+		at := CutAt{In: s.In, Out: s.Out}
+		for _, v := range n.Inputs {
+			at.Now = append(at.Now, p.facts.facts.Values[v])
+		}
+		c.At = append(c.At, at)
 	}
 	for _, v := range n.Outputs {
 		c.KeepO = append(c.KeepO, w.keep[v])
@@ -117,13 +173,15 @@ func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 		}
 		n.Inputs[i] = w.constant(base, t)
 	}
-	c.AddConst = func(i int, t *ir.Tensor) {
-		add := &ir.Node{Name: w.name(n.Label() + ".sizes"), OpType: "Add", Inputs: []string{n.Inputs[i], w.constant(n.Inputs[i], t)}}
-		add.Outputs = []string{w.name(n.Inputs[i] + ".sizes")}
-		n.Inputs[i] = add.Outputs[0]
-		w.nodes = append(w.nodes, add)
-		w.facts.node(add)
+	compute := func(op string) func(i int, t *ir.Tensor) {
+		return func(i int, t *ir.Tensor) {
+			add := &ir.Node{Name: w.name(n.Label() + ".sizes"), OpType: op, Inputs: []string{n.Inputs[i], w.constant(n.Inputs[i], t)}}
+			add.Outputs = []string{w.name(n.Inputs[i] + ".sizes")}
+			n.Inputs[i] = add.Outputs[0]
+			w.add(add)
+		}
 	}
+	c.AddConst, c.MulConst, c.DivConst = compute("Add"), compute("Mul"), compute("Div")
 	return op.Cut(c)
 }
 
@@ -200,6 +258,25 @@ func checkCut(cut *ir.Model, f, facts *Facts, keep map[string]Positions) error {
 			want := keep[v].Shape(old.Shape())
 			if got := facts.Values[v].Shape(); !slices.Equal(got, want) {
 				return fmt.Errorf("cut: node %q (%s): output %q: want shape %v, got %v", n.Label(), n.OpType, v, want, got)
+			}
+		}
+	}
+	return nil
+}
+
+// checkSizes compares sizes at another binding, where each is known.
+func checkSizes(cut *ir.Model, f, then, facts *Facts, keep map[string]Positions) error {
+	for _, n := range cut.Graph.Nodes {
+		for _, v := range n.Outputs {
+			old, ok := f.Values[v]
+			if !ok || v == "" || len(old.Shape()) != len(then.Values[v].Shape()) || len(old.Shape()) != len(facts.Values[v].Shape()) {
+				continue
+			}
+			want, got := sizesAt(keep[v], old.Type.Shape, then.Values[v].Type.Shape), facts.Values[v].Type.Shape
+			for i := range want {
+				if want[i].Known() && got[i].Known() && want[i].Size != got[i].Size {
+					return fmt.Errorf("cut: node %q (%s): output %q: want shape %v at %v, got %v", n.Label(), n.OpType, v, want, then.Bind, got)
+				}
 			}
 		}
 	}

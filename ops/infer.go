@@ -24,8 +24,11 @@ const AnyDim = "*"
 //
 // An operator without rules is no error: its outputs take the type that
 // value_info declares, or an unranked tensor of undefined element type. A rule
-// that refuses its node, or a result that contradicts the declared type of
-// value_info or of a graph output, is an error; all of them are reported at once.
+// that refuses its node, or a result of another element type than value_info or a
+// graph output declares, is an error; all of them are reported at once. Declared sizes
+// are hints, as they are for ONNX Runtime: where a result has others, these hold and
+// Facts.Notes says so, and a size that depends on an open dimension of an input is not
+// taken from a declaration.
 func InferModel(m *ir.Model, bind map[string]int) (*Facts, error) {
 	if err := checkBind(bind); err != nil {
 		return nil, err
@@ -49,7 +52,7 @@ func newInference(m *ir.Model, bind map[string]int) *inference {
 		for _, v := range list {
 			t := bindType(v.Type, bind, false)
 			if old, ok := in.declared[v.Name]; ok {
-				if r, err := refine(old, t); err == nil {
+				if r, note, err := refine(old, t, true); err == nil && note == "" {
 					t = r
 				}
 			}
@@ -69,6 +72,7 @@ func newInference(m *ir.Model, bind map[string]int) *inference {
 			t = unknown()
 		}
 		in.facts.Values[v.Name] = Fact{Type: t}
+		in.open = in.open || !t.Static()
 	}
 	return in
 }
@@ -88,6 +92,7 @@ type inference struct {
 	model    *ir.Model
 	declared map[string]ir.Type
 	facts    *Facts
+	open     bool // some input has a dimension without a size
 	errs     []error
 }
 
@@ -125,11 +130,14 @@ func (in *inference) node(n *ir.Node) {
 		}
 		s.Out[k].Type = known(s.Out[k].Type)
 		if want, ok := in.declared[name]; ok {
-			t, err := refine(s.Out[k].Type, want)
+			t, note, err := refine(s.Out[k].Type, want, !in.open)
 			if err != nil {
 				in.errs = append(in.errs, s.Errorf("infer", "output %d %q: %w", k, name, err))
 			} else {
 				s.Out[k].Type = t
+			}
+			if note != "" {
+				in.facts.Notes = append(in.facts.Notes, fmt.Sprintf("node %q (%s): output %q: %s", n.Label(), n.OpType, name, note))
 			}
 		}
 	}
@@ -233,50 +241,50 @@ func bindType(t ir.Type, bind map[string]int, anonymous bool) ir.Type {
 	return t
 }
 
-// refine returns what two statements about one value say together; want is the declared one.
-func refine(got, want ir.Type) (ir.Type, error) {
+// refine returns what an inferred and a declared type of one value say together. Where sizes
+// differ the inferred ones hold, and note says so; unknown ones are taken from the
+// declaration only when sized is set.
+func refine(got, want ir.Type, sized bool) (t ir.Type, note string, err error) {
 	if want.Kind == ir.KindNone {
-		return got, nil
+		return got, "", nil
 	}
 	if got.Kind == ir.KindTensor && got.Elem == ir.Undefined && !got.Ranked {
-		return want, nil
+		return want, "", nil
 	}
-	contradiction := func() (ir.Type, error) {
-		return got, fmt.Errorf("type: want %s as declared, got %s", want, got)
-	}
-	if got.Kind != want.Kind {
-		return contradiction()
+	if got.Kind != want.Kind || want.Elem != ir.Undefined && got.Elem != ir.Undefined && want.Elem != got.Elem {
+		return got, "", fmt.Errorf("type: want %s as declared, got %s", want, got)
 	}
 	if got.Kind != ir.KindTensor {
-		return got, nil
-	}
-	if want.Elem != ir.Undefined && got.Elem != ir.Undefined && want.Elem != got.Elem {
-		return contradiction()
+		return got, "", nil
 	}
 	out := got.Clone()
 	if out.Elem == ir.Undefined {
 		out.Elem = want.Elem
 	}
 	if !want.Ranked {
-		return out, nil
+		return out, "", nil
 	}
 	if !got.Ranked {
 		out.Ranked, out.Shape = true, want.Clone().Shape
-		return out, nil
+		return out, "", nil
 	}
+	differs := fmt.Sprintf("declared as %s, it is %s", want, got)
 	if len(got.Shape) != len(want.Shape) {
-		return contradiction()
+		return out, differs, nil
 	}
 	for i, w := range want.Shape {
 		d := &out.Shape[i]
 		switch {
 		case d.Known() && w.Known() && d.Size != w.Size:
-			return contradiction()
-		case !d.Known() && w.Known():
+			note = differs
+		case !d.Known() && w.Known() && sized:
 			d.Size = w.Size
-		case !d.Known() && d.Param == "":
+		case !d.Known() && !w.Known() && d.Param == "":
 			d.Param = w.Param
 		}
 	}
-	return out, nil
+	if note != "" {
+		out.Shape = got.Clone().Shape
+	}
+	return out, note, nil
 }

@@ -13,6 +13,7 @@ type Facts struct {
 	Values map[string]Fact
 	Sites  map[*ir.Node]*Site // one per node, in and out facts filled
 	Bind   map[string]int     // the binding they were inferred with
+	Notes  []string           // values whose declared sizes are not the inferred ones
 }
 
 // Hooks lets a caller change how a graph becomes a program. Nil functions do the plain thing.
@@ -29,6 +30,8 @@ type Hooks struct {
 	Training bool
 	Float    prim.DType
 	Seed     prim.ID
+	// Frozen keeps operators with running statistics in inference mode, also in training.
+	Frozen bool
 	// Update receives running statistics by initialiser name.
 	Update func(name string, v prim.ID)
 }

@@ -63,6 +63,7 @@ func exercise(m *ir.Model) (inferred, lowered int, err error) {
 		var a ops.Axes
 		op.Axes(s, &a)
 	}
+	ops.FollowBatch(m)
 	ops.ModelCost(m, f)
 	if _, e := ops.Lower(prim.NewBuilder(), m, f, ops.Hooks{Seed: prim.Invalid}); e != nil {
 		return 1, 0, nil

@@ -345,7 +345,8 @@ func cutReshape(c *Cut) error {
 	if now, ok := c.now(1); ok {
 		target = now
 	}
-	if reads(c.Site, cutX, target, cutY) {
+	r := reshapeCut{Cut: c, keepO: keepO, y: y, cutX: cutX, cutY: cutY}
+	if r.holds(target, true) {
 		return nil
 	}
 	if c.In[1].Weight {
@@ -354,16 +355,17 @@ func cutReshape(c *Cut) error {
 				target[j].Value = cutY[j].Size
 			}
 		}
+		if !r.holds(target, false) {
+			if fixed, _ := symbolicTarget(c, x, y, cutY); r.holds(fixed, false) {
+				target = fixed
+			}
+		}
 	} else {
 		fixed, whole := symbolicTarget(c, x, y, cutY)
-		if whole || c.AddConst == nil {
-			target = fixed
-		} else if delta, ok := differences(target, cutY); ok {
-			c.AddConst(1, int64Tensor(ir.Int64, delta))
+		if (!whole || !r.holds(fixed, false)) && r.follow(target) {
 			return nil
-		} else {
-			target = fixed
 		}
+		target = fixed
 	}
 	if !reads(c.Site, cutX, target, cutY) {
 		for j := range target {
@@ -383,19 +385,53 @@ func cutReshape(c *Cut) error {
 	return nil
 }
 
-// differences returns what must be added to sizes to give the wanted ones; false where
-// one that differs is no plain size.
-func differences(target []Elem, want []ir.Dim) ([]int, bool) {
-	out := make([]int, len(want))
-	for j, e := range target {
-		if !e.Known {
-			return nil, false
+// reshapeCut is a Reshape whose input and output are cut.
+type reshapeCut struct {
+	*Cut
+	keepO         Positions
+	y, cutX, cutY []ir.Dim
+}
+
+// holds reports whether a target gives the cut shape, also at other sizes of the dynamic
+// dimensions; computed says that there it is what the graph computes after the cut.
+func (r reshapeCut) holds(target []Elem, computed bool) bool {
+	if !reads(r.Site, r.cutX, target, r.cutY) {
+		return false
+	}
+	for _, p := range r.At {
+		if computed {
+			at := *r.Site
+			at.In = p.Now
+			var ok bool
+			if target, ok = at.elems(1); !ok {
+				return false
+			}
 		}
-		if e.Value > 0 {
-			out[j] = want[j].Size - e.Value
+		if !reads(r.Site, sizesAt(r.Keep[0], r.In[0].Type.Shape, p.In[0].Type.Shape), target, sizesAt(r.keepO, r.y, p.Out[0].Type.Shape)) {
+			return false
 		}
 	}
-	return out, true
+	return true
+}
+
+// follow computes the target from the sizes that the graph computes.
+func (r reshapeCut) follow(target []Elem) bool {
+	if !allKnown(target) {
+		return false
+	}
+	now := make([]int, len(target))
+	for j, e := range target {
+		now[j] = e.Value
+	}
+	var at [][2][]int
+	for _, p := range r.At {
+		then, ok := integersOf(r.Site, p.Now, 1)
+		if !ok || len(then) != len(now) {
+			return false
+		}
+		at = append(at, [2][]int{then, sizesOf(sizesAt(r.keepO, r.y, p.Out[0].Type.Shape))})
+	}
+	return r.Cut.follow(1, now, sizesOf(r.cutY), at)
 }
 
 // symbolicTarget writes a target that copies or infers as many of the sizes that
@@ -407,12 +443,12 @@ func symbolicTarget(c *Cut, x, y, cutY []ir.Dim) (out []Elem, whole bool) {
 	segs, _ := segments(x, y)
 	for _, g := range segs {
 		if len(g.x) == 1 && len(g.y) == 1 && g.x[0] == g.y[0] {
-			carried[g.y[0]] = zero
+			carried[g.y[0]] = zero && c.carried(g.y[0])
 		}
 	}
 	for j := range out {
 		out[j] = Elem{Value: cutY[j].Size, Known: true}
-		if carried[j] || zero && j == 0 && len(x) > 0 && x[0].Size == 1 && y[0].Size == 1 {
+		if carried[j] || zero && j == 0 && len(x) > 0 && x[0].Size == 1 && y[0].Size == 1 && c.carried(0) {
 			carried[j], out[j].Value = true, 0
 		}
 	}

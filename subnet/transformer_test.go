@@ -32,6 +32,8 @@ var styles = []struct {
 	{"llama with gathered heads", style{qkv: "separate", norm: "rms", mask: "add", scale: "Div", kv: 2, repeat: "gather", rotary: "pairs", mlp: "gated-fused", tied: true}},
 	{"fused groups", style{qkv: "split", norm: "rms", mask: "where", scale: "Mul", kv: 3, repeat: "concat", mlp: "gated"}},
 	{"broadcast groups", style{qkv: "slice", norm: "layer", mask: "add", scale: "Mul", kv: 2, repeat: "broadcast", mlp: "erf", computed: true}},
+	{"merged batch and heads, computed", style{pad: true, qkv: "slice", norm: "layer", scale: "Mul", kv: heads, mlp: "erf", flat: true, computed: true}},
+	{"sequence first, computed", style{qkv: "separate", norm: "layer", kv: heads, mlp: "erf", rows: true, computed: true}},
 	{"sequence first", style{qkv: "separate", norm: "layer", kv: heads, mlp: "erf", rows: true}},
 	{"einsum", style{qkv: "separate", norm: "layer", kv: heads, mlp: "tanh", einsum: true, computed: true}},
 	{"relative bias", style{qkv: "five", norm: "layer", scale: "Mul", kv: heads, mlp: "erf", bias: true, computed: true}},

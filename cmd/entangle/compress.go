@@ -78,6 +78,9 @@ func (e *env) compress(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("dry-run") {
+		for _, n := range p.Notes {
+			e.logf("note: %s", n)
+		}
 		return e.dryRun(c, p)
 	}
 	if p.Job.Out == "" {

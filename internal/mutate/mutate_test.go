@@ -106,7 +106,7 @@ func line(m *ir.Model, r *rand.Rand) (stage string, err error) {
 		ops.SizeReads(src.Normal.Graph, open)
 		space.Analyse(src.Normal, open)
 	}
-	x := net.OpenBatch(src.Normal)
+	x := net.Open(src.Normal).Model
 	bind := map[string]int{ops.AnyDim: size}
 	for _, v := range net.DataInputs(x) {
 		for i, d := range v.Type.Shape {
@@ -194,10 +194,10 @@ func lowered(m *ir.Model, facts *ops.Facts, super *space.Supernet) error {
 	if loss == prim.Invalid {
 		return fmt.Errorf("no output that is taught")
 	}
-	if _, err := engine.Grad(g.B, loss, g.Params); err != nil {
+	if _, err := engine.Grad(g.Builder, loss, g.Params); err != nil {
 		return err
 	}
-	_, err = g.B.Program()
+	_, err = g.Builder.Program()
 	return err
 }
 

@@ -110,7 +110,7 @@ func Refining(t *testing.T, offer space.Options) (*entangle.Plan, *space.Superne
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := net.NewVertices(cpu.New(cpu.Options{Threads: 1}), n, nil, nil, p.Views.Alpha, net.Objective{Labels: 1}, j.Seed)
+	r, err := net.NewVertices(cpu.New(cpu.Options{Threads: 1}), n, nil, nil, p.Views.Alpha, net.Objective{Labels: 1}, net.VertexBatches, j.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,14 +54,22 @@ func BindingOn(m *ir.Model, batch int, set *data.Set) (map[string]int, error) {
 // [batch, positions, classes] makes it a classifier of positions. Super is as in
 // NewNetwork.
 func NewNetworkOn(m *ir.Model, batch int, set *data.Set, super *space.Supernet) (*Network, error) {
-	m = OpenBatch(m)
+	o := Open(m)
+	m = o.Model
+	if err := o.admits(batch); err != nil {
+		return nil, err
+	}
 	bind, err := BindingOn(m, batch, set)
 	if err != nil {
 		return nil, err
 	}
 	n, err := bound(m, batch, bind, super)
-	if err != nil || set.LabelShape == nil {
-		return n, err
+	if err != nil {
+		return nil, err
+	}
+	n.Frozen = o.Fixed > 0
+	if set.LabelShape == nil {
+		return n, nil
 	}
 	n.Classes = 0
 	s := n.Facts.Values[n.Logits].Shape()

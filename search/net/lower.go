@@ -66,7 +66,7 @@ func (n *Network) Lower(training bool) (*Lowered, error) {
 			ids[t.Name] = b.Input(statName(t.Name), prim.Type{DType: prim.F32, Shape: t.Dims})
 		}
 	}
-	h := ops.Hooks{Training: training, Float: prim.F32, Seed: prim.Invalid}
+	h := ops.Hooks{Training: training, Frozen: n.Frozen, Float: prim.F32, Seed: prim.Invalid}
 	if training {
 		h.Seed = b.Input(SeedName, prim.Type{DType: prim.I64, Shape: []int{2}})
 		h.Update = func(name string, v prim.ID) { g.stats[name] = v }

@@ -33,7 +33,10 @@ type Network struct {
 	// DataLimit is the most bytes of training samples that may live on the device: a
 	// part that fits is uploaded once and its batches are made there, bit for bit those
 	// that would have been uploaded. 0 uploads every batch.
-	DataLimit  int
+	DataLimit int
+	// Frozen says that training takes running statistics where it would take those of a
+	// batch: the model runs at one batch size, which may be a single sample.
+	Frozen     bool
 	roles      map[string]ops.Training
 	separation *separation // nil: choices share one weight
 }
@@ -44,36 +47,106 @@ func DataInputs(m *ir.Model) []ir.Value {
 	return slices.DeleteFunc(slices.Clone(m.Graph.Inputs), func(v ir.Value) bool { return m.Graph.Init(v.Name) != nil })
 }
 
-// OpenBatch returns a copy of the model whose inputs have a named leading
-// dimension and named open dimensions, so that it can run at any batch size. A
-// model that hard-codes its batch elsewhere fails later, when it is inferred.
-func OpenBatch(m *ir.Model) *ir.Model {
-	out := m.Clone()
-	g := out.Graph
+// Opening is a model made ready to run at any batch size, or at the only one that it runs at.
+type Opening struct {
+	// Model is a copy whose inputs have a named leading dimension, and named open
+	// dimensions; where Fixed is set, the leading dimension is as the model declares it.
+	Model *ir.Model
+	// Fixed is the number of samples that the model runs with; 0 is any.
+	Fixed int
+	Why   error // what was in the way of any, beside Fixed
+}
+
+// Open opens the batch of a model. One that declares it open is taken at its word unless it
+// does not infer at several samples; one that fixes it is opened where ops.FollowBatch
+// accounts for every use. Outputs without samples stay as they are.
+func Open(m *ir.Model) Opening {
+	o := Opening{Model: m.Clone()}
+	g := o.Model.Graph
 	fixed := false
 	for i := range g.Inputs {
 		v := &g.Inputs[i]
-		if g.Init(v.Name) != nil || len(v.Type.Shape) == 0 {
+		if g.Init(v.Name) != nil {
 			continue
 		}
 		for k := range v.Type.Shape {
-			d := &v.Type.Shape[k]
-			switch {
-			case k == 0 && d.Known():
-				fixed = true
-				*d = ir.Dim{Size: -1, Param: "batch"}
-			case !d.Known() && d.Param == "" && k == 0:
-				d.Param = "batch"
-			case !d.Known() && d.Param == "":
+			switch d := &v.Type.Shape[k]; {
+			case d.Known():
+				fixed = fixed || k == 0
+			case d.Param != "":
+			case k == 0:
+				d.Param = ops.BatchName
+			default:
 				d.Param = fmt.Sprintf("%s_%d", v.Name, k)
 			}
 		}
 	}
-	if fixed {
-		g.Info = nil
-		for i := range g.Outputs {
-			if s := g.Outputs[i].Type.Shape; len(s) > 0 {
-				s[0] = ir.Dim{Size: -1, Param: "batch"}
+	if !fixed && several(o.Model) {
+		return o
+	}
+	b := ops.FollowBatch(o.Model)
+	if b.Blocked != nil {
+		o.Fixed, o.Why = b.Size, b.Blocked
+		return o
+	}
+	if o.Model = b.Model; fixed {
+		open(o.Model.Graph, b)
+	}
+	return o
+}
+
+// Followed returns the model with sizes that follow the batch, declared as it is; false
+// where the model runs at one batch size.
+func Followed(m *ir.Model) (*ir.Model, bool) {
+	o := Open(m)
+	return Declare(o.Model, m), o.Fixed == 0
+}
+
+// several reports whether a model whose inputs leave the batch open infers at three samples.
+func several(m *ir.Model) bool {
+	bind := map[string]int{}
+	for _, v := range DataInputs(m) {
+		if len(v.Type.Shape) > 0 && v.Type.Shape[0].Param != "" {
+			bind[v.Type.Shape[0].Param] = 3
+		}
+	}
+	_, err := ops.InferModel(m, bind)
+	return err == nil
+}
+
+// open declares the samples' axes of inputs and outputs open.
+func open(g *ir.Graph, b *ops.Batch) {
+	g.Info = nil
+	for _, list := range [][]ir.Value{g.Inputs, g.Outputs} {
+		for i := range list {
+			at, ok := b.At[list[i].Name]
+			if s := list[i].Type.Shape; ok && at.Axis < len(s) && s[at.Axis].Known() {
+				d := ir.Dim{Size: -1}
+				if s[at.Axis].Size == b.Size {
+					d.Param = ops.BatchName
+				}
+				s[at.Axis] = d
+			}
+		}
+	}
+}
+
+// Declare returns a copy of a model, made from source, whose inputs and outputs are
+// declared as source has them: open where it is open, under its names, fixed where it fixes
+// what Open opened. Sizes that differ otherwise stay.
+func Declare(m, source *ir.Model) *ir.Model {
+	out := m.Clone()
+	for _, x := range []struct{ now, then []ir.Value }{{out.Graph.Inputs, source.Graph.Inputs}, {out.Graph.Outputs, source.Graph.Outputs}} {
+		for i := range x.now {
+			for _, v := range x.then {
+				if v.Name != x.now[i].Name || len(v.Type.Shape) != len(x.now[i].Type.Shape) {
+					continue
+				}
+				for k, d := range x.now[i].Type.Shape {
+					if !d.Known() {
+						x.now[i].Type.Shape[k] = v.Type.Shape[k]
+					}
+				}
 			}
 		}
 	}
@@ -84,7 +157,11 @@ func OpenBatch(m *ir.Model) *ir.Model {
 // nil, must have been made from a model with the same initialisers and node names. An open
 // dimension and a model that does not run at the batch size are errors. The model is copied.
 func NewNetwork(m *ir.Model, batch int, super *space.Supernet) (*Network, error) {
-	m = OpenBatch(m)
+	o := Open(m)
+	m = o.Model
+	if err := o.admits(batch); err != nil {
+		return nil, err
+	}
 	bind := map[string]int{}
 	for _, v := range DataInputs(m) {
 		for i, d := range v.Type.Shape {
@@ -96,7 +173,19 @@ func NewNetwork(m *ir.Model, batch int, super *space.Supernet) (*Network, error)
 			}
 		}
 	}
-	return bound(m, batch, bind, super)
+	n, err := bound(m, batch, bind, super)
+	if err == nil {
+		n.Frozen = o.Fixed > 0
+	}
+	return n, err
+}
+
+// admits refuses a batch that the model does not run at.
+func (o Opening) admits(batch int) error {
+	if o.Fixed > 0 && batch != o.Fixed {
+		return fmt.Errorf("search: want batches of %d samples, the model runs at no other size, got %d: %w", o.Fixed, batch, o.Why)
+	}
+	return nil
 }
 
 // bound infers an open model with the given sizes.

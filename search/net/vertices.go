@@ -28,10 +28,9 @@ type Vertices struct {
 	Trials int
 }
 
-// NewVertices prepares a supernet with its trained weights on the first batches of a
-// view, in a seeded order; the batches stay on the device. weights replace the model's own
-// by name, nil keeps them. teach may be nil unless the objective distils.
-func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Tensor, view data.View, o Objective, seed uint64) (*Vertices, error) {
+// NewVertices prepares a supernet with its trained weights on so many batches of a view, the
+// first in a seeded order. teach may be nil unless the objective distils.
+func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Tensor, view data.View, o Objective, batches int, seed uint64) (*Vertices, error) {
 	if n.Super == nil {
 		return nil, fmt.Errorf("search: vertices: want a supernet, got a plain network")
 	}
@@ -68,7 +67,7 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 		return nil, err
 	}
 	defer l.Close()
-	for range min(VertexBatches, l.Batches()) {
+	for range min(batches, l.Batches()) {
 		b, err := l.Next()
 		if err != nil {
 			return nil, err
