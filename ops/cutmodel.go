@@ -120,7 +120,7 @@ func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 	c.AddConst = func(i int, t *ir.Tensor) {
 		sum := w.concatPlus(n.Inputs[i], t)
 		if sum == nil {
-			sum = &ir.Node{OpType: "Add", Inputs: []string{n.Inputs[i], w.constant(n.Inputs[i], t)}}
+			sum = &ir.Node{OpType: "Add", Inputs: []string{n.Inputs[i], w.addend(n.Inputs[i], t)}}
 		}
 		sum.Name, sum.Outputs = w.name(n.Label()+".sizes"), []string{w.name(n.Inputs[i] + ".sizes")}
 		n.Inputs[i] = sum.Outputs[0]
@@ -128,6 +128,18 @@ func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 		w.facts.node(sum)
 	}
 	return op.Cut(c)
+}
+
+// addend is constant, but a floating one stands in a node: initialisers count as parameters.
+func (w *cutting) addend(base string, t *ir.Tensor) string {
+	if !t.DType.IsFloat() {
+		return w.constant(base, t)
+	}
+	n := &ir.Node{Name: w.name(base + ".cut"), OpType: "Constant", Attrs: []ir.Attr{ir.TensorAttr("value", t)}}
+	n.Outputs = []string{n.Name}
+	w.nodes = append(w.nodes, n)
+	w.facts.node(n)
+	return n.Name
 }
 
 // concatPlus is the Concat that makes v with t added to its constant parts, so that sizes

@@ -116,7 +116,11 @@ func lowerGroupNorm(l *Lowering) ([]prim.ID, error) {
 	axes := axesFrom(2, len(shape)+1)
 	split := slices.Concat([]int{shape[0], g, per}, shape[2:])
 	w := plainWeighing(split, axes)
-	if m := l.weighing(0, axesFrom(1, len(shape))); m.mask != prim.Invalid {
+	first := 1
+	if per == 1 {
+		first = 2 // every channel has statistics of its own
+	}
+	if m := l.weighing(0, axesFrom(first, len(shape))); m.mask != prim.Invalid {
 		spread := b.Shape(m.mask)
 		if spread[1] == 1 { // coefficients of spatial axes alone
 			spread = append([]int{1, 1}, spread[1:]...)
@@ -279,40 +283,42 @@ func opLpNormalization() *Op {
 	}
 }
 
+// varianceAxes returns the axes that MeanVarianceNormalization works over.
+func varianceAxes(s *Site) ([]int, error) {
+	var axes []int
+	rank := s.In[0].Type.Rank()
+	for _, a := range s.Node.Ints("axes", []int{0, 2, 3}) {
+		a, err := s.normAxis("infer", a, rank)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(axes, a) {
+			axes = append(axes, a)
+		}
+	}
+	return axes, nil
+}
+
 // opMeanVarianceNormalization subtracts the mean and divides by the standard deviation over axes.
 func opMeanVarianceNormalization() *Op {
-	axesOf := func(s *Site) ([]int, error) {
-		var axes []int
-		rank := s.In[0].Type.Rank()
-		for _, a := range s.Node.Ints("axes", []int{0, 2, 3}) {
-			a, err := s.normAxis("infer", a, rank)
-			if err != nil {
-				return nil, err
-			}
-			if !slices.Contains(axes, a) {
-				axes = append(axes, a)
-			}
-		}
-		return axes, nil
-	}
 	return &Op{
 		Name: "MeanVarianceNormalization", Since: 9, Doc: "(x-mean)/(√var+1e-9) over axes; versions 9, 13",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 1, 1); err != nil {
 				return nil, err
 			}
-			if _, err := axesOf(s); err != nil {
+			if _, err := varianceAxes(s); err != nil {
 				return nil, err
 			}
 			return sameInfer(s)
 		},
 		Axes: func(s *Site, a *Axes) {
-			if axes, err := axesOf(s); err == nil {
+			if axes, err := varianceAxes(s); err == nil {
 				weighAxes(s, a, axes)
 			}
 		},
 		Lower: func(l *Lowering) ([]prim.ID, error) {
-			axes, err := axesOf(l.Site)
+			axes, err := varianceAxes(l.Site)
 			if err != nil {
 				return nil, err
 			}
