@@ -43,7 +43,7 @@ func Import(path string) (*Model, error) {
 
 // Normalise wraps a model that was built or decoded elsewhere.
 func Normalise(raw *ir.Model) (*Model, error) {
-	normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantValues))
+	normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantValues), importer.WithCopies(ops.SeparateVectors))
 	if err != nil {
 		return nil, &ModelError{err}
 	}

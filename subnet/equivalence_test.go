@@ -26,7 +26,7 @@ const batch = 2
 // analysed imports a reference model and analyses it.
 func analysed(t *testing.T, m *ir.Model, bind map[string]int) *space.Analysis {
 	t.Helper()
-	n, err := importer.Normal(m)
+	n, err := importer.Normal(m, importer.WithCopies(ops.SeparateVectors))
 	if err != nil {
 		t.Fatal(err)
 	}
