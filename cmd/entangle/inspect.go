@@ -76,6 +76,7 @@ type inspectedNode struct {
 	Elastic    []elasticGroup `json:"elastic,omitempty"`
 	Choices    []elasticDim   `json:"choices,omitempty"` // dimensions other than width
 	Pinned     []pinnedAxis   `json:"pinned,omitempty"`
+	Note       string         `json:"note,omitempty"` // why a node that costs MACs has none of these
 }
 
 // elasticGroup is a group that a node gives units to.
@@ -291,6 +292,9 @@ func (r *inspection) elasticity(g *ir.Graph, an *space.Analysis) {
 				n.Pinned = append(n.Pinned, pinnedAxis{w, a, reasons[w][a]})
 			}
 		}
+		if n.MACs > 0 && n.Elastic == nil && n.Choices == nil && n.Pinned == nil {
+			n.Note = "no units or weights of its own: it follows what it reads"
+		}
 	}
 }
 
@@ -401,6 +405,9 @@ func (n inspectedNode) remark() string {
 	}
 	for _, p := range n.Pinned {
 		parts = append(parts, fmt.Sprintf("pinned: axis %d of %s: %s", p.Axis, p.Weight, p.Reason))
+	}
+	if n.Note != "" {
+		parts = append(parts, n.Note)
 	}
 	return strings.Join(parts, "; ")
 }
