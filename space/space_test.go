@@ -3,7 +3,6 @@ package space_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/entangle-nas/entangle/engine"
