@@ -403,8 +403,16 @@ func (n inspectedNode) remark() string {
 		}
 		parts = append(parts, s)
 	}
+	axes := map[string][]string{} // by reason
+	var reasons []string
 	for _, p := range n.Pinned {
-		parts = append(parts, fmt.Sprintf("pinned: axis %d of %s: %s", p.Axis, p.Weight, p.Reason))
+		if axes[p.Reason] == nil {
+			reasons = append(reasons, p.Reason)
+		}
+		axes[p.Reason] = append(axes[p.Reason], fmt.Sprintf("axis %d of %s", p.Axis, p.Weight))
+	}
+	for _, why := range reasons {
+		parts = append(parts, fmt.Sprintf("pinned: %s: %s", strings.Join(axes[why], ", "), why))
 	}
 	if n.Note != "" {
 		parts = append(parts, n.Note)
