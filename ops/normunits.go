@@ -6,9 +6,10 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-// NormUnits finds reshapes [N, C, …] → [N, G, R…] around statistics that are taken over axis
-// 2 and not over axis 1: group normalisation as exporters spell it. The channels of a group
-// are units on axis 2, so those of all groups go in equal steps. The result is for Site.Units.
+// NormUnits finds reshapes around statistics that are taken over a part of the channels: group
+// normalisation as exporters spell it, [N, C, …] → [N, G, R…] over R, or [N, …, C] → [N, …, G, C/G]
+// over all but N and G. The channels of a group are units on the axis behind that of the groups,
+// so those of all groups go in equal steps. The result is for Site.Units.
 func NormUnits(g *ir.Graph, f *Facts) map[*ir.Node][]AxisPair {
 	producer := map[string]*ir.Node{}
 	var reshapes []*ir.Node
@@ -24,17 +25,28 @@ func NormUnits(g *ir.Graph, f *Facts) map[*ir.Node][]AxisPair {
 		if before == nil || s == nil {
 			continue
 		}
-		x, y := f.Values[before.Input(0)].Shape(), s.In[0].Shape()
-		if len(x) < 3 || len(y) < 3 || x[0] != y[0] || y[1] < 1 || x[1] <= y[1] || x[1]%y[1] != 0 {
-			continue
-		}
-		if over := statisticAxes(s); !slices.Contains(over, 2) || slices.Contains(over, 1) {
-			continue
-		}
-		out[before] = []AxisPair{{1, 2}}
-		for _, after := range reshapes {
-			if slices.Equal(f.Values[after.Inputs[0]].Shape(), y) && slices.Equal(f.Values[after.Outputs[0]].Shape(), x) {
-				out[after] = []AxisPair{{2, 1}}
+		x, y := f.Values[before.Input(0)].Type.Shape, s.In[0].Type.Shape
+		over := statisticAxes(s)
+		segs, _ := segments(x, y)
+		for _, g := range segs {
+			in, last := g.x[0], len(g.y)-1
+			groups := 1
+			switch {
+			case last == 1:
+				groups = y[g.y[0]].Size
+			case last > 1 || len(g.x) == 1 || len(y) != 3 || y[1].Size != 1:
+				continue
+			}
+			if !slices.Contains(over, g.y[last]) || last == 1 && slices.Contains(over, g.y[0]) || groups < 1 || x[in].Size%groups != 0 {
+				continue
+			}
+			out[before] = append(out[before], AxisPair{in, g.y[last]})
+			for _, after := range reshapes {
+				back := AxisPair{g.y[last], in}
+				undoes := slices.Equal(f.Values[after.Inputs[0]].Shape(), s.In[0].Shape()) && slices.Equal(f.Values[after.Outputs[0]].Shape(), f.Values[before.Input(0)].Shape())
+				if undoes && !slices.Contains(out[after], back) {
+					out[after] = append(out[after], back)
+				}
 			}
 		}
 	}

@@ -68,7 +68,7 @@ type analysis struct {
 	state  map[string]bool
 	birth  map[int][]*ir.Node // axis of a weight → nodes that it gives units to
 	known  *ops.Recognised
-	norms  map[*ir.Node][]ops.AxisPair // for Site.Units, beside those of known
+	norms  map[*ir.Node][]ops.AxisPair // for Site.Units, where known has none
 	mixed  []mixing
 }
 
@@ -238,7 +238,7 @@ func (a *analysis) node(n *ir.Node) error {
 			a.pinAll(v, fmt.Sprintf("node %q (%s): %s", n.Label(), n.OpType, why))
 		}
 	}
-	if u := slices.Concat(a.known.Units[n], a.norms[n]); u != nil {
+	if u := slices.Concat(a.norms[n], a.known.Units[n]); u != nil {
 		at := *site
 		at.Units = u
 		site = &at

@@ -123,6 +123,27 @@ func networks() []network {
 		{"spelled group norm of one", 13, 8, 8, spelled(1, 0, 1, -1)},
 		{"spelled group norm of one, rows as channels", 13, 8, 3, spelled(1, 0, 1, -1)},
 		{"spelled group norm with axes of its own", 13, 4, 3, spelled(2, -1, 2, 4, 4, 3)},
+		{"group norm spelled by means", 13, 4, 3, between(8, func(k *sketch, x string) string {
+			mean := func(v string) string {
+				return k.op("ReduceMean", []string{v}, ir.IntsAttr("axes", -1), ir.IntAttr("keepdims", 1))
+			}
+			target := k.op("Concat", []string{k.size(x, 0), k.ints(2, -1)}, ir.IntAttr("axis", 0))
+			y := k.op("Reshape", []string{x, target})
+			d := k.op("Sub", []string{y, mean(y)})
+			y = k.op("Div", []string{d, k.op("Sqrt", []string{k.add(mean(k.mul(d, d)), k.scalar(1e-5))})})
+			y = k.op("Reshape", []string{y, k.op("Shape", []string{x})})
+			return k.add(k.mul(y, k.weight(8, 1, 1)), k.weight(8, 1, 1))
+		})},
+		{"group norm with channels last", 13, 4, 3, between(8, func(k *sketch, x string) string {
+			y := k.op("Reshape", []string{k.transpose(x, 0, 2, 3, 1), k.ints(0, 4, 3, 2, 4)})
+			over := func(v string) string {
+				return k.op("ReduceMean", []string{v}, ir.IntsAttr("axes", 1, 2, 4), ir.IntAttr("keepdims", 1))
+			}
+			d := k.op("Sub", []string{y, over(y)})
+			y = k.op("Div", []string{d, k.op("Sqrt", []string{k.add(over(k.mul(d, d)), k.scalar(1e-5))})})
+			y = k.op("Reshape", []string{y, k.ints(0, 4, 3, 8)})
+			return k.transpose(k.add(k.mul(y, k.weight(8)), k.weight(8)), 0, 3, 1, 2)
+		})},
 		{"instance norm", 13, 4, 3, between(8, func(k *sketch, x string) string {
 			return k.op("InstanceNormalization", []string{x, k.weight(8), k.weight(8)}, ir.FloatAttr("epsilon", 1e-5))
 		})},
