@@ -48,12 +48,12 @@ func Import(path string) (*Model, error) {
 // Normalise wraps a model that was built or decoded elsewhere. In the normal form, sizes
 // follow the batch where ops.FollowBatch finds how, so that cutting and training keep one graph.
 func Normalise(raw *ir.Model) (*Model, error) {
-	if normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantsAtAnyBatch)); err == nil {
+	if normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantsAtAnyBatch), importer.WithCopies(ops.SeparateVectors)); err == nil {
 		if normal, open := net.Followed(normal); open {
 			return &Model{Raw: raw, Normal: normal}, nil
 		}
 	}
-	normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantValues))
+	normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantValues), importer.WithCopies(ops.SeparateVectors))
 	if err != nil {
 		return nil, &ModelError{err}
 	}

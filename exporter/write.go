@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -34,6 +36,7 @@ const largest = math.MaxInt32 - 64<<20
 func Encode(m *ir.Model) ([]byte, error) { return encode(m, nil) }
 
 func encode(m *ir.Model, s *side) ([]byte, error) {
+	m = rejoined(m)
 	if err := ir.Verify(m); err != nil {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
@@ -42,6 +45,48 @@ func encode(m *ir.Model, s *side) ([]byte, error) {
 		return nil, fmt.Errorf("exporter: %w", err)
 	}
 	return marshal(pb)
+}
+
+// rejoined is m without the copies of initialisers (ir.Tensor.Of) that still equal what they
+// were copied from; m stays as it is.
+func rejoined(m *ir.Model) *ir.Model {
+	if m.Graph == nil {
+		return m
+	}
+	inits := map[string]*ir.Tensor{}
+	for _, t := range m.Graph.Inits {
+		inits[t.Name] = t
+	}
+	first := map[string]string{}
+	for _, t := range m.Graph.Inits {
+		if o := inits[t.Of]; t.Of != "" && o != nil && o.DType == t.DType && slices.Equal(o.Dims, t.Dims) && bytes.Equal(o.Raw, t.Raw) {
+			first[t.Name] = t.Of
+		}
+	}
+	for _, v := range m.Graph.Outputs {
+		delete(first, v.Name)
+	}
+	if len(first) == 0 {
+		return m
+	}
+	out, g := *m, *m.Graph
+	out.Graph, g.Inits, g.Nodes = &g, nil, nil
+	for _, t := range m.Graph.Inits {
+		if first[t.Name] == "" {
+			g.Inits = append(g.Inits, t)
+		}
+	}
+	for _, n := range m.Graph.Nodes {
+		c := *n
+		c.Inputs = slices.Clone(n.Inputs)
+		for i, v := range c.Inputs {
+			if of := first[v]; of != "" {
+				c.Inputs[i] = of
+			}
+		}
+		g.Nodes = append(g.Nodes, &c)
+	}
+	return &out
 }
 
 func marshal(pb proto.Message) ([]byte, error) {

@@ -16,6 +16,12 @@ type Folder func(m *ir.Model) (map[string]*ir.Tensor, error)
 // all knows becomes initialisers.
 func WithFold(f Folder) Option { return func(o *options) { o.fold = f } }
 
+// WithCopies lets Normal apply next's patch: nodes that share a vector get copies of it, which
+// know what they are copies of (ir.Tensor.Of).
+func WithCopies(next func(m *ir.Model) (*ir.Patch, error)) Option {
+	return func(o *options) { o.copies = next }
+}
+
 // Normal returns the normal stage of a raw model, which stays as it is. The
 // result is standard ONNX of the same opsets with the same inputs and outputs:
 // local functions are inlined; constants are dense initialisers, not listed as
@@ -53,6 +59,7 @@ func passes(o options) []pass.Pass {
 		dequantized(),
 		folded(o.fold),
 		dead(),
+		copies(o.copies),
 	}
 }
 
@@ -124,6 +131,18 @@ func folded(f Folder) pass.Pass {
 				}
 			}
 			return p, nil
+		},
+	}
+}
+
+func copies(next func(m *ir.Model) (*ir.Patch, error)) pass.Pass {
+	return pass.Pass{
+		Name: "copies", Doc: "vectors that an exporter merged are copied for the nodes that share them",
+		Next: func(m *ir.Model) (*ir.Patch, error) {
+			if next == nil {
+				return nil, nil
+			}
+			return next(m)
 		},
 	}
 }

@@ -36,6 +36,7 @@ func (l Limits) withDefaults() Limits {
 type options struct {
 	limits Limits
 	fold   Folder
+	copies func(m *ir.Model) (*ir.Patch, error)
 }
 
 // Option changes how a model is read or normalised.

@@ -23,6 +23,9 @@ type Tensor struct {
 	Strings [][]byte
 	Meta    []Prop
 	Extra   []byte
+	// Of names the initialiser that this one was copied from. It is no part of a file: a copy
+	// that is still equal is written as the initialiser that it was.
+	Of string
 }
 
 // Sparse is a constant of which most elements are zero. Values is a vector of

@@ -174,9 +174,17 @@ func freeShape(s *Site, a *Axes, i int) {
 	}
 }
 
-// cutShapeInput edits the sizes in input i to those of the cut output 0: a constant of the
-// model is written anew, to computed ones the difference is added.
+// cutShapeInput edits the sizes of the last axes in input i to those of the cut output 0.
 func cutShapeInput(c *Cut, i int) error {
+	f := c.Input(i).Shape()
+	off := len(c.Out[0].Type.Shape) - f[0]
+	return cutSizes(c, i, func(k int) int { return off + k })
+}
+
+// cutSizes edits the sizes in input i, entry k of which is that of an axis of output 0, to
+// those of the cut output: a constant of the model is written anew, to computed ones the
+// difference is added, so that those of other axes stay computed.
+func cutSizes(c *Cut, i int, axisOf func(k int) int) error {
 	v, err := c.ConstInts(i)
 	if err != nil {
 		return err
@@ -189,9 +197,8 @@ func cutShapeInput(c *Cut, i int) error {
 		}
 	}
 	want := append([]int{}, v...)
-	off := len(c.Out[0].Type.Shape) - len(v)
 	for k := range v {
-		if keep := c.KeepO[0].kept(off + k); keep != nil && v[k] > 1 {
+		if keep := c.KeepO[0].kept(axisOf(k)); keep != nil && v[k] > 1 {
 			want[k] = len(keep)
 		}
 	}

@@ -122,18 +122,40 @@ func axesConv(s *Site, a *Axes) {
 		tieWithin(a, Contracted, In(0, 1), In(1, 1), channels, channels/g)
 		tieGroups(a, Out(0, 1), filters, g)
 	}
-	kernelAxes(a, In(1, 0), len(k))
+	kernelAxes(a, len(k), kernelWhy(s))
 	if w, err := convWindow(s); err == nil {
 		w.axes(a)
 	}
 }
 
-// kernelAxes pins the spatial axes of a weight.
-func kernelAxes(a *Axes, w AxisRef, rank int) {
+// kernelAxes pins the spatial axes of the weight.
+func kernelAxes(a *Axes, rank int, why string) {
 	for i := 2; i < rank; i++ {
-		w.Axis = i
-		a.Fix(w, "only a square, odd, centred kernel may shrink, as a dimension of its own")
+		a.Fix(In(1, i), why)
 	}
+}
+
+// kernelWhy says why the kernel of a convolution may not shrink, or that it may as a
+// dimension of its own.
+func kernelWhy(s *Site) string {
+	w, err := convWindow(s)
+	if err != nil {
+		return "the kernel's window is not known"
+	}
+	side := 1
+	for i, k := range w.kernel {
+		switch half := w.dilations[i] * (k / 2); {
+		case k == 1:
+		case k%2 == 0:
+			return "a kernel of an even size has no centre to shrink to"
+		case w.lo[i] < half || w.hi[i] < half:
+			return "the kernel is padded by less than half of its size, so that a smaller one would see other positions"
+		case side > 1 && side != k:
+			return "only a square kernel may shrink"
+		}
+		side = max(side, k)
+	}
+	return "the kernel shrinks as a dimension of its own"
 }
 
 // repeatEach returns i, i, … (times each) for i < n beside 0, 1, 2, ….

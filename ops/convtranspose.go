@@ -194,7 +194,7 @@ func axesConvTranspose(s *Site, a *Axes) {
 		tieGroups(a, In(0, 1), channels, g)
 		tieWithin(a, Born, Out(0, 1), In(1, 1), k[1]*g, k[1])
 	}
-	kernelAxes(a, In(1, 0), len(k))
+	kernelAxes(a, len(k), "the kernel of a transposed convolution keeps its size")
 	w, err := transposeWindow(s)
 	for i := range w.kernel {
 		if err == nil && w.trivial(i) && w.out[i] == x[i+2] {

@@ -175,19 +175,76 @@ func (w *cutting) node(n *ir.Node, old *Site, source *ir.Node) error {
 	}
 	compute := func(op string) func(i int, t *ir.Tensor) {
 		return func(i int, t *ir.Tensor) {
-			add := &ir.Node{Name: w.name(n.Label() + ".sizes"), OpType: op, Inputs: []string{n.Inputs[i], w.constant(n.Inputs[i], t)}}
-			add.Outputs = []string{w.name(n.Inputs[i] + ".sizes")}
-			n.Inputs[i] = add.Outputs[0]
-			w.add(add)
+			var made *ir.Node
+			if op == "Add" {
+				made = w.concatPlus(n.Inputs[i], t)
+			}
+			if made == nil {
+				made = &ir.Node{OpType: op, Inputs: []string{n.Inputs[i], w.addend(n.Inputs[i], t)}}
+			}
+			made.Name, made.Outputs = w.name(n.Label()+".sizes"), []string{w.name(n.Inputs[i] + ".sizes")}
+			n.Inputs[i] = made.Outputs[0]
+			w.add(made)
 		}
 	}
 	c.AddConst, c.MulConst, c.DivConst = compute("Add"), compute("Mul"), compute("Div")
 	return op.Cut(c)
 }
 
-// resized reports sizes that the graph computes and that the cut changed.
+// addend is constant, but a floating one stands in a node: initialisers count as parameters.
+func (w *cutting) addend(base string, t *ir.Tensor) string {
+	if !t.DType.IsFloat() {
+		return w.constant(base, t)
+	}
+	n := &ir.Node{Name: w.name(base + ".cut"), OpType: "Constant", Attrs: []ir.Attr{ir.TensorAttr("value", t)}}
+	n.Outputs = []string{n.Name}
+	w.add(n)
+	return n.Name
+}
+
+// concatPlus is the Concat that makes v with t added to its constant parts, so that sizes
+// that stay open are still seen to be those of its other parts; nil where v is not made so
+// or t changes another part.
+func (w *cutting) concatPlus(v string, t *ir.Tensor) *ir.Node {
+	at := slices.IndexFunc(w.nodes, func(n *ir.Node) bool { return n.Output(0) == v && n.OpType == "Concat" && n.Domain == "" })
+	delta, err := t.Int64s()
+	if at < 0 || err != nil || t.DType != ir.Int64 {
+		return nil
+	}
+	sum := w.nodes[at].Clone()
+	parts := make([][]int64, len(sum.Inputs))
+	for i, part := range sum.Inputs {
+		f := w.facts.facts.Values[part]
+		if len(f.Shape()) != 1 || f.Shape()[0] < 0 || f.Shape()[0] > len(delta) {
+			return nil
+		}
+		own := delta[:f.Shape()[0]]
+		if delta = delta[len(own):]; !slices.ContainsFunc(own, func(x int64) bool { return x != 0 }) {
+			continue
+		}
+		if !f.Weight || f.Const == nil {
+			return nil
+		}
+		old, err := f.Const.Int64s()
+		if err != nil {
+			return nil
+		}
+		for k, x := range own {
+			parts[i] = append(parts[i], old[k]+x)
+		}
+	}
+	for i, part := range parts {
+		if part == nil {
+			continue
+		}
+		sum.Inputs[i] = w.constant(sum.Inputs[i], ir.NewInt64("", []int{len(part)}, part))
+	}
+	return sum
+}
+
+// resized reports sizes, or scales, that the graph computes and that the cut changed.
 func resized(old, now Fact) bool {
-	return !old.Weight && old.Type.Elem.IsInt() && old.Const != nil && now.Const != nil && !bytes.Equal(old.Const.Raw, now.Const.Raw)
+	return !old.Weight && old.Const != nil && now.Const != nil && !bytes.Equal(old.Const.Raw, now.Const.Raw)
 }
 
 // DropUnread removes nodes and initialisers that something in the source read and that

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
 )
@@ -98,6 +100,8 @@ func opTile() *Op {
 					a.Fix(Out(0, i), "repeats are not known")
 				case rep[i] == 1:
 					a.Tie(Carried, In(0, i), Out(0, i))
+				case d.Size == 1:
+					a.free(Out(0, i))
 				default:
 					var pa, pb []int
 					for k := range d.Size * rep[i] {
@@ -108,7 +112,41 @@ func opTile() *Op {
 			}
 			a.fixAll(s.Input(1), inRef(1), "repeats, one per axis")
 		},
+		Cut: cutTile,
 	}
+}
+
+// cutTile keeps the repeats, but those of an axis of size 1 become the positions that stay.
+func cutTile(c *Cut) error {
+	x := c.In[0].Shape()
+	rep, err := c.ConstInts(1)
+	if err != nil {
+		return err
+	}
+	want, now := slices.Clone(rep), rep
+	if e, ok := c.now(1); ok && allKnown(e) {
+		now = nil
+		for _, k := range e {
+			now = append(now, k.Value)
+		}
+	}
+	for i := range rep {
+		if x[i] == 1 {
+			want[i] = c.KeepO[0].Len(i, rep[i])
+		}
+	}
+	if slices.Equal(want, now) {
+		return nil
+	}
+	if c.In[1].Weight {
+		c.setInput(1, int64Tensor(ir.Int64, want))
+		return nil
+	}
+	for i := range want {
+		want[i] -= now[i]
+	}
+	c.AddConst(1, int64Tensor(ir.Int64, want))
+	return nil
 }
 
 // repeatsOf returns one count per axis, nil when they are not known.

@@ -22,14 +22,15 @@ func opInstanceNormalization() *Op {
 			return sameInfer(s)
 		},
 		Axes: func(s *Site, a *Axes) {
-			normaliseAxes(s, a, axesFrom(2, s.In[0].Type.Rank()), "normalised over")
+			weighAxes(s, a, axesFrom(2, s.In[0].Type.Rank()))
 			tieChannel(s, a, In(1, 0), s.In[1])
 			tieChannel(s, a, In(2, 0), s.In[2])
 		},
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			b, x := l.B, l.In[0]
 			rank := len(b.Shape(x))
-			stats := standardise(b, x, axesFrom(2, rank), l.Node.Float("epsilon", 1e-5))
+			axes := axesFrom(2, rank)
+			stats := standardised(b, x, axes, l.Node.Float("epsilon", 1e-5), l.weighing(0, axes))
 			return one(stats.affine(b, x, channelwise(b, l.In[1], rank), channelwise(b, l.In[2], rank))), nil
 		},
 	}
@@ -79,12 +80,10 @@ func opGroupNormalization() *Op {
 		},
 		Axes: func(s *Site, a *Axes) {
 			g, c := s.Node.Int("num_groups", 1), s.In[0].Type.Shape[1].Size
-			normaliseAxes(s, a, axesFrom(2, s.In[0].Type.Rank()), "normalised over")
-			if g != c {
-				a.Normalise(In(0, 1), "normalised over the channels of a group")
-				if c > 0 && g > 0 {
-					tieGroups(a, In(0, 1), c, g)
-				}
+			weighAxes(s, a, axesFrom(2, s.In[0].Type.Rank()))
+			if g != c && c > 0 && g > 0 {
+				tieGroups(a, In(0, 1), c, g)
+				a.Weigh(In(0, 1))
 			}
 			for i := 1; i < 3; i++ {
 				if s.Opset >= 21 || g == c {
@@ -114,14 +113,31 @@ func lowerGroupNorm(l *Lowering) ([]prim.ID, error) {
 		return nil, l.Errorf("lower", "attribute \"num_groups\": want a divisor of the channels of %v, got %d", shape, g)
 	}
 	per := shape[1] / g
-	split := []int{shape[0], g, per, prim.Prod(shape[2:])}
-	x = b.Reshape(x, split...)
-	stats := standardise(b, x, []int{2, 3}, l.Node.Float("epsilon", 1e-5))
-	param := func(p prim.ID) prim.ID {
-		if prim.Prod(b.Shape(p)) == g && l.Opset < 21 {
-			return b.Reshape(p, 1, g, 1, 1)
+	axes := axesFrom(2, len(shape)+1)
+	split := slices.Concat([]int{shape[0], g, per}, shape[2:])
+	w := plainWeighing(split, axes)
+	first := 1
+	if per == 1 {
+		first = 2 // every channel has statistics of its own
+	}
+	if m := l.weighing(0, axesFrom(first, len(shape))); m.mask != prim.Invalid {
+		spread := b.Shape(m.mask)
+		if spread[1] == 1 { // coefficients of spatial axes alone
+			spread = append([]int{1, 1}, spread[1:]...)
+		} else {
+			spread = append([]int{1, g, per}, spread[2:]...)
 		}
-		return b.Reshape(p, 1, g, per, 1)
+		w.mask = b.Reshape(m.mask, spread...)
+		w.total = b.Scale(b.Sum(w.mask, axes...), float64(extent(split, axes))/float64(extent(spread, axes)))
+	}
+	x = b.Reshape(x, split...)
+	stats := standardised(b, x, axes, l.Node.Float("epsilon", 1e-5), w)
+	param := func(p prim.ID) prim.ID {
+		along := slices.Repeat([]int{1}, len(split))
+		if along[1] = g; prim.Prod(b.Shape(p)) != g || l.Opset >= 21 {
+			along[2] = per
+		}
+		return b.Reshape(p, along...)
 	}
 	return one(b.Reshape(stats.affine(b, x, param(l.In[1]), param(l.In[2])), shape...)), nil
 }
@@ -251,7 +267,7 @@ func opLpNormalization() *Op {
 		},
 		Axes: func(s *Site, a *Axes) {
 			if axes, err := axis(s); err == nil {
-				normaliseAxes(s, a, axes, "normalised over")
+				weighAxes(s, a, axes)
 			}
 		},
 		Lower: func(l *Lowering) ([]prim.ID, error) {
@@ -260,51 +276,53 @@ func opLpNormalization() *Op {
 				return nil, err
 			}
 			p := float64(l.Node.Int("p", 2))
-			sum := l.B.Reduce(prim.ReduceSum, axes, absPower(prim.A(0), p), l.In[0])
+			sum := l.weighing(0, axes).sum(l.B, axes, absPower(prim.A(0), p), l.In[0])
 			safe := prim.Op(prim.Select, prim.Op(prim.Eq, prim.A(1), prim.L(0)), prim.L(1), prim.A(1))
 			return one(l.B.Map(prim.Op(prim.Div, prim.A(0), root(safe, p)), l.In[0], sum)), nil
 		},
 	}
 }
 
+// varianceAxes returns the axes that MeanVarianceNormalization works over.
+func varianceAxes(s *Site) ([]int, error) {
+	var axes []int
+	rank := s.In[0].Type.Rank()
+	for _, a := range s.Node.Ints("axes", []int{0, 2, 3}) {
+		a, err := s.normAxis("infer", a, rank)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(axes, a) {
+			axes = append(axes, a)
+		}
+	}
+	return axes, nil
+}
+
 // opMeanVarianceNormalization subtracts the mean and divides by the standard deviation over axes.
 func opMeanVarianceNormalization() *Op {
-	axesOf := func(s *Site) ([]int, error) {
-		var axes []int
-		rank := s.In[0].Type.Rank()
-		for _, a := range s.Node.Ints("axes", []int{0, 2, 3}) {
-			a, err := s.normAxis("infer", a, rank)
-			if err != nil {
-				return nil, err
-			}
-			if !slices.Contains(axes, a) {
-				axes = append(axes, a)
-			}
-		}
-		return axes, nil
-	}
 	return &Op{
 		Name: "MeanVarianceNormalization", Since: 9, Doc: "(x-mean)/(√var+1e-9) over axes; versions 9, 13",
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 1, 1); err != nil {
 				return nil, err
 			}
-			if _, err := axesOf(s); err != nil {
+			if _, err := varianceAxes(s); err != nil {
 				return nil, err
 			}
 			return sameInfer(s)
 		},
 		Axes: func(s *Site, a *Axes) {
-			if axes, err := axesOf(s); err == nil {
-				normaliseAxes(s, a, axes, "normalised over")
+			if axes, err := varianceAxes(s); err == nil {
+				weighAxes(s, a, axes)
 			}
 		},
 		Lower: func(l *Lowering) ([]prim.ID, error) {
-			axes, err := axesOf(l.Site)
+			axes, err := varianceAxes(l.Site)
 			if err != nil {
 				return nil, err
 			}
-			stats := standardise(l.B, l.In[0], axes, 0)
+			stats := standardised(l.B, l.In[0], axes, 0, l.weighing(0, axes))
 			spread := prim.Op(prim.Add, prim.Op(prim.Sqrt, prim.A(2)), prim.L(1e-9))
 			return one(l.B.Map(prim.Op(prim.Div, prim.Op(prim.Sub, prim.A(0), prim.A(1)), spread), l.In[0], stats.mean, stats.variance)), nil
 		},

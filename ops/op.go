@@ -127,7 +127,7 @@ func (s *Site) Input(i int) Fact {
 
 // Errorf prefixes an error with the node's address.
 func (s *Site) Errorf(stage, format string, args ...any) error {
-	return fmt.Errorf("%s: node %q (%s, opset %d): %w", stage, s.Node.Name, s.Node.OpType, s.Opset, fmt.Errorf(format, args...))
+	return fmt.Errorf("%s: node %q (%s, opset %d): %w", stage, s.Node.Label(), s.Node.OpType, s.Opset, fmt.Errorf(format, args...))
 }
 
 // Cost is the price of one node at the site's shapes, for the whole bound batch.

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"math"
 	"slices"
 
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -58,14 +59,11 @@ func foldedDims(dims []ir.Dim, axes []int, keep bool) []ir.Dim {
 	return out
 }
 
-// reduction is an operator that folds axes of input 0.
-func reduction(name string, doc string, lower func(b *prim.Builder, x prim.ID, axes []int) prim.ID) *Op {
-	return weighedReduction(name, doc, lower, nil)
-}
+// folding folds axes of a value whose positions have coefficients.
+type folding func(b *prim.Builder, x prim.ID, axes []int, w weighing) prim.ID
 
-// weighedReduction is a reduction that can take its statistic over weighted positions:
-// weighed, when not nil, is lower with coefficients.
-func weighedReduction(name string, doc string, lower func(b *prim.Builder, x prim.ID, axes []int) prim.ID, weighed func(b *prim.Builder, x prim.ID, axes []int, w weighing) prim.ID) *Op {
+// reduction is an operator that folds axes of input 0.
+func reduction(name, doc string, fold folding) *Op {
 	return &Op{
 		Name: name, Since: 1, Doc: doc,
 		Infer: func(s *Site) ([]Fact, error) {
@@ -89,7 +87,7 @@ func weighedReduction(name string, doc string, lower func(b *prim.Builder, x pri
 		Axes: func(s *Site, a *Axes) {
 			if axes, known, err := reducedAxes(s); known && err == nil {
 				reason := "reduced over"
-				if weighed != nil && s.elem(0).IsFloat() {
+				if s.elem(0).IsFloat() {
 					reason = ""
 				}
 				foldAxes(s, a, axes, s.Node.Int("keepdims", 1) != 0, reason)
@@ -113,11 +111,10 @@ func weighedReduction(name string, doc string, lower func(b *prim.Builder, x pri
 			if l.B.Type(x).DType == prim.Bool {
 				x = l.B.Cast(x, prim.I64)
 			}
-			var y prim.ID
-			if w := l.weighing(0, axes); w.mask != prim.Invalid && weighed != nil {
-				y = weighed(l.B, x, axes, w)
-			} else {
-				y = wrapped(l, lower(l.B, x, axes))
+			w := l.weighing(0, axes)
+			y := fold(l.B, x, axes, w)
+			if w.mask == prim.Invalid {
+				y = wrapped(l, y)
 			}
 			return one(l.B.Cast(l.B.Reshape(y, l.Out[0].Shape()...), l.DType(l.elem(0)))), nil
 		},
@@ -149,47 +146,53 @@ func foldAxes(s *Site, a *Axes, axes []int, keep bool, reason string) {
 	}
 }
 
-func folding(op prim.ReduceOp, e *prim.X) func(*prim.Builder, prim.ID, []int) prim.ID {
-	return func(b *prim.Builder, x prim.ID, axes []int) prim.ID { return b.Reduce(op, axes, e, x) }
-}
-
-// reductions lists the Reduce operators.
+// reductions lists the Reduce operators. Positions of coefficient 0 add nothing to a sum
+// and are neither the largest nor the smallest.
 func reductions() []*Op {
 	x := prim.A(0)
 	abs, square := prim.Op(prim.Abs, x), prim.Op(prim.Mul, x, x)
 	return []*Op{
-		weighedReduction("ReduceSum", "Σx over axes; versions 1, 11, 13", folding(prim.ReduceSum, x), sumOf(x)),
-		weighedReduction("ReduceMean", "mean over axes; versions 1, 11, 13, 18", mean, func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
+		reduction("ReduceSum", "Σx over axes; versions 1, 11, 13", sumOf(x)),
+		reduction("ReduceMean", "mean over axes; versions 1, 11, 13, 18", func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
+			if w.mask == prim.Invalid {
+				return mean(b, v, axes)
+			}
 			return w.mean(b, axes, x, v)
 		}),
-		reduction("ReduceMax", "largest over axes; versions 1, 11, 12, 13, 18, 20", folding(prim.ReduceMax, x)),
-		reduction("ReduceMin", "smallest over axes; versions 1, 11, 12, 13, 18, 20", folding(prim.ReduceMin, x)),
-		reduction("ReduceProd", "Πx over axes; versions 1, 11, 13, 18", folding(prim.ReduceProd, x)),
-		reduction("ReduceL1", "Σ|x| over axes; versions 1, 11, 13, 18", folding(prim.ReduceSum, abs)),
-		weighedReduction("ReduceL2", "√Σx² over axes; versions 1, 11, 13, 18", func(b *prim.Builder, v prim.ID, axes []int) prim.ID {
-			return throughFloat(b, root(x, 2), b.Reduce(prim.ReduceSum, axes, square, v))
-		}, func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
-			return b.Map(root(x, 2), w.sum(b, axes, square, v))
+		reduction("ReduceMax", "largest over axes; versions 1, 11, 12, 13, 18, 20", extreme(prim.ReduceMax, math.Inf(-1))),
+		reduction("ReduceMin", "smallest over axes; versions 1, 11, 12, 13, 18, 20", extreme(prim.ReduceMin, math.Inf(1))),
+		reduction("ReduceProd", "Πx over axes; versions 1, 11, 13, 18", extreme(prim.ReduceProd, 1)),
+		reduction("ReduceL1", "Σ|x| over axes; versions 1, 11, 13, 18", sumOf(abs)),
+		reduction("ReduceL2", "√Σx² over axes; versions 1, 11, 13, 18", func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
+			return throughFloat(b, root(x, 2), w.sum(b, axes, square, v))
 		}),
-		weighedReduction("ReduceSumSquare", "Σx² over axes; versions 1, 11, 13, 18", folding(prim.ReduceSum, square), sumOf(square)),
-		reduction("ReduceLogSum", "ln Σx over axes; versions 1, 11, 13, 18", func(b *prim.Builder, x prim.ID, axes []int) prim.ID {
-			return throughFloat(b, prim.Op(prim.Log, prim.A(0)), b.Sum(x, axes...))
+		reduction("ReduceSumSquare", "Σx² over axes; versions 1, 11, 13, 18", sumOf(square)),
+		reduction("ReduceLogSum", "ln Σx over axes; versions 1, 11, 13, 18", func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
+			return throughFloat(b, prim.Op(prim.Log, x), w.sum(b, axes, x, v))
 		}),
-		reduction("ReduceLogSumExp", "ln Σeˣ over axes; versions 1, 11, 13, 18", func(b *prim.Builder, x prim.ID, axes []int) prim.ID {
-			d := b.Type(x).DType
+		reduction("ReduceLogSumExp", "ln Σeˣ over axes; versions 1, 11, 13, 18", func(b *prim.Builder, v prim.ID, axes []int, w weighing) prim.ID {
+			d := b.Type(v).DType
 			if !d.Float() {
-				x = b.Cast(x, prim.F64)
+				v = b.Cast(v, prim.F64)
 			}
-			m := finiteMax(b, x, axes)
-			sum := b.Reduce(prim.ReduceSum, axes, prim.Op(prim.Exp, prim.Op(prim.Sub, prim.A(0), prim.A(1))), x, m)
+			v = w.but(b, v, math.Inf(-1))
+			m := finiteMax(b, v, axes)
+			sum := w.sum(b, axes, prim.Op(prim.Exp, prim.Op(prim.Sub, prim.A(0), prim.A(1))), v, m)
 			return b.Cast(b.Map(prim.Op(prim.Add, prim.Op(prim.Log, prim.A(0)), prim.A(1)), sum, m), d)
 		}),
 	}
 }
 
 // sumOf folds Σ m·e of the reduced value.
-func sumOf(e *prim.X) func(*prim.Builder, prim.ID, []int, weighing) prim.ID {
+func sumOf(e *prim.X) folding {
 	return func(b *prim.Builder, x prim.ID, axes []int, w weighing) prim.ID { return w.sum(b, axes, e, x) }
+}
+
+// extreme folds the positions whose coefficient is not 0; the others count as neutral.
+func extreme(op prim.ReduceOp, neutral float64) folding {
+	return func(b *prim.Builder, x prim.ID, axes []int, w weighing) prim.ID {
+		return b.Reduce(op, axes, prim.A(0), w.but(b, x, neutral))
+	}
 }
 
 // throughFloat evaluates e in F64 when x is an integer.

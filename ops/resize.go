@@ -1,6 +1,9 @@
 package ops
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
 )
@@ -18,7 +21,7 @@ func opResize() *Op {
 			return lowerResize(l, g)
 		},
 		Axes: axesResize,
-		Cut:  func(c *Cut) error { return cutResize(c, 3) },
+		Cut:  cutResize,
 	}
 }
 
@@ -35,6 +38,7 @@ func opUpsample() *Op {
 			return lowerResize(l, g)
 		},
 		Axes: axesResize,
+		Cut:  cutResize,
 	}
 }
 
@@ -298,28 +302,43 @@ func axesResize(s *Site, a *Axes) {
 	}
 }
 
-func cutResize(c *Cut, k int) error {
-	if !c.KeepO[0].Changed() || !c.Input(k).Present() || c.Input(k).Type.Shape[0].Size == 0 {
-		return nil
-	}
-	if !c.In[k].Weight {
-		return nil
-	}
-	v, err := c.ConstInts(k)
-	if err != nil {
-		return err
-	}
-	v = append([]int{}, v...)
+// cutResize keeps the sizes, or the scales, of the axes that lose positions and are not
+// resized: sizes become those of the smaller input, and scales that the graph computes stay 1.
+func cutResize(c *Cut) error {
 	axes := c.Node.Ints("axes", nil)
-	for j := range v {
-		i := j
-		if axes != nil {
-			if i, err = c.normAxis("cut", axes[j], len(c.In[0].Type.Shape)); err != nil {
-				return err
-			}
+	axisOf := func(k int) int {
+		if axes == nil {
+			return k
 		}
-		v[j] = c.KeepO[0].Len(i, v[j])
+		i, _ := c.normAxis("cut", axes[k], len(c.In[0].Type.Shape)) // inferred, hence in range
+		return i
 	}
-	c.setInput(k, int64Tensor(ir.Int64, v))
+	scales, sizes := 2, 3
+	if c.Node.OpType == "Upsample" || c.Opset < 11 {
+		scales, sizes = 1, -1
+	}
+	if f := c.Input(sizes); sizes > 0 && f.Present() && !slices.Equal(f.Shape(), []int{0}) {
+		return cutSizes(c, sizes, axisOf)
+	}
+	was, now := c.Input(scales), Fact{}
+	if scales < len(c.Now) {
+		now = c.Now[scales]
+	}
+	if was.Weight || was.Const == nil || now.Const == nil || bytes.Equal(was.Const.Raw, now.Const.Raw) {
+		return nil
+	}
+	x, err := was.Const.Float64s()
+	if err != nil {
+		return c.Errorf("cut", "scales: %w", err)
+	}
+	y, err := now.Const.Float64s()
+	if err != nil {
+		return c.Errorf("cut", "scales: %w", err)
+	}
+	delta := make([]float32, len(x))
+	for k := range x {
+		delta[k] = float32(x[k]) - float32(y[k])
+	}
+	c.AddConst(scales, ir.NewFloat32("", was.Const.Dims, delta))
 	return nil
 }

@@ -80,6 +80,14 @@ func (w weighing) mean(b *prim.Builder, axes []int, e *prim.X, in ...prim.ID) pr
 	return b.Over(sum, w.total)
 }
 
+// but is x with neutral in place of the positions of coefficient 0.
+func (w weighing) but(b *prim.Builder, x prim.ID, neutral float64) prim.ID {
+	if w.mask == prim.Invalid {
+		return x
+	}
+	return b.Map(prim.Op(prim.Select, prim.Op(prim.Eq, prim.A(1), prim.L(0)), prim.L(neutral), prim.A(0)), x, w.mask)
+}
+
 // weighAxes carries input 0 to output 0; statistics over the given axes are weighted.
 func weighAxes(s *Site, a *Axes, axes []int) {
 	carryAxes(s, a)

@@ -66,8 +66,16 @@ type analysis struct {
 	role   map[int]bool   // axis that is contracted
 	blind  map[int]bool   // axis contracted against another computed value: no weight reads its units
 	state  map[string]bool
-	birth  map[int]*ir.Node // axis of a weight → node that it gives units to
+	birth  map[int][]*ir.Node // axis of a weight → nodes that it gives units to
 	known  *ops.Recognised
+	norms  map[*ir.Node][]ops.AxisPair // for Site.Units, where known has none
+	mixed  []mixing
+}
+
+// mixing is a link that ties a position to one of another number.
+type mixing struct {
+	node     *ir.Node
+	position int32
 }
 
 // Analyse partitions the positions of all axes of a normal graph into groups that the
@@ -89,7 +97,7 @@ func Analyse(m *ir.Model, f *ops.Facts, kinds ...string) (*Analysis, error) {
 			own = k
 		}
 	}
-	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int]*ir.Node{}, known: own.Recognise(m.Graph, f)}
+	a := &analysis{facts: f, index: map[axisID]int{}, pin: map[int]string{}, role: map[int]bool{}, blind: map[int]bool{}, state: map[string]bool{}, birth: map[int][]*ir.Node{}, known: own.Recognise(m.Graph, f), norms: ops.NormUnits(m.Graph, f)}
 	if err := a.number(m.Graph); err != nil {
 		return nil, err
 	}
@@ -210,7 +218,7 @@ func (a *analysis) node(n *ir.Node) error {
 	all := slices.Concat(n.Inputs, n.Outputs)
 	if op == nil || op.Axes == nil || site == nil {
 		for _, v := range all {
-			a.pinAll(v, fmt.Sprintf("node %q (%s) has no axis rule", n.Name, n.OpType))
+			a.pinAll(v, fmt.Sprintf("node %q (%s) has no axis rule", n.Label(), n.OpType))
 		}
 		return nil
 	}
@@ -220,23 +228,23 @@ func (a *analysis) node(n *ir.Node) error {
 	for _, v := range all {
 		if f, ok := a.facts.Values[v]; v != "" && (!ok || !f.Type.Static()) {
 			for _, w := range all {
-				a.pinAll(w, fmt.Sprintf("node %q (%s) has a value %q of unknown shape", n.Name, n.OpType, v))
+				a.pinAll(w, fmt.Sprintf("node %q (%s) has a value %q of unknown shape", n.Label(), n.OpType, v))
 			}
 			return nil
 		}
 	}
 	if why := a.known.Whole[n]; why != "" {
 		for _, v := range all {
-			a.pinAll(v, fmt.Sprintf("node %q (%s): %s", n.Name, n.OpType, why))
+			a.pinAll(v, fmt.Sprintf("node %q (%s): %s", n.Label(), n.OpType, why))
 		}
 	}
 	if site.Rules() == nil {
 		for _, v := range all {
-			a.pinAll(v, fmt.Sprintf("node %q (%s) has an input of unknown type", n.Name, n.OpType))
+			a.pinAll(v, fmt.Sprintf("node %q (%s) has an input of unknown type", n.Label(), n.OpType))
 		}
 		return nil
 	}
-	if u := a.known.Units[n]; u != nil {
+	if u := slices.Concat(a.norms[n], a.known.Units[n]); u != nil {
 		at := *site
 		at.Units = u
 		site = &at
@@ -252,7 +260,7 @@ func (a *analysis) node(n *ir.Node) error {
 	lookup := func(r ops.AxisRef) (int, error) {
 		i, ok := a.index[axisID{name(r), r.Axis}]
 		if !ok {
-			return 0, fmt.Errorf("space: node %q (%s): axis rule names axis %d of %q, which has type %s", n.Name, n.OpType, r.Axis, name(r), a.facts.Values[name(r)].Type)
+			return 0, fmt.Errorf("space: node %q (%s): axis rule names axis %d of %q, which has type %s", n.Label(), n.OpType, r.Axis, name(r), a.facts.Values[name(r)].Type)
 		}
 		return i, nil
 	}
@@ -278,9 +286,7 @@ func (a *analysis) node(n *ir.Node) error {
 		}
 		if l.Role == ops.Born {
 			for _, id := range []int{x, y} {
-				if _, done := a.birth[id]; !done {
-					a.birth[id] = n
-				}
+				a.birth[id] = append(a.birth[id], n)
 			}
 		}
 		if err := a.link(n, l, x, y); err != nil {
@@ -296,7 +302,7 @@ func (a *analysis) node(n *ir.Node) error {
 			return err
 		}
 		touched[x] = true
-		a.pinAxis(x, fmt.Sprintf("node %q (%s): %s", n.Name, n.OpType, p.Reason))
+		a.pinAxis(x, fmt.Sprintf("node %q (%s): %s", n.Label(), n.OpType, p.Reason))
 	}
 	for _, v := range all {
 		for i := 0; ; i++ {
@@ -305,7 +311,7 @@ func (a *analysis) node(n *ir.Node) error {
 				break
 			}
 			if !touched[x] && a.size(x) > 1 {
-				a.pinAxis(x, fmt.Sprintf("node %q (%s) says nothing of axis %d of %q", n.Name, n.OpType, i, v))
+				a.pinAxis(x, fmt.Sprintf("node %q (%s) says nothing of axis %d of %q", n.Label(), n.OpType, i, v))
 			}
 		}
 	}
@@ -315,7 +321,7 @@ func (a *analysis) node(n *ir.Node) error {
 func (a *analysis) link(n *ir.Node, l ops.Link, x, y int) error {
 	if l.PairsA == nil && l.PairsB == nil {
 		if a.size(x) != a.size(y) {
-			return fmt.Errorf("space: node %q (%s): axis rule ties axes of sizes %d and %d", n.Name, n.OpType, a.size(x), a.size(y))
+			return fmt.Errorf("space: node %q (%s): axis rule ties axes of sizes %d and %d", n.Label(), n.OpType, a.size(x), a.size(y))
 		}
 		for i := range a.size(x) {
 			a.union(a.start[x]+int32(i), a.start[y]+int32(i))
@@ -323,14 +329,17 @@ func (a *analysis) link(n *ir.Node, l ops.Link, x, y int) error {
 		return nil
 	}
 	if len(l.PairsA) != len(l.PairsB) {
-		return fmt.Errorf("space: node %q (%s): axis rule gives %d positions for %d", n.Name, n.OpType, len(l.PairsA), len(l.PairsB))
+		return fmt.Errorf("space: node %q (%s): axis rule gives %d positions for %d", n.Label(), n.OpType, len(l.PairsA), len(l.PairsB))
 	}
 	for i, p := range l.PairsA {
 		q := l.PairsB[i]
 		if p < 0 || p >= a.size(x) || q < 0 || q >= a.size(y) {
-			return fmt.Errorf("space: node %q (%s): axis rule ties position %d of %d with %d of %d", n.Name, n.OpType, p, a.size(x), q, a.size(y))
+			return fmt.Errorf("space: node %q (%s): axis rule ties position %d of %d with %d of %d", n.Label(), n.OpType, p, a.size(x), q, a.size(y))
 		}
 		a.union(a.start[x]+int32(p), a.start[y]+int32(q))
+		if mixed := len(a.mixed) > 0 && a.mixed[len(a.mixed)-1].node == n; p != q && !mixed {
+			a.mixed = append(a.mixed, mixing{n, a.start[x] + int32(p)})
+		}
 	}
 	return nil
 }
@@ -385,12 +394,7 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 			if pinned[r] > 0 {
 				why := a.pin[int(pinned[r])-1]
 				if w && a.size(x) > 1 {
-					if an.Pins[id.value] == nil {
-						an.Pins[id.value] = map[int]string{}
-					}
-					if an.Pins[id.value][id.axis] == "" {
-						an.Pins[id.value][id.axis] = why
-					}
+					an.pin(id.value, id.axis, why)
 				}
 				continue
 			}
@@ -403,6 +407,9 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 			c.axes = append(c.axes, x)
 			c.pos = append(c.pos, int(p-a.start[x]))
 			onWeight[r] = onWeight[r] || w
+		}
+		if w && a.size(x) == 1 && a.birth[x] != nil {
+			an.pin(id.value, id.axis, "one unit only: nothing is left without it")
 		}
 	}
 	heads := map[int]bool{}
@@ -430,8 +437,10 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 				id := a.axes[x]
 				g.Members = append(g.Members, Member{Value: id.value, Axis: id.axis, Weight: weights[id.value] && !a.state[id.value],
 					Contracted: a.role[x] && weights[id.value], Statistic: a.state[id.value]})
-				if n := a.birth[x]; weights[id.value] && n != nil && !slices.Contains(g.Nodes, n.Label()) {
-					g.Nodes = append(g.Nodes, n.Label())
+				for _, n := range a.birth[x] {
+					if weights[id.value] && !slices.Contains(g.Nodes, n.Label()) {
+						g.Nodes = append(g.Nodes, n.Label())
+					}
 				}
 			}
 			if slices.ContainsFunc(c.axes, func(x int) bool { return a.blind[x] }) {
@@ -460,8 +469,22 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 		}
 		g.Size++
 	}
-	// Units on one axis alone are positions that nothing reads at the bound sizes.
-	an.Groups = slices.DeleteFunc(an.Groups, func(g *Group) bool { return g.Size < 2 || len(g.Members) < 2 })
+	an.Groups = slices.DeleteFunc(an.Groups, func(g *Group) bool {
+		if g.Size > 1 && len(g.Members) > 1 {
+			return false
+		}
+		for _, mb := range g.Members {
+			why := "nothing reads its positions at the sizes at hand"
+			if len(g.Members) > 1 {
+				why = a.lone(mb)
+			}
+			if weights[mb.Value] && a.size(a.index[axisID{mb.Value, mb.Axis}]) > 1 {
+				an.pin(mb.Value, mb.Axis, why)
+			}
+		}
+		return true
+	})
+	an.pinKernels()
 	unique := map[string]int{}
 	for _, g := range an.Groups {
 		unique[g.Name]++
@@ -470,6 +493,73 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 		}
 	}
 	return an, nil
+}
+
+// pin notes why an axis of a weight is not elastic; the first reason stays.
+func (an *Analysis) pin(value string, axis int, reason string) {
+	if an.Pins[value] == nil {
+		an.Pins[value] = map[int]string{}
+	}
+	if an.Pins[value][axis] == "" {
+		an.Pins[value][axis] = reason
+	}
+}
+
+// Reasons returns, by weight and axis, why the space that New offers with these options
+// leaves an axis as it is: the pins, except on axes that dims other than widths change, and
+// groups that have no smaller width. Every axis of a floating weight with more than one
+// position that no effect of the space reaches has a reason.
+func (an *Analysis) Reasons(s *Space, effects []*Effect, o Options) map[string]map[int]string {
+	changes := map[string]bool{}
+	own := map[axisID]bool{}
+	for i, d := range s.Dims {
+		if d.CountsUnits() {
+			changes[d.Node] = true
+			continue
+		}
+		for _, x := range effects[i].Axes {
+			own[axisID{x.Value, x.Axis}] = true
+		}
+	}
+	out := &Analysis{Pins: map[string]map[int]string{}}
+	for v, axes := range an.Pins {
+		for a, why := range axes {
+			if !own[axisID{v, a}] {
+				out.pin(v, a, why)
+			}
+		}
+	}
+	for _, g := range an.Groups {
+		if changes[g.Name] {
+			continue
+		}
+		why := g.narrow(o)
+		if why == "" {
+			why = fmt.Sprintf("group %q is kept, or of a kind that is not asked for", g.Name)
+		}
+		for _, m := range g.Members {
+			if m.Weight || m.Statistic {
+				out.pin(m.Value, m.Axis, why)
+			}
+		}
+	}
+	return out.Pins
+}
+
+// lone says why a group of one unit is none: which node first tied positions of different
+// numbers, where the unit has several on the axis.
+func (a *analysis) lone(mb Member) string {
+	if len(mb.Units[0]) == 1 {
+		return "one unit only: nothing is left without it"
+	}
+	const why = "one unit only: its positions are tied to each other"
+	unit := a.find(a.start[a.index[axisID{mb.Value, mb.Axis}]] + int32(mb.Units[0][0]))
+	for _, m := range a.mixed {
+		if a.find(m.position) == unit {
+			return fmt.Sprintf("%s through node %q (%s)", why, m.node.Label(), m.node.OpType)
+		}
+	}
+	return why
 }
 
 // Matches reports whether a node name matches any of the globs (path.Match syntax without separators' meaning).

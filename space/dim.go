@@ -104,7 +104,7 @@ func (d Dim) check(full int, lowest int) error {
 
 // Options says what New offers.
 type Options struct {
-	Divisor    int      `json:"divisor" want:">=0" doc:"widths, of heads the positions of their weights, are multiples of it; 0: 8"`
+	Divisor    int      `json:"divisor" want:">=0" doc:"widths, in positions where a unit has several, are multiples of it; 0: 8"`
 	MinRatio   float64  `json:"min_ratio" want:"[0,1]" doc:"smallest width as a share of the original; 0: 0.25"`
 	MaxChoices int      `json:"max_choices" want:">=0" doc:"most choices per width; 0: 8"`
 	Kinds      []string `json:"kinds" oneof:"kind" doc:"dimensions to offer; none: all but those on request"`

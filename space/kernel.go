@@ -2,13 +2,14 @@ package space
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
 )
 
 var kernelKind = Kind{
 	Name: "kernel",
-	Doc:  "odd size of a square, centred convolution kernel; padding shrinks with it",
+	Doc:  "odd size of a square, centred convolution kernel, in all nodes that share it; padding shrinks with it",
 	Find: findKernels,
 	Bind: bindKernel,
 }
@@ -34,26 +35,58 @@ func kernelOf(an *Analysis, n *ir.Node) (weight string, axes []int, size int, ok
 	return n.Input(in), axes, size, size%2 == 1 && size > 1
 }
 
-// users counts the nodes that read each value.
-func users(g *ir.Graph) map[string]int {
-	out := map[string]int{}
+// kernelReaders returns, by weight, the nodes that read it, in graph order, and why its
+// kernel cannot shrink on all of them together; "" where it can.
+func kernelReaders(an *Analysis) (readers map[string][]*ir.Node, why map[string]string) {
+	readers, why = map[string][]*ir.Node{}, map[string]string{}
+	g := an.Model.Graph
+	uses := map[string][]*ir.Node{}
 	for _, n := range g.Nodes {
 		for _, v := range n.Inputs {
-			out[v]++
+			uses[v] = append(uses[v], n)
 		}
 	}
+	output := map[string]bool{}
 	for _, v := range g.Outputs {
-		out[v.Name]++
+		output[v.Name] = true
 	}
-	return out
+	for _, n := range g.Nodes {
+		w, axes, size, ok := kernelOf(an, n)
+		if !ok || readers[w] != nil {
+			continue
+		}
+		readers[w] = uses[w]
+		if output[w] {
+			why[w] = "it is a graph output too"
+		}
+		for _, m := range uses[w] {
+			if v, other, k, ok := kernelOf(an, m); !ok || v != w || k != size || !slices.Equal(other, axes) {
+				why[w] = fmt.Sprintf("nodes %q and %q share it, and it may not shrink in the second", n.Label(), m.Label())
+			}
+		}
+	}
+	return readers, why
+}
+
+// pinKernels gives the axes of kernels that may shrink in one node, but not in all that
+// share it, that reason.
+func (an *Analysis) pinKernels() {
+	readers, why := kernelReaders(an)
+	for w, reason := range why {
+		_, axes, _, _ := kernelOf(an, readers[w][0])
+		for _, a := range axes {
+			delete(an.Pins[w], a)
+			an.pin(w, a, reason)
+		}
+	}
 }
 
 func findKernels(an *Analysis, o Options) []Dim {
 	var out []Dim
-	use := users(an.Model.Graph)
+	readers, why := kernelReaders(an)
 	for _, n := range an.Model.Graph.Nodes {
 		w, _, k, ok := kernelOf(an, n)
-		if !ok || use[w] > 1 || !o.allows(n.Label()) {
+		if !ok || readers[w][0] != n || why[w] != "" || !o.allows(labels(readers[w])...) {
 			continue
 		}
 		d := Dim{Name: "kernel:" + n.Label(), Kind: "kernel", Node: n.Label()}
@@ -65,14 +98,23 @@ func findKernels(an *Analysis, o Options) []Dim {
 	return out
 }
 
+func labels(nodes []*ir.Node) []string {
+	var out []string
+	for _, n := range nodes {
+		out = append(out, n.Label())
+	}
+	return out
+}
+
 func bindKernel(an *Analysis, d Dim) (*Effect, error) {
 	for _, n := range an.Model.Graph.Nodes {
 		if n.Label() != d.Node {
 			continue
 		}
 		w, axes, k, ok := kernelOf(an, n)
-		if !ok || users(an.Model.Graph)[w] > 1 {
-			return nil, fmt.Errorf("space: dimension %q: node %q (%s): its kernel cannot shrink (want a square odd kernel of its own with padding that can shrink with it)", d.Name, d.Node, n.OpType)
+		readers, why := kernelReaders(an)
+		if !ok || readers[w][0] != n || why[w] != "" {
+			return nil, fmt.Errorf("space: dimension %q: node %q (%s): its kernel cannot shrink (want a square odd kernel with padding that can shrink with it, in the first of the nodes that share it)", d.Name, d.Node, n.OpType)
 		}
 		if err := d.check(k, 1); err != nil {
 			return nil, err

@@ -20,26 +20,42 @@ func widthDims(an *Analysis, o Options, kind string) []Dim {
 		if g.Kind != kind || !o.allows(g.Nodes...) {
 			continue
 		}
-		own := o
-		if g.Heads || kind != "width" {
-			own.Divisor = max(1, o.Divisor/g.block())
-		}
-		if c := widthChoices(g.Size, own); len(c) > 1 {
+		if c := widthChoices(g.Size, g.own(o)); len(c) > 1 {
 			out = append(out, Dim{Name: kind + ":" + g.Name, Kind: kind, Node: g.Name, Choices: c})
 		}
 	}
 	return out
 }
 
-// block is the number of positions that a unit has at least on a weight.
+// own is o with the divisor in units, for widths in multiples of it.
+func (g *Group) own(o Options) Options {
+	o.Divisor = max(1, o.Divisor/g.block())
+	return o
+}
+
+// block is the number of positions that a unit has at least on a weight or, where that is
+// more, on a computed value: those of a head, and channels that go in equal steps per group.
 func (g *Group) block() int {
-	n := 0
+	weight, computed := 0, 0
 	for _, m := range g.Members {
-		if k := len(m.Units[0]); m.Weight && (n == 0 || k < n) {
-			n = k
+		least := &computed
+		if m.Weight || m.Statistic {
+			least = &weight
+		}
+		if k := len(m.Units[0]); *least == 0 || k < *least {
+			*least = k
 		}
 	}
-	return max(n, 1)
+	return max(weight, computed, 1)
+}
+
+// narrow says why a group has no smaller width under options; "" where it has one.
+func (g *Group) narrow(o Options) string {
+	own := g.own(o)
+	if len(widthChoices(g.Size, own)) > 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d units have no smaller number that is a multiple of %d and at least %g of them", g.Size, own.Divisor, own.MinRatio)
 }
 
 // widthChoices returns multiples of the divisor from MinRatio·n up, thinned to

@@ -43,7 +43,7 @@ func Cut(net *space.Supernet, choice []int, weights map[string]*ir.Tensor) (*ir.
 			return nil, fmt.Errorf("subnet: weight %q: want %s%v, got %s%v", t.Name, t.DType, t.Dims, w.DType, w.Dims)
 		}
 		c := *w
-		c.Name, c.Doc, c.Meta = t.Name, t.Doc, t.Meta
+		c.Name, c.Doc, c.Meta, c.Of = t.Name, t.Doc, t.Meta, t.Of
 		m.Graph.Inits[i] = &c
 	}
 	// Later nodes first: an outer branch takes inner ones with it, and a shortcut

@@ -22,7 +22,8 @@ func (e *env) inspectCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "The tables show the normal graph: local functions inlined, constants folded, dead nodes gone.\n" +
 			"MACs are counted for one sample. Per node, \"elastic\" names the groups whose units it gives birth to\n" +
-			"with the nodes that are cut together with it, \"pinned\" says why an axis of its weights must stay.",
+			"with the nodes that are cut together with it, as far as space offers them; \"pinned\" says why an axis\n" +
+			"of its weights stays.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "stage", Usage: "print the graph itself as text: raw (as in the file), normal, or lowered (the program of primitives for one sample); long tensors are cut short"},
 			&cli.IntFlag{Name: "passes", Usage: "stop after so many passes over the lowered program: " + strings.Join(passNames(), ", "), DefaultText: "all"},
@@ -75,6 +76,7 @@ type inspectedNode struct {
 	Elastic    []elasticGroup `json:"elastic,omitempty"`
 	Choices    []elasticDim   `json:"choices,omitempty"` // dimensions other than width
 	Pinned     []pinnedAxis   `json:"pinned,omitempty"`
+	Note       string         `json:"note,omitempty"` // why a node that costs MACs has none of these
 }
 
 // elasticGroup is a group that a node gives units to.
@@ -87,8 +89,9 @@ type elasticGroup struct {
 
 // elasticDim is a dimension of one node.
 type elasticDim struct {
-	Kind    string `json:"kind"`
-	Choices []int  `json:"choices"`
+	Kind    string   `json:"kind"`
+	Choices []int    `json:"choices"`
+	TiedTo  []string `json:"tied_to,omitempty"` // the other nodes that share what it changes
 }
 
 // pinnedAxis is an axis of a node's weight that must keep its size.
@@ -248,67 +251,75 @@ func staticNode(f *ops.Facts, n *ir.Node) bool {
 }
 
 // elasticity adds, per node, the groups it gives birth to, its other dimensions
-// and the pins of its weights.
+// and why axes of its weights stay: what the space offers that search takes by default.
 func (r *inspection) elasticity(g *ir.Graph, an *space.Analysis) {
-	births := map[string][]elasticGroup{}
+	o := space.DefaultOptions()
+	sp, err := space.New(an, o)
+	if err != nil {
+		sp = &space.Space{} // nothing may change
+	}
+	effects, err := sp.Bind(an)
+	if err != nil {
+		panic("BUG: inspect: a new space does not bind: " + err.Error())
+	}
+	groups := map[string]*space.Group{}
 	for _, grp := range an.Groups {
-		for _, label := range grp.Nodes {
-			eg := elasticGroup{Group: grp.Name, Units: grp.Size, Heads: grp.Heads}
-			for _, other := range grp.Nodes {
-				if other != label {
-					eg.TiedTo = append(eg.TiedTo, other)
-				}
+		groups[grp.Name] = grp
+	}
+	births, choices := map[string][]elasticGroup{}, map[string][]elasticDim{}
+	for i, d := range sp.Dims {
+		if grp := groups[d.Node]; grp != nil && d.CountsUnits() {
+			for _, label := range grp.Nodes {
+				births[label] = append(births[label], elasticGroup{Group: grp.Name, Units: grp.Size, Heads: grp.Heads, TiedTo: others(grp.Nodes, label)})
 			}
-			births[label] = append(births[label], eg)
+			continue
+		}
+		nodes := []string{d.Node}
+		if len(effects[i].Axes) > 0 {
+			nodes = readers(g, effects[i].Axes[0].Value)
+		}
+		for _, label := range nodes {
+			choices[label] = append(choices[label], elasticDim{d.Kind, d.Choices, others(nodes, label)})
 		}
 	}
-	dims, own := nodeDims(an)
+	reasons := an.Reasons(sp, effects, o)
 	byLabel := map[string]*ir.Node{}
 	for _, n := range g.Nodes {
 		byLabel[n.Label()] = n
 	}
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
-		n.Elastic, n.Choices = births[n.Name], dims[n.Name]
+		n.Elastic, n.Choices = births[n.Name], choices[n.Name]
 		for _, w := range byLabel[n.Name].Inputs {
-			for _, a := range sortedAxes(an.Pins[w]) {
-				if !own[w][a] {
-					n.Pinned = append(n.Pinned, pinnedAxis{w, a, an.Pins[w][a]})
-				}
+			for _, a := range sortedAxes(reasons[w]) {
+				n.Pinned = append(n.Pinned, pinnedAxis{w, a, reasons[w][a]})
 			}
+		}
+		if n.MACs > 0 && n.Elastic == nil && n.Choices == nil && n.Pinned == nil {
+			n.Note = "no units or weights of its own: it follows what it reads"
 		}
 	}
 }
 
-// nodeDims returns the dimensions other than width that the model offers, by
-// node, and the axes that they make elastic, by value.
-func nodeDims(an *space.Analysis) (dims map[string][]elasticDim, own map[string]map[int]bool) {
-	dims, own = map[string][]elasticDim{}, map[string]map[int]bool{}
-	sp, err := space.New(an, space.Options{})
-	if err != nil {
-		return dims, own // nothing may change
-	}
-	effects, err := sp.Bind(an)
-	if err != nil {
-		panic("BUG: inspect: a new space does not bind: " + err.Error())
-	}
-	groups := map[string]bool{}
-	for _, g := range an.Groups {
-		groups["width:"+g.Name] = true
-	}
-	for i, d := range sp.Dims {
-		if groups[d.Name] {
-			continue
-		}
-		dims[d.Node] = append(dims[d.Node], elasticDim{d.Kind, d.Choices})
-		for _, x := range effects[i].Axes {
-			if own[x.Value] == nil {
-				own[x.Value] = map[int]bool{}
-			}
-			own[x.Value][x.Axis] = true
+func others(names []string, name string) []string {
+	var out []string
+	for _, n := range names {
+		if n != name {
+			out = append(out, n)
 		}
 	}
-	return dims, own
+	return out
+}
+
+// readers lists the nodes that read a value.
+func readers(g *ir.Graph, value string) []string {
+	var out []string
+	for _, n := range g.Nodes {
+		if slices.Contains(n.Inputs, value) {
+			out = append(out, n.Label())
+		}
+	}
+	return out
 }
 
 func sortedAxes(pins map[int]string) []int {
@@ -389,10 +400,25 @@ func (n inspectedNode) remark() string {
 		parts = append(parts, s)
 	}
 	for _, d := range n.Choices {
-		parts = append(parts, fmt.Sprintf("%s: %s", d.Kind, strings.Trim(fmt.Sprint(d.Choices), "[]")))
+		s := fmt.Sprintf("%s: %s", d.Kind, strings.Trim(fmt.Sprint(d.Choices), "[]"))
+		if len(d.TiedTo) > 0 {
+			s += " tied to " + shorten(d.TiedTo)
+		}
+		parts = append(parts, s)
 	}
+	axes := map[string][]string{} // by reason
+	var reasons []string
 	for _, p := range n.Pinned {
-		parts = append(parts, fmt.Sprintf("pinned: axis %d of %s: %s", p.Axis, p.Weight, p.Reason))
+		if axes[p.Reason] == nil {
+			reasons = append(reasons, p.Reason)
+		}
+		axes[p.Reason] = append(axes[p.Reason], fmt.Sprintf("axis %d of %s", p.Axis, p.Weight))
+	}
+	for _, why := range reasons {
+		parts = append(parts, fmt.Sprintf("pinned: %s: %s", strings.Join(axes[why], ", "), why))
+	}
+	if n.Note != "" {
+		parts = append(parts, n.Note)
 	}
 	return strings.Join(parts, "; ")
 }

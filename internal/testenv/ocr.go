@@ -11,10 +11,11 @@ import (
 // the models. It skips the test where the variable is not set or names no folder.
 func OCR(t testing.TB) string {
 	t.Helper()
-	return orSkip(t, findOCR)
+	return orSkip(t, FindOCR)
 }
 
-func findOCR() (string, error) {
+// FindOCR is OCR for callers that can do without: an error says why there is none.
+func FindOCR() (string, error) {
 	dir, err := find("the models of PP-OCR", "ENTANGLE_OCR", "")
 	return filepath.Join(dir, "assets"), err
 }
