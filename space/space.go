@@ -193,14 +193,17 @@ func Magnitude(an *Analysis, s *Space) (Scores, error) {
 
 // Taylor scores units by the first-order change of the loss when they are cut:
 // (Σ w·∂L/∂w)² over each tensor's slice, added over tensors. Grads holds the
-// gradient of every trained initialiser, row-major.
+// gradient of every trained initialiser, row-major; the others count nothing.
 func Taylor(an *Analysis, s *Space, grads map[string][]float32) (Scores, error) {
 	return score(an, s, func(t *ir.Tensor) ([]float64, error) {
 		v, err := t.Float64s()
 		if err != nil {
 			return nil, err
 		}
-		g := grads[t.Name]
+		g, trained := grads[t.Name]
+		if !trained {
+			return make([]float64, len(v)), nil
+		}
 		if len(g) != len(v) {
 			return nil, fmt.Errorf("space: gradient of %q: want %d elements, got %d", t.Name, len(v), len(g))
 		}
