@@ -31,11 +31,12 @@ func widthDims(an *Analysis, o Options, kind string) []Dim {
 	return out
 }
 
-// block is the number of positions that a unit has at least on a weight.
+// block is the number of positions that a unit has at least on a weight, those aside where
+// it has one (a table of biases per head, a temperature).
 func (g *Group) block() int {
 	n := 0
 	for _, m := range g.Members {
-		if k := len(m.Units[0]); m.Weight && (n == 0 || k < n) {
+		if k := len(m.Units[0]); m.Weight && k > 1 && (n == 0 || k < n) {
 			n = k
 		}
 	}
