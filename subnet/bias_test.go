@@ -113,12 +113,14 @@ func TestVertexWindows(t *testing.T) {
 // share of the products that are elastic.
 func TestBiasTablesCostNothing(t *testing.T) {
 	plain := style{pad: true, qkv: "separate", norm: "rms-spelled", kv: heads, mlp: "tanh", computed: true}
-	own, shared := plain, plain
-	own.bias, shared.bias = "own", "shared"
+	own, shared, whole := plain, plain, plain
+	own.bias, shared.bias, whole.fused = "own", "shared", "whole"
+	with := whole
+	with.bias = "own"
 	for _, c := range []struct {
 		name        string
 		plain, with *ir.Model
-	}{{"own", transformer(plain), transformer(own)}, {"shared", transformer(plain), transformer(shared)}, {"windows", swin(false), swin(true)}} {
+	}{{"own", transformer(plain), transformer(own)}, {"shared", transformer(plain), transformer(shared)}, {"one node", transformer(whole), transformer(with)}, {"windows", swin(false), swin(true)}} {
 		t.Run(c.name, func(t *testing.T) {
 			want, wantHeads := elasticShare(t, c.plain)
 			got, gotHeads := elasticShare(t, c.with)

@@ -442,7 +442,11 @@ func (k *sketch) fusedAttention(x string) string {
 	var y string
 	switch k.fused {
 	case "whole":
-		y = own("Attention", []string{x, k.weight(width, 3*heads*deep), k.weight(3 * heads * deep), absent}, ir.IntAttr("num_heads", heads))
+		in := []string{x, k.weight(width, 3*heads*deep), k.weight(3 * heads * deep), absent}
+		if k.bias == "own" {
+			in = append(in, "", k.relative())
+		}
+		y = own("Attention", in, ir.IntAttr("num_heads", heads))
 	case "packed":
 		five := k.view(k.linear(x, width, heads*3*deep), x, 0, 0, heads, 3, deep)
 		y = own("MultiHeadAttention", []string{five, "", "", k.weight(3 * heads * deep)}, ir.IntAttr("num_heads", heads))

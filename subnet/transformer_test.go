@@ -38,6 +38,7 @@ var styles = []struct {
 	{"t5", style{pad: true, qkv: "separate", norm: "rms-spelled", kv: heads, mlp: "tanh", bias: "shared", computed: true}},
 	{"one fused key head under shared angles", style{qkv: "slice", norm: "rms-spelled", mask: "add", scale: "Mul", kv: 1, repeat: "expand", rotary: "shared", mlp: "gated-fused", computed: true}},
 	{"one node with weights", style{pad: true, norm: "skip", kv: heads, mlp: "erf", fused: "whole", post: true}},
+	{"one node with weights and biases", style{pad: true, norm: "layer", kv: heads, mlp: "erf", fused: "whole", bias: "own"}},
 	{"one node", style{pad: true, norm: "skip-simplified", kv: heads, mlp: "gated", fused: "mha"}},
 	{"norms that add", style{pad: true, qkv: "separate", norm: "skip", kv: heads, mlp: "erf", joined: true, post: true, computed: true}},
 	{"norms that add, in front", style{image: true, norm: "skip-simplified", kv: heads, mlp: "gated", fused: "mha", joined: true, computed: true}},
