@@ -202,8 +202,8 @@ func known(t ir.Type) ir.Type {
 func checkBind(bind map[string]int) error {
 	var bad []string
 	for name, n := range bind {
-		if n < 1 {
-			bad = append(bad, fmt.Sprintf("infer: dimension %q: want a size ≥ 1, got %d", name, n))
+		if n < 0 {
+			bad = append(bad, fmt.Sprintf("infer: dimension %q: want a size ≥ 0, got %d", name, n))
 		}
 	}
 	slices.Sort(bad)

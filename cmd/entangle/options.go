@@ -251,8 +251,8 @@ func bindings(c *cli.Context, name string) (map[string]int, error) {
 	for _, s := range c.StringSlice(name) {
 		k, v, ok := strings.Cut(s, "=")
 		n, err := strconv.Atoi(v)
-		if !ok || k == "" || err != nil || n < 1 {
-			return nil, usagef("--%s: want NAME=SIZE with a size of 1 or more, got %q", name, s)
+		if !ok || k == "" || err != nil || n < 0 {
+			return nil, usagef("--%s: want NAME=SIZE with a size of 0 or more, got %q", name, s)
 		}
 		out[k] = n
 	}
