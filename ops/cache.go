@@ -107,93 +107,129 @@ func PastAxes(g *ir.Graph) map[string]int {
 	return out
 }
 
-// CutInput says what a graph input takes of what the input of that name takes of the model
-// that this one was cut from.
-type CutInput struct {
+// CutValue says what a graph input or output has of the one of that name of the model that
+// this one was cut from.
+type CutValue struct {
 	From []int     `json:"from"` // that model's sizes, -1 for open ones
 	Kept Positions `json:"kept"` // per axis; nil for all
 }
 
-const cutInputsKey = "entangle.cut_inputs"
+const cutKey = "entangle.cut_values"
 
-// CutInputs reads what NoteCutInputs wrote into a model's metadata. Entries that do not fit
-// the model's inputs are left out.
-func CutInputs(m *ir.Model) map[string]CutInput {
-	out := map[string]CutInput{}
+// CutValues reads what NoteCuts wrote into a model's metadata. Entries that do not fit the
+// model's inputs and outputs are left out.
+func CutValues(m *ir.Model) map[string]CutValue {
+	out := map[string]CutValue{}
 	for _, p := range m.Meta {
-		if p.Key == cutInputsKey && json.Unmarshal([]byte(p.Value), &out) != nil {
-			return nil
+		if p.Key == cutKey && json.Unmarshal([]byte(p.Value), &out) != nil {
+			return map[string]CutValue{}
 		}
 	}
+	types := map[string]ir.Type{}
+	for _, v := range slices.Concat(m.Graph.Inputs, m.Graph.Outputs) {
+		types[v.Name] = v.Type
+	}
 	for name, c := range out {
-		i := slices.IndexFunc(m.Graph.Inputs, func(v ir.Value) bool { return v.Name == name })
-		if i < 0 || !c.fits(m.Graph.Inputs[i].Type) {
+		if !c.fits(types[name]) {
 			delete(out, name)
 		}
 	}
 	return out
 }
 
-func (c CutInput) fits(t ir.Type) bool {
+func (c CutValue) fits(t ir.Type) bool {
 	if t.Rank() != len(c.From) || len(c.Kept) != len(c.From) {
 		return false
 	}
 	for a, kept := range c.Kept {
-		if kept == nil {
-			continue
-		}
 		for k, p := range kept {
 			if p < 0 || p >= c.From[a] || k > 0 && p <= kept[k-1] {
 				return false
 			}
 		}
-		if d := t.Shape[a]; d.Known() && d.Size != len(kept) {
+		if d := t.Shape[a]; kept != nil && d.Known() && d.Size != len(kept) {
 			return false
 		}
 	}
 	return true
 }
 
-// NoteCutInputs writes into the metadata of a model cut from source which positions its graph
-// inputs keep: heads of a cache. What source itself was cut from is what counts.
-func NoteCutInputs(m, source *ir.Model, keep map[string]Positions) error {
-	notes := CutInputs(source)
-	if notes == nil {
-		notes = map[string]CutInput{}
-	}
-	for _, v := range source.Graph.Inputs {
-		k := keep[v.Name]
-		if !k.Changed() {
+// NoteCuts writes into the metadata of a model cut from source, of those facts, which
+// positions its graph inputs and outputs keep: heads of a cache. What source itself was cut
+// from is what counts.
+func NoteCuts(m, source *ir.Model, f *Facts, keep map[string]Positions) error {
+	notes := CutValues(source)
+	for _, v := range slices.Concat(source.Graph.Inputs, source.Graph.Outputs) {
+		k, shape := keep[v.Name], f.Values[v.Name].Shape()
+		if !k.Changed() || v.Type.Rank() != len(shape) {
 			continue
 		}
 		c, before := notes[v.Name]
 		if !before {
-			c = CutInput{From: v.Type.Sizes(), Kept: make(Positions, v.Type.Rank())}
+			c = CutValue{From: v.Type.Sizes(), Kept: make(Positions, len(shape))}
 		}
-		kept := slices.Clone(c.Kept)
-		for a := range kept {
-			if k.kept(a) == nil {
-				continue
+		c.From, c.Kept = slices.Clone(c.From), slices.Clone(c.Kept)
+		for a := range shape {
+			switch now := k.kept(a); {
+			case now == nil:
+			case c.Kept[a] == nil:
+				c.From[a], c.Kept[a] = shape[a], now
+			default:
+				at := make([]int, len(now))
+				for i, p := range now {
+					at[i] = c.Kept[a][p]
+				}
+				c.Kept[a] = at
 			}
-			if kept[a] == nil {
-				kept[a] = k[a]
-				continue
-			}
-			at := make([]int, len(k[a]))
-			for i, p := range k[a] {
-				at[i] = kept[a][p]
-			}
-			kept[a] = at
 		}
-		notes[v.Name] = CutInput{From: c.From, Kept: kept}
+		notes[v.Name] = c
 	}
-	m.Meta = slices.DeleteFunc(m.Meta, func(p ir.Prop) bool { return p.Key == cutInputsKey })
+	m.Meta = slices.DeleteFunc(m.Meta, func(p ir.Prop) bool { return p.Key == cutKey })
 	if len(notes) == 0 {
 		return nil
 	}
 	text, err := json.Marshal(notes)
 	if err == nil {
-		m.Meta = append(m.Meta, ir.Prop{Key: cutInputsKey, Value: string(text)})
+		m.Meta = append(m.Meta, ir.Prop{Key: cutKey, Value: string(text)})
 	}
 	return err
+}
+
+// PartOf returns the function that takes of an input or output of model a what model b has of
+// it, where the two were cut from one model or b from a.
+func PartOf(a, b *ir.Model) func(t *ir.Tensor) (*ir.Tensor, error) {
+	kept := cutBetween(a, b)
+	return func(t *ir.Tensor) (*ir.Tensor, error) {
+		if k := kept[t.Name]; k != nil {
+			return Take(t, k)
+		}
+		return t, nil
+	}
+}
+
+// cutBetween returns which positions the inputs and outputs of model b keep of those of a,
+// by name, where the two were cut from one model or b from a.
+func cutBetween(a, b *ir.Model) map[string]Positions {
+	out := map[string]Positions{}
+	from := CutValues(a)
+	for name, c := range CutValues(b) {
+		kept := slices.Clone(c.Kept)
+		for axis, before := range from[name].Kept {
+			if before == nil || axis >= len(kept) || kept[axis] == nil {
+				continue
+			}
+			at := make([]int, len(kept[axis]))
+			for i, p := range kept[axis] {
+				at[i] = slices.Index(before, p)
+			}
+			if kept[axis] = at; slices.Contains(at, -1) {
+				kept = nil
+				break
+			}
+		}
+		if kept.Changed() {
+			out[name] = kept
+		}
+	}
+	return out
 }

@@ -65,7 +65,7 @@ func Cut(net *space.Supernet, choice []int, weights map[string]*ir.Tensor) (*ir.
 	if err != nil {
 		return nil, fmt.Errorf("subnet: %w", err)
 	}
-	if err := ops.NoteCutInputs(small, net.An.Model, keep); err != nil {
+	if err := ops.NoteCuts(small, net.An.Model, net.An.Facts, keep); err != nil {
 		return nil, fmt.Errorf("subnet: %w", err)
 	}
 	return small, ir.Verify(small)

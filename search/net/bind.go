@@ -14,7 +14,7 @@ import (
 // Inputs describes DataInputs as a data set binds them.
 func Inputs(m *ir.Model) []data.ModelInput {
 	var out []data.ModelInput
-	past, cut := ops.PastAxes(m.Graph), ops.CutInputs(m)
+	past, cut := ops.PastAxes(m.Graph), ops.CutValues(m)
 	for _, v := range DataInputs(m) {
 		in := data.ModelInput{Name: v.Name, Integer: !v.Type.Elem.IsFloat(), Past: past[v.Name], From: cut[v.Name].From, Kept: cut[v.Name].Kept}
 		if v.Type.Rank() >= 0 {
