@@ -39,6 +39,11 @@ func newBranches(an *Analysis) *branches {
 		for _, v := range n.Inputs {
 			b.readers[v] = append(b.readers[v], n)
 		}
+		for _, v := range ir.Uses(n) {
+			if !slices.Contains(n.Inputs, v) { // a subgraph does
+				b.readers[v] = append(b.readers[v], n)
+			}
+		}
 	}
 	for _, v := range an.Model.Graph.Outputs {
 		b.result[v.Name] = true

@@ -55,7 +55,13 @@ func New(an *Analysis, o Options) (*Space, error) {
 		}
 	}
 	if len(s.Dims) == 0 {
-		return nil, fmt.Errorf("space: nothing in this model may change: %d groups found, divisor %d, smallest ratio %g, elastic %q, keep %q", len(an.Groups), o.Divisor, o.MinRatio, o.Elastic, o.Keep)
+		why := ""
+		for _, n := range an.Model.Graph.Nodes {
+			if w := Whole(n); w != "" {
+				why += fmt.Sprintf("; node %q (%s): %s", n.Label(), n.OpType, w)
+			}
+		}
+		return nil, fmt.Errorf("space: nothing in this model may change: %d groups found, divisor %d, smallest ratio %g, elastic %q, keep %q%s", len(an.Groups), o.Divisor, o.MinRatio, o.Elastic, o.Keep, why)
 	}
 	return s, nil
 }

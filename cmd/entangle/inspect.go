@@ -41,7 +41,8 @@ type inspection struct {
 	Producer    string           `json:"producer,omitempty"`
 	Inputs      []inspectedValue `json:"inputs"`
 	Outputs     []inspectedValue `json:"outputs"`
-	Operators   []inspectedOp    `json:"operators"` // of the file, by name
+	Sizes       map[string]int   `json:"sizes,omitempty"` // taken for dimensions that neither the model nor --dim gives
+	Operators   []inspectedOp    `json:"operators"`       // of the file, by name
 	Parameters  int              `json:"parameters"`
 	WeightBytes int              `json:"weight_bytes"`
 	MACs        float64          `json:"macs"`
@@ -75,6 +76,7 @@ type inspectedNode struct {
 	Elastic    []elasticGroup `json:"elastic,omitempty"`
 	Choices    []elasticDim   `json:"choices,omitempty"` // dimensions other than width
 	Pinned     []pinnedAxis   `json:"pinned,omitempty"`
+	Whole      string         `json:"whole,omitempty"` // why a node with subgraphs is kept as it is
 }
 
 // elasticGroup is a group that a node gives units to.
@@ -121,6 +123,7 @@ func (e *env) inspect(c *cli.Context) error {
 	case "normal":
 		return ir.Print(e.stdout, m.Normal)
 	}
+	sizes := e.defaultSizes(m, dims)
 	f, err := m.Infer(dims)
 	if err != nil {
 		return err
@@ -132,6 +135,7 @@ func (e *env) inspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	r.Sizes = sizes
 	if c.Bool("json") {
 		return e.printJSON(r)
 	}
@@ -198,7 +202,7 @@ func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
 	cost := ops.ModelCost(m.Normal, f)
 	r.Parameters, r.WeightBytes, r.MACs = cost.Params, cost.Bytes, cost.MACs
 	for _, p := range cost.Nodes {
-		n := inspectedNode{Name: p.Node.Label(), Op: opName(p.Node), Output: f.Values[p.Node.Output(0)].Type.String(), MACs: p.MACs, Parameters: p.Params}
+		n := inspectedNode{Name: p.Node.Label(), Op: opName(p.Node), Output: f.Values[p.Node.Output(0)].Type.String(), MACs: p.MACs, Parameters: p.Params, Whole: space.Whole(p.Node)}
 		if !staticNode(f, p.Node) {
 			r.Unpriced = append(r.Unpriced, n.Name)
 		}
@@ -390,6 +394,9 @@ func (n inspectedNode) remark() string {
 	}
 	for _, p := range n.Pinned {
 		parts = append(parts, fmt.Sprintf("pinned: axis %d of %s: %s", p.Axis, p.Weight, p.Reason))
+	}
+	if n.Whole != "" {
+		parts = append(parts, "whole: "+n.Whole)
 	}
 	return strings.Join(parts, "; ")
 }

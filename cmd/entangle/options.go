@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -257,6 +258,20 @@ func bindings(c *cli.Context, name string) (map[string]int, error) {
 		out[k] = n
 	}
 	return out, nil
+}
+
+// defaultSizes adds to dims what m leaves open, and says so; it returns what it added.
+func (e *env) defaultSizes(m *entangle.Model, dims map[string]int) map[string]int {
+	sizes := m.OpenSizes(dims)
+	if len(sizes) > 0 {
+		var list []string
+		for _, name := range sortedKeys(sizes) {
+			list = append(list, fmt.Sprintf("%q=%d", name, sizes[name]))
+		}
+		e.logf("note: the model leaves sizes open; taken for them: %s (--dim NAME=SIZE)", strings.Join(list, ", "))
+	}
+	maps.Copy(dims, sizes)
+	return sizes
 }
 
 func dimFlag() cli.Flag {

@@ -113,8 +113,8 @@ func TestFailedRun(t *testing.T) {
 
 // TestEmptyInput: a tensor without elements, such as the past of a first call, is fed.
 func TestEmptyInput(t *testing.T) {
-	s := openText(t, "input x float32[2,n]\ninput z float32[2,1]\noutput y float32[2,m]\nnode _: (y) = Concat(x, z) {axis = 1}")
-	out, err := s.Run(map[string]*ir.Tensor{"x": ir.NewFloat32("x", []int{2, 0}, nil), "z": ir.NewFloat32("z", []int{2, 1}, []float32{3, 4})})
+	s := openText(t, "input x float32[n,2]\ninput z float32[1,2]\noutput y float32[m,2]\nnode _: (y) = Concat(x, z) axis=0")
+	out, err := s.Run(map[string]*ir.Tensor{"x": ir.NewFloat32("x", []int{0, 2}, nil), "z": ir.NewFloat32("z", []int{1, 2}, []float32{3, 4})})
 	if err != nil {
 		t.Fatal(err)
 	}
