@@ -20,7 +20,8 @@ func WithFold(f Folder) Option { return func(o *options) { o.fold = f } }
 // result is standard ONNX of the same opsets with the same inputs and outputs:
 // local functions are inlined; constants are dense initialisers, not listed as
 // inputs (hence IR version 4 or later); Identity, inactive Dropout and dead nodes
-// are gone; the default domain is spelled "". The values that remain keep their names.
+// are gone, and a copy of an embedding table is it, or its Transpose; the default domain is
+// spelled "". The values that remain keep their names.
 func Normal(raw *ir.Model, opts ...Option) (*ir.Model, error) {
 	o := collect(opts)
 	m := raw.Clone()
@@ -52,6 +53,7 @@ func passes(o options) []pass.Pass {
 		dropouts(),
 		dequantized(),
 		folded(o.fold),
+		tied(),
 		dead(),
 	}
 }

@@ -76,7 +76,35 @@ type inspectedNode struct {
 	Elastic    []elasticGroup `json:"elastic,omitempty"`
 	Choices    []elasticDim   `json:"choices,omitempty"` // dimensions other than width
 	Pinned     []pinnedAxis   `json:"pinned,omitempty"`
+	Shared     []sharedWeight `json:"shared,omitempty"`
 	Whole      string         `json:"whole,omitempty"` // why a node with subgraphs is kept as it is
+}
+
+// sharedWeight is a matrix or kernel that other nodes read too: a head that is the embedding.
+type sharedWeight struct {
+	Weight string   `json:"weight"`
+	With   []string `json:"with"`
+}
+
+// shared lists the weights of n that other nodes read.
+func shared(x *ir.Index, n *ir.Node) []sharedWeight {
+	var out []sharedWeight
+	for _, v := range n.Inputs {
+		t := x.Init(v)
+		if t == nil || len(t.Dims) < 2 || !t.DType.IsFloat() {
+			continue
+		}
+		s := sharedWeight{Weight: v}
+		for _, r := range x.Consumers(v) {
+			if r != n {
+				s.With = append(s.With, r.Label())
+			}
+		}
+		if s.With != nil {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // elasticGroup is a group that a node gives units to.
@@ -201,8 +229,9 @@ func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
 	r.Operators = operators(m.Raw)
 	cost := ops.ModelCost(m.Normal, f)
 	r.Parameters, r.WeightBytes, r.MACs = cost.Params, cost.Bytes, cost.MACs
+	index := ir.NewIndex(m.Normal.Graph)
 	for _, p := range cost.Nodes {
-		n := inspectedNode{Name: p.Node.Label(), Op: opName(p.Node), Output: f.Values[p.Node.Output(0)].Type.String(), MACs: p.MACs, Parameters: p.Params, Whole: space.Whole(p.Node)}
+		n := inspectedNode{Name: p.Node.Label(), Op: opName(p.Node), Output: f.Values[p.Node.Output(0)].Type.String(), MACs: p.MACs, Parameters: p.Params, Shared: shared(index, p.Node), Whole: space.Whole(p.Node)}
 		if !staticNode(f, p.Node) {
 			r.Unpriced = append(r.Unpriced, n.Name)
 		}
@@ -394,6 +423,9 @@ func (n inspectedNode) remark() string {
 	}
 	for _, p := range n.Pinned {
 		parts = append(parts, fmt.Sprintf("pinned: axis %d of %s: %s", p.Axis, p.Weight, p.Reason))
+	}
+	for _, s := range n.Shared {
+		parts = append(parts, fmt.Sprintf("shares %s with %s", s.Weight, shorten(s.With)))
 	}
 	if n.Whole != "" {
 		parts = append(parts, "whole: "+n.Whole)
