@@ -17,7 +17,7 @@ const AnyDim = "*"
 // InferModel computes the type, and where possible the elements, of every value
 // of the model's graph.
 //
-// bind gives sizes (≥ 1) to symbolic dimensions by name; bind[AnyDim] gives one
+// bind gives sizes (≥ 0) to symbolic dimensions by name; bind[AnyDim] gives one
 // to unknown input dimensions without a name. Dimensions that stay unbound stay
 // symbolic as far as the rules can carry them. Values computed from constants or
 // from static shapes get their elements in Fact.Const when they are small.
