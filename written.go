@@ -24,6 +24,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/subnet"
@@ -262,7 +263,7 @@ func (p *Plan) verify(ctx context.Context, host *Host, out *Outcome) error {
 	if p.Source.Path == "" {
 		return err
 	}
-	both, lerr := Verify(ctx, onORT(p.Source), onORT(small), exporter.VerifyOptions{Cases: 1, Dims: dims, Informative: true, Latency: exporter.LatencyOptions{Batch: 1, Warmup: 20, Runs: 200}})
+	both, lerr := Verify(ctx, onORT(p.Source), onORT(small), exporter.VerifyOptions{Cases: 1, Dims: dims, Part: ops.PartOf(p.Source.Raw, small.Raw), Informative: true, Latency: exporter.LatencyOptions{Batch: 1, Warmup: 20, Runs: 200}})
 	if lerr == nil {
 		out.Latency, out.LatencyOn = both.Latency, info.Version+Threads(info)
 	}

@@ -17,6 +17,14 @@ type ModelInput struct {
 	Shape []int
 	// Dims names open dimensions by axis; "", or the end of the list, is no name.
 	Dims []string
+	// From and Kept tell of an input that takes part of what the data may hold: their sizes,
+	// batch first and -1 for open ones, and the positions that it takes of each axis, nil for
+	// all. Nil is no such input.
+	From []int
+	Kept [][]int
+	// Past is the axis behind the batch along which an input holds what earlier calls left;
+	// 0 is none. Without a field the input takes no position of it.
+	Past int
 	// Integer says that the elements are no floats.
 	Integer bool
 	// Table names the smallest table that the elements are positions in, and Rows is its
@@ -27,8 +35,12 @@ type ModelInput struct {
 
 // Binding says which fields of a set feed a model, and what they make of its open sizes.
 type Binding struct {
-	// Fields holds, per model input, the position of its field in Set.Fields.
+	// Fields holds, per model input, the position of its field in Set.Fields; -1 for an
+	// empty past.
 	Fields []int
+	// Kept holds, per model input, the positions that it takes of each axis of its field;
+	// nil for all.
+	Kept [][][]int
 	// Batch is the batch size that the inputs fix; 0 when they leave it open.
 	Batch int
 	// Dims holds the sizes of open dimensions behind the batch, by their names, or by
@@ -54,8 +66,9 @@ func (b *Binding) Sizes(batch int) (map[string]int, error) {
 // Bind finds the field for every model input. An input takes the field of its name; a
 // model with one input takes the only field that is not optional, whatever their names.
 // Inputs that are left over, when just as many fields that are not optional are, take
-// those whose shape and kind of number fit, if exactly one assignment does. Every
-// field that is not optional must have its input. All faults are reported.
+// those whose shape and kind of number fit, if exactly one assignment does. A past that no
+// field fits is empty. Every field that is not optional must have its input. All faults are
+// reported.
 func (s *Set) Bind(inputs []ModelInput) (*Binding, error) {
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("data: %s: want a model with an input, got one without", s.Spec)
@@ -69,7 +82,16 @@ func (s *Set) Bind(inputs []ModelInput) (*Binding, error) {
 	b.Fields, spare = s.match(inputs)
 	for i, in := range inputs {
 		k := b.Fields[i]
-		if k < 0 {
+		b.Kept = append(b.Kept, nil)
+		var have []int // a sample's shape
+		switch {
+		case k >= 0:
+			have = s.BatchType(k, 1).Shape[1:]
+		case in.Past > 0 && len(s.fitting(in, spare)) == 0:
+			have = slices.Clone(in.Shape[1:])
+			have[in.Past-1] = 0
+		}
+		if have == nil || slices.Contains(have, -1) {
 			errs = append(errs, fault(in, "want an array of that name, got %s%s", s.names(), s.could(in, spare)))
 			continue
 		}
@@ -81,11 +103,14 @@ func (s *Set) Bind(inputs []ModelInput) (*Binding, error) {
 		} else if n > 0 && in.dim(0) != "" {
 			b.leading = append(b.leading, in.dim(0))
 		}
-		f, have := s.Fields[k], s.BatchType(k, 1).Shape[1:]
-		if f.DType == prim.I64 && !in.Integer {
-			errs = append(errs, fault(in, "it takes floats, the data's field %q has integers", f.Name))
+		if k >= 0 && s.Fields[k].DType == prim.I64 && !in.Integer {
+			errs = append(errs, fault(in, "it takes floats, the data's field %q has integers", s.Fields[k].Name))
 		}
-		if !fits(in.Shape, have) {
+		switch {
+		case fits(in.Shape, have):
+		case in.From != nil && fits(in.From, have):
+			b.Kept[i] = in.Kept
+		default:
 			errs = append(errs, fault(in, "want samples of shape %v, got %v%s", in.Shape[min(1, len(in.Shape)):], have, s.hint(in.Shape, k)))
 			continue
 		}
@@ -96,10 +121,7 @@ func (s *Set) Bind(inputs []ModelInput) (*Binding, error) {
 			if in.Shape[axis] >= 0 {
 				continue
 			}
-			name := in.dim(axis)
-			if name == "" {
-				name = fmt.Sprintf("%s:%d", in.Name, axis)
-			}
+			name := in.dimName(axis)
 			if old, ok := b.Dims[name]; ok && old != have[axis-1] {
 				errs = append(errs, fault(in, "dimension %q would be both %d and %d", name, old, have[axis-1]))
 			}
@@ -159,11 +181,16 @@ func (s *Set) match(inputs []ModelInput) (fields, spare []int) {
 func (s *Set) fitting(in ModelInput, fields []int) (out []int) {
 	for _, k := range fields {
 		f := s.Fields[k]
-		if whole := f.DType == prim.I64 || f.Bytes; fits(in.Shape, s.BatchType(k, 1).Shape[1:]) && (whole || !in.Integer) && (in.Integer || f.DType != prim.I64) {
+		if whole := f.DType == prim.I64 || f.Bytes; in.takes(s.BatchType(k, 1).Shape[1:]) && (whole || !in.Integer) && (in.Integer || f.DType != prim.I64) {
 			out = append(out, k)
 		}
 	}
 	return out
+}
+
+// takes compares a model's shape, or that of what it takes a part of, with that of a sample.
+func (in ModelInput) takes(sample []int) bool {
+	return fits(in.Shape, sample) || in.From != nil && fits(in.From, sample)
 }
 
 // could says which of the fields an input that has none could take.
@@ -185,6 +212,14 @@ func (s *Set) names() string {
 		names = append(names, fmt.Sprintf("%q", f.Name))
 	}
 	return strings.Join(names, ", ")
+}
+
+// dimName is how Binding.Dims calls an open dimension.
+func (in ModelInput) dimName(axis int) string {
+	if name := in.dim(axis); name != "" {
+		return name
+	}
+	return fmt.Sprintf("%s:%d", in.Name, axis)
 }
 
 func (in ModelInput) dim(axis int) string {

@@ -124,3 +124,51 @@ func TestParseShares(t *testing.T) {
 		}
 	}
 }
+
+// TestBindCaches: a past that the data do not give is empty, and an input that takes part of
+// what they hold says which.
+func TestBindCaches(t *testing.T) {
+	whole := &Set{Spec: "npz:s", Fields: []Field{{Name: "ids", Shape: []int{5}, DType: prim.I64}, {Name: "past", Shape: []int{4, 3, 2}, DType: prim.F32}}}
+	none := &Set{Spec: "npz:t", Fields: whole.Fields[:1]}
+	ids := ModelInput{Name: "ids", Shape: []int{-1, -1}, Dims: []string{"batch", "seq"}, Integer: true}
+	kept := [][]int{nil, {0, 2}, nil, nil}
+	past := func(heads int) ModelInput {
+		in := ModelInput{Name: "past", Shape: []int{-1, heads, -1, 2}, Dims: []string{"batch", "", "before", ""}, Past: 2}
+		if heads < 4 {
+			in.From, in.Kept = []int{-1, 4, -1, 2}, kept
+		}
+		return in
+	}
+	for _, c := range []struct {
+		name   string
+		set    *Set
+		past   ModelInput
+		fields []int
+		before int
+		kept   bool
+		say    string
+	}{
+		{"all heads", whole, past(4), []int{0, 1}, 3, false, ""},
+		{"some heads", whole, past(2), []int{0, 1}, 3, true, ""},
+		{"no past", none, past(2), []int{0, -1}, 0, false, ""},
+		{"heads of another model", whole, ModelInput{Name: "past", Shape: []int{-1, 2, -1, 2}, Past: 2}, nil, 0, false, "want samples of shape [2 -1 2], got [4 3 2]"},
+		{"no input of a past", none, ModelInput{Name: "past", Shape: []int{-1, 4, -1, 2}}, nil, 0, false, `input "past": want an array of that name`},
+		{"a second open size", none, ModelInput{Name: "past", Shape: []int{-1, -1, -1, 2}, Past: 2}, nil, 0, false, `input "past": want an array of that name`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, err := c.set.Bind([]ModelInput{ids, c.past})
+			if c.say != "" {
+				if err == nil || !strings.Contains(err.Error(), c.say) {
+					t.Errorf("want an error that says %q, got %v", c.say, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(b.Fields, c.fields) || b.Dims["before"] != c.before || (b.Kept[1] != nil) != c.kept {
+				t.Errorf("want fields %v, a past of %d and a part: %t, got %+v", c.fields, c.before, c.kept, b)
+			}
+		})
+	}
+}

@@ -15,6 +15,13 @@ func (c byteColumn) read(i int, dst []float32) error {
 	return nil
 }
 
+// noColumn is so many samples without elements.
+type noColumn int
+
+func (c noColumn) count() int                { return int(c) }
+func (c noColumn) read(int, []float32) error { return nil }
+func (c noColumn) readInts(_ int, _ []int64) {}
+
 // floatColumn stores float32 elements, sample after sample.
 type floatColumn struct {
 	data []float32

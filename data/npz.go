@@ -163,11 +163,18 @@ func (s *Set) addArrays(name, path string, arrays []Array) error {
 }
 
 func npzField(a Array) (Field, column, error) {
-	if len(a.Shape) == 0 || a.Len() == 0 {
+	if len(a.Shape) == 0 || a.Shape[0] == 0 {
 		return Field{}, nil, fmt.Errorf("want samples along the first axis, got shape %v", a.Shape)
 	}
-	f := Field{Name: a.Name, Shape: a.Shape[1:], DType: prim.F32, Image: len(a.Shape) == 4}
+	f := Field{Name: a.Name, Shape: a.Shape[1:], DType: prim.F32, Image: len(a.Shape) == 4 && !strings.HasPrefix(strings.ToLower(a.Name), "past")}
 	size := prim.Prod(f.Shape)
+	if size == 0 {
+		f.DType, f.Image = prim.F32, false
+		if _, ints := a.Data.([]int64); ints {
+			f.DType = prim.I64
+		}
+		return f, noColumn(a.Shape[0]), nil
+	}
 	switch d := a.Data.(type) {
 	case []uint8:
 		f.Bytes = true

@@ -31,6 +31,16 @@ var DefaultTolerance = Tolerance{Abs: 1e-4, Rel: 1e-4}
 // Feed holds one tensor per model input, by name.
 type Feed = map[string]*ir.Tensor
 
+// Part returns what a model that was cut from another has of the value of that name there.
+type Part func(t *ir.Tensor) (*ir.Tensor, error)
+
+func (p Part) take(t *ir.Tensor) (*ir.Tensor, error) {
+	if p == nil {
+		return t, nil
+	}
+	return p(t)
+}
+
 // VerifyOptions say what Verify runs and what it demands. The zero value
 // compares one batch of one random sample at DefaultTolerance without timing.
 type VerifyOptions struct {
@@ -43,6 +53,8 @@ type VerifyOptions struct {
 	Batch int
 	Dims  map[string]int
 	Seed  uint64
+	// Part is what the candidate has of the reference's inputs and outputs; nil: all.
+	Part Part
 	// Tolerance, DefaultTolerance when zero.
 	Tolerance Tolerance
 	// Informative reports differences without demanding that they are small: the
@@ -90,7 +102,7 @@ func (e *MismatchError) Error() string {
 // *MismatchError; any other error means that a side could not run.
 //
 // Both models must have the same output names and, unless inputs are given, the same
-// input names.
+// input names. Of caches that the candidate keeps some heads of, those are compared.
 func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) (*Verification, error) {
 	if o.Tolerance == (Tolerance{}) {
 		o.Tolerance = DefaultTolerance
@@ -105,7 +117,7 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 		if err != nil {
 			return nil, err
 		}
-		inputs = each(random)
+		inputs = each(random, o.Part)
 	}
 	v := &Verification{Random: o.Inputs == nil, Tolerance: o.Tolerance}
 	var sessions [2]runtimes.Session
@@ -123,7 +135,7 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 		defer ses.Close()
 		sessions[i] = ses
 	}
-	cmp := newComparison(graphs[0], o.Tolerance)
+	cmp := newComparison(graphs[0], o.Part, o.Tolerance)
 	for in, err := range inputs {
 		if err != nil {
 			return nil, err
@@ -182,11 +194,20 @@ func (v *Verification) judge(o VerifyOptions) {
 	v.Pass = len(v.Failures) == 0
 }
 
-// each gives both sides the same feeds.
-func each(feeds []Feed) iter.Seq2[[2]Feed, error] {
+// each gives both sides the same feeds, the candidate the part of them that it has.
+func each(feeds []Feed, of Part) iter.Seq2[[2]Feed, error] {
 	return func(yield func([2]Feed, error) bool) {
 		for _, f := range feeds {
-			if !yield([2]Feed{f, f}, nil) {
+			pair := [2]Feed{f, {}}
+			for name, t := range f {
+				part, err := of.take(t)
+				if err != nil {
+					yield(pair, fmt.Errorf("verify: input %q: %w", name, err))
+					return
+				}
+				pair[1][name] = part
+			}
+			if !yield(pair, nil) {
 				return
 			}
 		}

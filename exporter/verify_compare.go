@@ -34,12 +34,14 @@ type Top1 struct {
 }
 
 type comparison struct {
+	part    Part
 	tol     Tolerance
 	outputs []OutputReport
 }
 
-func newComparison(g *ir.Graph, tol Tolerance) *comparison {
-	c := &comparison{tol: tol}
+// newComparison compares the outputs of g with what a candidate has of them.
+func newComparison(g *ir.Graph, part Part, tol Tolerance) *comparison {
+	c := &comparison{part: part, tol: tol}
 	for _, v := range g.Outputs {
 		c.outputs = append(c.outputs, OutputReport{Name: v.Name})
 	}
@@ -52,6 +54,10 @@ func (c *comparison) add(a, b map[string]*ir.Tensor) error {
 		ta, tb := a[r.Name], b[r.Name]
 		if ta == nil || tb == nil {
 			return fmt.Errorf("verify: output %q: want a tensor from both sides, got none from one", r.Name)
+		}
+		ta, err := c.part.take(ta)
+		if err != nil {
+			return fmt.Errorf("verify: output %q: %w", r.Name, err)
 		}
 		if ta.DType != tb.DType || !slices.Equal(ta.Dims, tb.Dims) {
 			return fmt.Errorf("verify: output %q: want %s, got %s", r.Name, ta.Type(), tb.Type())

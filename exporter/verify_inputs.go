@@ -73,8 +73,8 @@ func inputDims(v ir.Value, o VerifyOptions) ([]int, error) {
 		default:
 			return nil, fmt.Errorf("verify: input %q: axis %d (%s): want a size, got none; give --dim %s=N", v.Name, i, d, key)
 		}
-		if dims[i] < 1 || bytes > maxInputBytes/dims[i] {
-			return nil, fmt.Errorf("verify: input %q: axis %d: want a size ≥ 1 and at most %d bytes in all, got %d", v.Name, i, maxInputBytes, dims[i])
+		if dims[i] < 0 || dims[i] > 0 && bytes > maxInputBytes/dims[i] {
+			return nil, fmt.Errorf("verify: input %q: axis %d: want a size ≥ 0 and at most %d bytes in all, got %d", v.Name, i, maxInputBytes, dims[i])
 		}
 		bytes *= dims[i]
 	}

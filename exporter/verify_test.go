@@ -117,7 +117,7 @@ func TestVerifyGivenInputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: each([]Feed{{"x": x}, {"x": x}})})
+	v, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: each([]Feed{{"x": x}, {"x": x}}, nil)})
 	if err != nil || v.Random || v.Batches != 2 || v.Samples != 6 {
 		t.Fatalf("want 2 given batches of 3, got %v %v", v, err)
 	}
@@ -144,7 +144,7 @@ func TestVerifyOtherInputNames(t *testing.T) {
 }
 
 func TestVerifyNoInputs(t *testing.T) {
-	if _, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: each(nil)}); err == nil {
+	if _, err := Verify(context.Background(), subject(&affine{}), subject(&affine{}), VerifyOptions{Inputs: each(nil, nil)}); err == nil {
 		t.Fatal("want an error without a single batch")
 	}
 	broken := func(yield func([2]Feed, error) bool) { yield([2]Feed{}, errors.New("disk")) }

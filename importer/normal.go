@@ -26,7 +26,8 @@ func WithCopies(next func(m *ir.Model) (*ir.Patch, error)) Option {
 // result is standard ONNX of the same opsets with the same inputs and outputs:
 // local functions are inlined; constants are dense initialisers, not listed as
 // inputs (hence IR version 4 or later); Identity, inactive Dropout and dead nodes
-// are gone; the default domain is spelled "". The values that remain keep their names.
+// are gone, and a copy of an embedding table is it, or its Transpose; the default domain is
+// spelled "". The values that remain keep their names.
 func Normal(raw *ir.Model, opts ...Option) (*ir.Model, error) {
 	o := collect(opts)
 	m := raw.Clone()
@@ -58,6 +59,7 @@ func passes(o options) []pass.Pass {
 		dropouts(),
 		dequantized(),
 		folded(o.fold),
+		tied(),
 		dead(),
 		copies(o.copies),
 	}

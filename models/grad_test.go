@@ -84,7 +84,7 @@ func lossProgram(t *testing.T, m *ir.Model) (*prim.Program, []string) {
 		t.Fatal(err)
 	}
 	b := prim.NewBuilder()
-	trained := ops.TrainingRoles(m)
+	trained := ops.TrainingRoles(m, f)
 	var names []string
 	var ids []prim.ID
 	count := 0

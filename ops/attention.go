@@ -276,10 +276,10 @@ func rowMajor(n *ir.Node) bool {
 	return n.Domain == "" && slices.Contains([]string{"Reshape", "Flatten", "Squeeze", "Unsqueeze"}, n.OpType)
 }
 
-// follow walks from an axis along all links and returns the pairs of axes that carry
+// follow walks from an axis along all links, those of some positions only from there on, and returns the pairs of axes that carry
 // its positions through reshapes; false when no weight of a product gives birth to the positions.
 func (x *follower) follow(from place) (map[*ir.Node][]AxisPair, bool) {
-	w := &walk{follower: x, units: x.facts.Values[from.value].Shape()[from.axis], seen: map[place]bool{from: true}, queue: []place{from}, pairs: map[*ir.Node][]AxisPair{}}
+	w := &walk{follower: x, units: x.facts.Values[from.value].Shape()[from.axis], held: map[place][]bool{from: nil}, queue: []place{from}, pairs: map[*ir.Node][]AxisPair{}}
 	for len(w.queue) > 0 || len(w.later) > 0 {
 		if len(w.queue) == 0 {
 			h := w.later[0]
@@ -301,8 +301,8 @@ func (x *follower) follow(from place) (map[*ir.Node][]AxisPair, bool) {
 
 type walk struct {
 	*follower
-	units int // positions of the axis that the walk began with
-	seen  map[place]bool
+	units int              // positions of the axis that the walk began with
+	held  map[place][]bool // positions of every axis seen that the walk stands on; nil for all
 	queue []place
 	later []hop
 	pairs map[*ir.Node][]AxisPair
@@ -317,11 +317,45 @@ type hop struct {
 	seg  segment
 }
 
-func (w *walk) reach(p place) {
-	if p.value != "" && !w.seen[p] {
-		w.seen[p] = true
-		w.queue = append(w.queue, p)
+// reach stands on those positions of an axis, nil for all.
+func (w *walk) reach(p place, on []bool) {
+	if p.value == "" {
+		return
 	}
+	old, seen := w.held[p]
+	switch {
+	case !seen:
+	case old == nil:
+		return
+	case on != nil:
+		on = slices.Clone(on)
+		for i := range on {
+			on[i] = on[i] || old[i]
+		}
+		if slices.Equal(on, old) {
+			return
+		}
+	}
+	if !slices.Contains(on, false) {
+		on = nil
+	}
+	w.held[p] = on
+	w.queue = append(w.queue, p)
+}
+
+// across returns the positions of the axis to, of that size, that pairs tie to those held of
+// another; false where there is none.
+func across(held []bool, from, to []int, size int) ([]bool, bool) {
+	if from == nil && to == nil {
+		return held, true
+	}
+	on := make([]bool, size)
+	for k, p := range from {
+		if q := to[k]; q < size && (held == nil || p < len(held) && held[p]) {
+			on[q] = true
+		}
+	}
+	return on, slices.Contains(on, true)
 }
 
 // step goes from an axis of one of n's values to the axes that n ties to it.
@@ -331,15 +365,20 @@ func (w *walk) step(n *ir.Node, p place) {
 		return
 	}
 	for _, l := range w.linksOf(n) {
-		a, b := at(n, l.A), at(n, l.B)
-		for _, e := range [][2]place{{a, b}, {b, a}} {
+		from, to, pf, pt := at(n, l.A), at(n, l.B), l.PairsA, l.PairsB
+		for range 2 {
+			on, ok := []bool(nil), false
+			if from == p && to != p && to.value != "" {
+				on, ok = across(w.held[p], pf, pt, w.facts.Values[to.value].Shape()[to.axis])
+			}
 			switch {
-			case e[0] != p || e[1] == p:
-			case !w.facts.Values[e[1].value].Weight:
-				w.reach(e[1])
+			case !ok:
+			case !w.facts.Values[to.value].Weight:
+				w.reach(to, on)
 			case l.Role != Contracted && slices.Contains([]string{"MatMul", "Gemm", "Conv", "Einsum"}, n.OpType):
 				w.born = true
 			}
+			from, to, pf, pt = to, from, pt, pf
 		}
 	}
 }
@@ -358,7 +397,7 @@ func (w *walk) regroup(n *ir.Node, p place) {
 				continue
 			}
 			if len(here) == 1 && len(there) == 1 {
-				w.reach(place{h.other(), there[0]})
+				w.reach(place{h.other(), there[0]}, w.held[p])
 				continue
 			}
 			if c := h.candidates(s); len(c) == 1 {
@@ -459,7 +498,7 @@ func (w *walk) take(h hop, c int) {
 	} else {
 		w.pairs[h.node] = append(w.pairs[h.node], p)
 	}
-	w.reach(place{h.other(), c})
+	w.reach(place{h.other(), c}, nil)
 }
 
 // repeated reports an axis along which one position is repeated.

@@ -86,7 +86,7 @@ func liveNodes(g *ir.Graph, f *Facts, keep bool) map[*ir.Node]bool {
 			}
 		}
 		if lower {
-			for _, name := range n.Inputs {
+			for _, name := range ir.Uses(n) {
 				need[name] = true
 			}
 		}

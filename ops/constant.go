@@ -218,7 +218,7 @@ func cutSizes(c *Cut, i int, axisOf func(k int) int) error {
 			for k := range v {
 				base[k].Size = v[k]
 				if v[k] > 1 {
-					keep[k] = c.KeepO[0].kept(off + k)
+					keep[k] = c.KeepO[0].kept(axisOf(k))
 				}
 			}
 			at = append(at, [2][]int{then, sizesOf(sizesAt(keep, base, d))})

@@ -47,12 +47,27 @@ func ModelCost(m *ir.Model, f *Facts) ModelPrice {
 		}
 		for i, name := range n.Inputs {
 			if t := inits[name]; t != nil {
-				if !slices.Contains(state, i) {
-					p.Params += t.Len()
+				p.count(t)
+				if slices.Contains(state, i) {
+					p.Params -= t.Len()
 				}
-				p.Bytes += (t.Len()*t.DType.Bits() + 7) / 8
 				delete(inits, name)
 			}
+		}
+		for _, name := range ir.Uses(n) { // what is left are captures of subgraphs
+			if t := inits[name]; t != nil {
+				p.count(t)
+				delete(inits, name)
+			}
+		}
+		for _, g := range ir.Subgraphs(n) {
+			ir.WalkGraphs(g, func(g *ir.Graph) {
+				for _, t := range g.Inits {
+					if t.DType.IsFloat() {
+						p.count(t)
+					}
+				}
+			})
 		}
 		total.MACs += p.MACs
 		total.Params += p.Params
@@ -60,6 +75,12 @@ func ModelCost(m *ir.Model, f *Facts) ModelPrice {
 		total.Nodes = append(total.Nodes, p)
 	}
 	return total
+}
+
+// count adds a weight.
+func (p *NodePrice) count(t *ir.Tensor) {
+	p.Params += t.Len()
+	p.Bytes += (t.Len()*t.DType.Bits() + 7) / 8
 }
 
 // Price is the node's cost; zero where no rule holds or a size is unknown.

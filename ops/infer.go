@@ -17,7 +17,7 @@ const AnyDim = "*"
 // InferModel computes the type, and where possible the elements, of every value
 // of the model's graph.
 //
-// bind gives sizes (≥ 1) to symbolic dimensions by name; bind[AnyDim] gives one
+// bind gives sizes (≥ 0) to symbolic dimensions by name; bind[AnyDim] gives one
 // to unknown input dimensions without a name. Dimensions that stay unbound stay
 // symbolic as far as the rules can carry them. Values computed from constants or
 // from static shapes get their elements in Fact.Const when they are small.
@@ -211,8 +211,8 @@ func known(t ir.Type) ir.Type {
 func checkBind(bind map[string]int) error {
 	var bad []string
 	for name, n := range bind {
-		if n < 1 {
-			bad = append(bad, fmt.Sprintf("infer: dimension %q: want a size ≥ 1, got %d", name, n))
+		if n < 0 {
+			bad = append(bad, fmt.Sprintf("infer: dimension %q: want a size ≥ 0, got %d", name, n))
 		}
 	}
 	slices.Sort(bad)

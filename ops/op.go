@@ -30,6 +30,9 @@ type Op struct {
 	// Residual marks operators whose result, when one of two equally shaped inputs
 	// is left out, is the other input (Add).
 	Residual bool
+	// Sums marks operators that see of their inputs 0 and 1 only the sum (fused norms): a
+	// branch may be zero.
+	Sums bool
 	// Params lists the inputs that training moves when they are initialisers.
 	Params []int
 	// Scales marks elementwise operators whose constant operand is a parameter only

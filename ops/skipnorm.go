@@ -69,7 +69,7 @@ func skipNorm(name, doc string, simplified bool) *Op {
 		last, params = 3, []int{2, 3}
 	}
 	return &Op{
-		Name: name, Domain: microsoft, Since: 1, Params: params, Doc: doc,
+		Name: name, Domain: microsoft, Since: 1, Sums: true, Params: params, Doc: doc,
 		Infer: func(s *Site) ([]Fact, error) {
 			if err := s.inputs("infer", 3, last+1); err != nil {
 				return nil, err

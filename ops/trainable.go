@@ -1,6 +1,11 @@
 package ops
 
-import "github.com/entangle-nas/entangle/ir"
+import (
+	"math"
+	"slices"
+
+	"github.com/entangle-nas/entangle/ir"
+)
 
 // Training is what training does with an initialiser.
 type Training uint8
@@ -16,91 +21,119 @@ const (
 // training does with it. It is a parameter when an operator reads it as one
 // (Op.Params) and no operator reads it as anything else. The constant operand of
 // elementwise operators (Op.Scales) counts when it has more than one element and
-// the other operand comes from a layer with weights, unless it is a table: an
-// additive mask or the cosines or sines of rotary positions. A Transpose of an
-// initialiser stands for it, so a head may be tied to an embedding. A vector that
-// Expand repeats for Concat, such as a class token, is a parameter.
-func TrainingRoles(m *ir.Model) map[string]Training {
-	floats := map[string]*ir.Tensor{}
+// the other operand comes from a layer with weights, or is floating data that it spreads
+// along an axis of size 1 (a tokenizer of features), unless it is a table: an
+// additive mask or the cosines or sines of rotary positions. What a node merely moves
+// or casts (views) stands for its initialiser, so a head may be tied to an embedding
+// and a table of positions cut to the length. A vector that Expand repeats for Concat,
+// such as a class token, is a parameter.
+func TrainingRoles(m *ir.Model, f *Facts) map[string]Training {
+	x := roles{facts: f, floats: map[string]*ir.Tensor{}, fed: map[string]bool{}, data: map[string]bool{}, is: map[string]Training{}, barred: map[string]bool{}}
 	for _, t := range m.Graph.Inits {
 		if t.DType.IsFloat() {
-			floats[t.Name] = t
+			x.floats[t.Name] = t
 		}
 	}
-	fed := map[string]bool{} // values that no weight has touched yet: inputs and what is computed from them alone
 	for _, v := range m.Graph.Inputs {
-		fed[v.Name] = floats[v.Name] == nil
+		x.fed[v.Name] = x.floats[v.Name] == nil
+		x.data[v.Name] = x.fed[v.Name] && v.Type.Elem.IsFloat()
 	}
-	roles := map[string]Training{}
-	barred := map[string]bool{}
-	turned := map[string]string{} // results of Transpose by their initialiser
-	tokens := repeatedTokens(m, floats)
+	x.tokens = repeatedTokens(m, x.floats)
 	for _, n := range m.Graph.Nodes {
-		op := Lookup(n.Domain, n.OpType)
-		var params, state []int
-		scales := true
-		if op != nil {
-			params, state, scales = op.Params, op.State, op.Scales
-		}
-		raw := false
-		for i, v := range n.Inputs {
-			t := floats[v]
-			if t == nil {
-				if from := turned[v]; from != "" && !contains(params, i) {
-					barred[from] = true
-				}
-				raw = raw || fed[v]
-				continue
-			}
-			switch {
-			case n.OpType == "Transpose" && n.Domain == "":
-				turned[n.Output(0)] = v
-			case n.OpType == "Expand" && i == 0 && tokens[v]:
-				if roles[v] == Constant {
-					roles[v] = Parameter
-				}
-			case scales && isTable(t):
-				barred[v] = true
-			case contains(state, i):
-				roles[v] = Statistic
-			case contains(params, i) && !(scales && (t.Len() == 1 || anyFed(n, fed))):
-				if roles[v] == Constant {
-					roles[v] = Parameter
-				}
-			default:
-				barred[v] = true
-			}
-		}
-		if raw && (scales || len(params) == 0) {
-			for _, o := range n.Outputs {
-				fed[o] = true
-			}
+		x.node(n)
+	}
+	for v := range x.barred {
+		if x.is[v] == Parameter {
+			x.is[v] = Constant
 		}
 	}
-	for v := range barred {
-		if roles[v] == Parameter {
-			roles[v] = Constant
-		}
-	}
-	return roles
+	return x.is
 }
 
-func contains(list []int, x int) bool {
-	for _, y := range list {
-		if x == y {
+type roles struct {
+	facts  *Facts
+	floats map[string]*ir.Tensor // initialisers, and views of them, by value
+	fed    map[string]bool       // values that no weight has touched yet: inputs and what is computed from them alone
+	data   map[string]bool       // those that are numbers made of floating inputs
+	tokens map[string]bool
+	is     map[string]Training
+	barred map[string]bool
+}
+
+// views lists the operators that move or cast the elements of input 0, whatever they are.
+var views = []string{"Transpose", "Cast", "Identity", "Slice", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
+
+func (x *roles) node(n *ir.Node) {
+	op := Lookup(n.Domain, n.OpType)
+	var params, state []int
+	scales := true
+	if op != nil {
+		params, state, scales = op.Params, op.State, op.Scales
+	}
+	raw, floating, layer := false, false, len(params) > 0 && !scales
+	for i, v := range n.Inputs {
+		t := x.floats[v]
+		if t == nil {
+			raw = raw || x.fed[v]
+			floating = floating || x.data[v]
+			continue
+		}
+		switch {
+		case i == 0 && x.isView(n):
+			x.floats[n.Output(0)] = t
+			return
+		case n.OpType == "Expand" && i == 0 && x.tokens[v], slices.Contains(params, i) && !scales && !isWave(t):
+			if x.is[t.Name] == Constant {
+				x.is[t.Name] = Parameter
+			}
+		case scales && isTable(t):
+			x.barred[t.Name] = true
+		case slices.Contains(state, i):
+			x.is[t.Name] = Statistic
+		case slices.Contains(params, i) && scales && t.Len() > 1 && (!x.anyFed(n) || x.spreads(n, i)):
+			if x.is[t.Name] == Constant {
+				x.is[t.Name] = Parameter
+			}
+			layer = layer || x.spreads(n, i)
+		default:
+			x.barred[t.Name] = true
+		}
+	}
+	for _, o := range n.Outputs {
+		x.fed[o] = raw && !layer
+		x.data[o] = x.fed[o] && floating && x.isFloat(o)
+	}
+}
+
+// isView reports a node that merely moves or casts the elements of a floating value.
+func (x *roles) isView(n *ir.Node) bool {
+	if n.Domain != "" || !slices.Contains(views, n.OpType) {
+		return false
+	}
+	return n.OpType != "Cast" || x.isFloat(n.Output(0))
+}
+
+func (x *roles) isFloat(value string) bool {
+	return x.facts.Values[value].Type.Elem.IsFloat()
+}
+
+// spreads reports that input i of a node of two inputs is longer along some axis than floating
+// data of size 1 beside it.
+func (x *roles) spreads(n *ir.Node, i int) bool {
+	if len(n.Inputs) != 2 || !x.data[n.Inputs[1-i]] {
+		return false
+	}
+	w, d := x.facts.Values[n.Inputs[i]].Shape(), x.facts.Values[n.Inputs[1-i]].Shape()
+	for k := 1; k <= min(len(w), len(d)); k++ {
+		if w[len(w)-k] > 1 && d[len(d)-k] == 1 {
 			return true
 		}
 	}
 	return false
 }
 
-func anyFed(n *ir.Node, fed map[string]bool) bool {
-	for _, v := range n.Inputs {
-		if fed[v] {
-			return true
-		}
-	}
-	return false
+func (x *roles) anyFed(n *ir.Node) bool {
+	return slices.ContainsFunc(n.Inputs, func(v string) bool { return x.fed[v] })
 }
 
 // repeatedTokens returns the initialisers that Expand nodes repeat for Concat
@@ -151,4 +184,33 @@ func isTable(t *ir.Tensor) bool {
 		same = same && x == v[0]
 	}
 	return !same && (mask || wave && (v[0] == 0 || v[0] == 1))
+}
+
+// isWave reports whether the rows of t, along its first axis longer than 1, hold cosines or
+// sines of angles that grow from 0 in equal steps.
+func isWave(t *ir.Tensor) bool {
+	rows := 0
+	for _, d := range t.Dims {
+		if d > 1 {
+			rows = d
+			break
+		}
+	}
+	if rows < 3 || t.Len() == rows {
+		return false
+	}
+	v, err := t.Float64s()
+	if err != nil {
+		return false
+	}
+	const tolerance = 0.03 // what a number of 16 bits rounds, squared
+	n := len(v) / rows
+	cos, sin, flat := true, true, true
+	for i := range n {
+		zero, one, two := v[i], v[n+i], v[2*n+i]
+		flat = flat && one == zero
+		cos = cos && zero == 1 && math.Abs(2*one*one-1-two) < tolerance
+		sin = sin && zero == 0 && math.Abs(4*one*one*(1-one*one)-two*two) <= tolerance*two*two
+	}
+	return !flat && (cos || sin)
 }

@@ -211,14 +211,26 @@ func (a *analysis) pinAll(value, reason string, except ...int) {
 	}
 }
 
+// Whole says why a node with subgraphs (If, Loop, Scan) is kept as it is; "" for any other.
+func Whole(n *ir.Node) string {
+	if len(ir.Subgraphs(n)) == 0 {
+		return ""
+	}
+	return "what its branches hold is kept whole; a model of one branch alone, such as a decoder with a past, is elastic"
+}
+
 // node applies the links and pins of one node.
 func (a *analysis) node(n *ir.Node) error {
 	site := a.facts.Sites[n]
 	op := ops.Lookup(n.Domain, n.OpType)
 	all := slices.Concat(n.Inputs, n.Outputs)
 	if op == nil || op.Axes == nil || site == nil {
-		for _, v := range all {
-			a.pinAll(v, fmt.Sprintf("node %q (%s) has no axis rule", n.Label(), n.OpType))
+		why := fmt.Sprintf("node %q (%s) has no axis rule", n.Label(), n.OpType)
+		if hint := Whole(n); hint != "" {
+			why = fmt.Sprintf("node %q (%s): %s", n.Label(), n.OpType, hint)
+		}
+		for _, v := range slices.Concat(ir.Uses(n), n.Outputs) {
+			a.pinAll(v, why)
 		}
 		return nil
 	}

@@ -16,9 +16,9 @@ var depthKind = Kind{
 	Bind: bindDepth,
 }
 
-// branches finds the residual nodes whose one input is a branch with weights of
-// its own and whose other is a weightless way around it. A branch may also read
-// side values.
+// branches finds the residual nodes, and the fused norms of a sum, whose one input is a
+// branch with weights of its own and whose other is a weightless way around it. A branch
+// may also read side values.
 type branches struct {
 	an       *Analysis
 	producer map[string]*ir.Node
@@ -26,7 +26,7 @@ type branches struct {
 	result   map[string]bool
 	weights  map[string]bool
 	at       map[*ir.Node]int
-	side     map[string]bool // masks, positions and sizes: no layer and no floating graph input is behind them
+	side     map[string]bool // masks, positions and sizes: the same whatever the data are
 }
 
 func newBranches(an *Analysis) *branches {
@@ -38,6 +38,11 @@ func newBranches(an *Analysis) *branches {
 		}
 		for _, v := range n.Inputs {
 			b.readers[v] = append(b.readers[v], n)
+		}
+		for _, v := range ir.Uses(n) {
+			if !slices.Contains(n.Inputs, v) { // a subgraph does
+				b.readers[v] = append(b.readers[v], n)
+			}
 		}
 	}
 	for _, v := range an.Model.Graph.Outputs {
@@ -51,11 +56,11 @@ func newBranches(an *Analysis) *branches {
 }
 
 // sides finds the values that a branch may read beside its source: computed without
-// any product with a weight from constants and graph inputs that are not the data. The
-// data are the floating inputs, or where some inputs are integers (tokens, masks) the
-// values that layers make of them.
+// any product with a weight from constants and graph inputs that are not the data, or in
+// any way from constants and sizes alone. The data are the floating inputs, or where some
+// inputs are integers (tokens, masks) the values that layers make of them.
 func sides(an *Analysis) map[string]bool {
-	side := map[string]bool{}
+	side, still := map[string]bool{}, map[string]bool{}
 	tokens := false
 	for _, v := range an.Model.Graph.Inputs {
 		tokens = tokens || !v.Type.Elem.IsFloat()
@@ -64,17 +69,18 @@ func sides(an *Analysis) map[string]bool {
 		side[v.Name] = tokens
 	}
 	for _, t := range an.Model.Graph.Inits {
-		side[t.Name] = true
+		side[t.Name], still[t.Name] = true, true
 	}
 	for _, n := range an.Model.Graph.Nodes {
 		op := ops.Lookup(n.Domain, n.OpType)
 		ok := op != nil
+		fixed := ok && (computesSizes(an.Facts, n) || !slices.ContainsFunc(ir.Uses(n), func(v string) bool { return !still[v] }))
 		for i, v := range n.Inputs {
 			layer := op != nil && !op.Scales && slices.Contains(op.Params, i) && an.Facts.Values[v].Weight
 			ok = ok && (v == "" || side[v]) && !layer
 		}
 		for _, o := range n.Outputs {
-			side[o] = ok
+			side[o], still[o] = ok || fixed, fixed
 		}
 	}
 	return side
@@ -104,7 +110,7 @@ func (b *branches) exclusive(v string, end *ir.Node) (nodes []*ir.Node, from []s
 			if o == "" {
 				continue
 			}
-			if b.result[o] {
+			if b.result[o] || o != v && slices.Contains(end.Inputs, o) {
 				only = false
 			}
 			for _, r := range b.readers[o] {
@@ -138,9 +144,19 @@ func (b *branches) order(v string) int {
 	return -1
 }
 
+// same reports one value, or a fused norm's result and the sum that it is the norm of.
+func (b *branches) same(v, w string) bool {
+	n := b.producer[v]
+	op := (*ops.Op)(nil)
+	if n != nil && n == b.producer[w] {
+		op = ops.Lookup(n.Domain, n.OpType)
+	}
+	return v == w || op != nil && op.Sums
+}
+
 func (b *branches) gate(n *ir.Node) *Gate {
 	op, s := ops.Lookup(n.Domain, n.OpType), b.an.Facts.Sites[n]
-	if op == nil || !op.Residual || s == nil || len(n.Inputs) != 2 || n.Inputs[0] == n.Inputs[1] {
+	if op == nil || s == nil || len(n.Inputs) < 2 || n.Inputs[0] == n.Inputs[1] || !op.Sums && !(op.Residual && len(n.Inputs) == 2) {
 		return nil
 	}
 	if s.In[0].Weight || s.In[1].Weight || !slices.Equal(s.In[0].Shape(), s.In[1].Shape()) {
@@ -153,13 +169,13 @@ func (b *branches) gate(n *ir.Node) *Gate {
 		}
 		nodes, from, weighted := b.exclusive(branch, n)
 		_, around, shortWeighted := b.exclusive(short, n)
-		if !weighted || shortWeighted || len(around) != 1 || !slices.Contains(from, around[0]) {
+		if !weighted || shortWeighted || len(around) != 1 || !slices.ContainsFunc(from, func(v string) bool { return b.same(v, around[0]) }) {
 			continue
 		}
-		if slices.ContainsFunc(from, func(v string) bool { return v != around[0] && !b.side[v] }) {
+		if slices.ContainsFunc(from, func(v string) bool { return !b.same(v, around[0]) && !b.side[v] }) {
 			continue
 		}
-		g := &Gate{Node: n.Label(), Branch: branch, Shortcut: short}
+		g := &Gate{Node: n.Label(), Branch: branch, Shortcut: short, Stays: op.Sums}
 		for _, x := range nodes {
 			g.Nodes = append(g.Nodes, x.Output(0))
 		}

@@ -35,6 +35,8 @@ type Gate struct {
 	Branch   string   // value scaled by the coefficient of choice 1
 	Shortcut string   // value that stands for the node's output when skipped
 	Nodes    []string // outputs[0] of the branch's nodes
+	// Stays: the node does more than to add, so it stays and its branch becomes zero.
+	Stays bool
 }
 
 // Effect is what a dim does to the model; masks, cost and extraction are written over it.

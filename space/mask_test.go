@@ -201,7 +201,7 @@ func TestMaskIsLiteralSum(t *testing.T) {
 	seen := map[string]int{}
 	for _, e := range networks() {
 		an := analysed(t, e.Name, models.Options{})
-		roles := ops.TrainingRoles(an.Model)
+		roles := ops.TrainingRoles(an.Model, an.Facts)
 		for _, sp := range []space.Superposition{space.Every, space.Reader} {
 			r := rand.New(rand.NewPCG(7, uint64(len(e.Name))))
 			s := offered(t, an, space.Options{Divisor: 1})

@@ -59,7 +59,7 @@ func newHolder(s *Supernet, each map[string]float64) *holder {
 		h.hold(v.Name)
 	}
 	for d, e := range s.Effects {
-		if e.Gate == nil {
+		if e.Gate == nil || e.Gate.Stays {
 			continue
 		}
 		i := slices.IndexFunc(g.Nodes, func(n *ir.Node) bool { return n.Label() == e.Gate.Node })
@@ -89,7 +89,7 @@ func (h *holder) moment(i int, r *reads) []*Piece {
 	for _, o := range n.Outputs {
 		h.hold(o)
 	}
-	residual := slices.ContainsFunc(h.net.Effects, func(e *Effect) bool { return e.Gate != nil && e.Gate.Node == n.Label() })
+	residual := slices.ContainsFunc(h.net.Effects, func(e *Effect) bool { return e.Gate != nil && !e.Gate.Stays && e.Gate.Node == n.Label() })
 	var out []*Piece
 	for _, v := range h.held {
 		when := presence{need: r.holds[v]}

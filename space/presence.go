@@ -125,13 +125,20 @@ func (s *Supernet) walk(visit func(i int, r *reads)) {
 		}
 		r.stays = of
 		d, gated := gates[n.Label()]
+		var gate *Gate
 		if gated {
+			gate = s.Effects[d].Gate
+		}
+		if gated && !gate.Stays {
 			r.stays = of.and(d)
 		}
 		sizes := computesSizes(s.An.Facts, n)
 		for _, v := range ir.Uses(n) {
 			in := r.stays
-			if gated && v == s.Effects[d].Gate.Shortcut {
+			switch {
+			case gated && gate.Stays && v == gate.Branch:
+				in = of.and(d) // else there are zeros in its place
+			case gated && !gate.Stays && v == gate.Shortcut:
 				in = of
 				r.holds[v] = r.holds[v].or(held)
 			}

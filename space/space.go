@@ -55,7 +55,13 @@ func New(an *Analysis, o Options) (*Space, error) {
 		}
 	}
 	if len(s.Dims) == 0 {
-		return nil, fmt.Errorf("space: nothing in this model may change: %d groups found, divisor %d, smallest ratio %g, elastic %q, keep %q", len(an.Groups), o.Divisor, o.MinRatio, o.Elastic, o.Keep)
+		why := ""
+		for _, n := range an.Model.Graph.Nodes {
+			if w := Whole(n); w != "" {
+				why += fmt.Sprintf("; node %q (%s): %s", n.Label(), n.OpType, w)
+			}
+		}
+		return nil, fmt.Errorf("space: nothing in this model may change: %d groups found, divisor %d, smallest ratio %g, elastic %q, keep %q%s", len(an.Groups), o.Divisor, o.MinRatio, o.Elastic, o.Keep, why)
 	}
 	return s, nil
 }
@@ -193,14 +199,17 @@ func Magnitude(an *Analysis, s *Space) (Scores, error) {
 
 // Taylor scores units by the first-order change of the loss when they are cut:
 // (Σ w·∂L/∂w)² over each tensor's slice, added over tensors. Grads holds the
-// gradient of every trained initialiser, row-major.
+// gradient of every trained initialiser, row-major; the others count nothing.
 func Taylor(an *Analysis, s *Space, grads map[string][]float32) (Scores, error) {
 	return score(an, s, func(t *ir.Tensor) ([]float64, error) {
 		v, err := t.Float64s()
 		if err != nil {
 			return nil, err
 		}
-		g := grads[t.Name]
+		g, trained := grads[t.Name]
+		if !trained {
+			return make([]float64, len(v)), nil
+		}
 		if len(g) != len(v) {
 			return nil, fmt.Errorf("space: gradient of %q: want %d elements, got %d", t.Name, len(v), len(g))
 		}

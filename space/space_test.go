@@ -134,7 +134,7 @@ type lowered struct {
 func lower(t *testing.T, an *space.Analysis, net *space.Supernet, r *rand.Rand) *lowered {
 	t.Helper()
 	l := &lowered{b: prim.NewBuilder(), in: map[string]*prim.Tensor{}}
-	roles := ops.TrainingRoles(an.Model)
+	roles := ops.TrainingRoles(an.Model, an.Facts)
 	ids := map[string]prim.ID{}
 	for _, w := range an.Model.Graph.Inits {
 		if roles[w.Name] != ops.Parameter {

@@ -65,11 +65,15 @@ func Cut(net *space.Supernet, choice []int, weights map[string]*ir.Tensor) (*ir.
 	if err != nil {
 		return nil, fmt.Errorf("subnet: %w", err)
 	}
+	if err := ops.NoteCuts(small, net.An.Model, net.An.Facts, keep); err != nil {
+		return nil, fmt.Errorf("subnet: %w", err)
+	}
 	return small, ir.Verify(small)
 }
 
-// skip takes a residual node and its branch out: its readers read the shortcut.
-// A node that an outer branch took along is gone already.
+// skip takes a branch out with its residual node, whose readers read the shortcut. A node that
+// does more than to add stays, and adds zeros that are the shortcut less itself. A node that
+// an outer branch took along is gone already.
 func skip(m *ir.Model, gate *space.Gate) {
 	g := m.Graph
 	at := slices.IndexFunc(g.Nodes, func(n *ir.Node) bool { return n.Label() == gate.Node })
@@ -82,6 +86,12 @@ func skip(m *ir.Model, gate *space.Gate) {
 		gone[v] = true
 	}
 	out, short := add.Output(0), gate.Shortcut
+	if gate.Stays {
+		g.Nodes = slices.DeleteFunc(g.Nodes, func(n *ir.Node) bool { return gone[n.Output(0)] })
+		zeros := &ir.Node{Name: gate.Branch + ".zeros", OpType: "Sub", Inputs: []string{short, short}, Outputs: []string{gate.Branch}}
+		g.Nodes = slices.Insert(g.Nodes, slices.Index(g.Nodes, add), zeros)
+		return
+	}
 	if slices.ContainsFunc(g.Outputs, func(v ir.Value) bool { return v.Name == out }) {
 		g.Nodes[at] = &ir.Node{Name: add.Name, OpType: "Identity", Inputs: []string{short}, Outputs: []string{out}}
 	} else {

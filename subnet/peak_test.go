@@ -99,8 +99,15 @@ func ladder(t *testing.T) *ir.Model {
 // TestPeakOfSkippedBranches: whatever branches are skipped, the peak is that of the
 // extracted subnet, where a skipped block's output is its input by another name.
 func TestPeakOfSkippedBranches(t *testing.T) {
+	t.Run("ladder", func(t *testing.T) { checkPeaks(t, ladder(t), 6) })
+	joined := style{pad: true, qkv: "separate", norm: "skip", kv: heads, mlp: "erf", joined: true, post: true, computed: true}
+	t.Run("norms that add", func(t *testing.T) { checkPeaks(t, transformer(joined), 2*blocks) })
+}
+
+func checkPeaks(t *testing.T, m *ir.Model, branches int) {
+	t.Helper()
 	bind := map[string]int{"batch": batch}
-	an := analysed(t, ladder(t), bind)
+	an := analysed(t, m, bind)
 	sp, err := space.New(an, space.Options{Divisor: 2, MaxChoices: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -120,8 +127,8 @@ func TestPeakOfSkippedBranches(t *testing.T) {
 			gates++
 		}
 	}
-	if gates != 6 {
-		t.Fatalf("want 6 branches to skip, got %d", gates)
+	if gates != branches {
+		t.Fatalf("want %d branches to skip, got %d", branches, gates)
 	}
 	for range 300 {
 		choice := make([]int, len(sp.Dims))

@@ -16,15 +16,16 @@ type style struct {
 	gemm     bool   // Gemm over merged rows; else MatMul and Add
 	norm     string // layer, layer-spelled, rms, rms-spelled
 	post     bool   // norms after the residual adds
+	joined   bool   // the residual adds are part of the norms behind them, as in ONNX Runtime's files
 	mask     string // "", add, where
 	scale    string // Mul, Div, before (both operands by the root)
 	kv       int    // key and value heads
 	repeat   string // expand, concat, broadcast, gather: how they meet the query heads
-	rotary   string // "", half, pairs
+	rotary   string // "", half, pairs, shared (angles that all layers have in common)
 	flat     bool   // batch and heads merged
 	rows     bool   // batch and heads merged, sequence first, as in torch.nn.MultiheadAttention
 	einsum   bool   // products over heads by Einsum
-	bias     bool   // relative position bias from a table, added to the scores
+	bias     string // relative position bias from a table, added to the scores: "", own, shared (the first layer's)
 	cache    bool   // keys and values of three tokens before come in and go out with the new ones
 	fused    string // mha, packed, packed-kv, grouped, grouped-packed, whole (ONNX Runtime's), standard: the attention is one node
 	wide     int    // width of the heads of a grouped node; 0: deep
@@ -44,6 +45,7 @@ type sketch struct {
 	g    *ir.Graph
 	r    *rand.Rand
 	made int
+	once map[string]string // what all layers share
 }
 
 func (k *sketch) name(prefix string) string {
@@ -160,9 +162,45 @@ func (k *sketch) normalise(x string) string {
 	return k.mul(k.mul(x, k.op("Div", []string{k.scalar(1), s})), k.weight(width))
 }
 
+// joined appends all blocks with norms that add.
+func (k *sketch) joined(x, mask string) string {
+	norm := func(x, branch string) (y, sum string) {
+		n := &ir.Node{Name: k.name("SkipNorm"), OpType: "SkipLayerNormalization", Domain: microsoft,
+			Inputs: []string{x, branch, k.weight(width), k.weight(width), k.weight(width)}, Outputs: []string{k.name("v"), "", "", k.name("v")}}
+		if k.norm == "skip-simplified" {
+			n.OpType, n.Inputs = "SkipSimplifiedLayerNormalization", n.Inputs[:3]
+		}
+		if k.post {
+			n.Outputs = n.Outputs[:1]
+		}
+		k.g.Nodes = append(k.g.Nodes, n)
+		return n.Outputs[0], n.Outputs[len(n.Outputs)-1]
+	}
+	y := x
+	if !k.post {
+		y = k.normalise(x)
+	}
+	for range blocks {
+		y, x = norm(x, k.attention(y, mask))
+		y, x = norm(x, k.feedforward(y))
+	}
+	return y
+}
+
 // rotate turns pairs of positions of the last axis of x [B,T,H,D] by angles of their own.
 func (k *sketch) rotate(x string) string {
 	half := deep / 2
+	if k.rotary == "shared" {
+		if k.once["cos"] == "" {
+			at := k.op("Cast", []string{k.op("Unsqueeze", []string{"ids", k.ints(2, 3)})}, ir.IntAttr("to", int(ir.Float32)))
+			angles := k.mul(at, k.weight(half))
+			angles = k.op("Concat", []string{angles, angles}, ir.IntAttr("axis", -1))
+			k.once["cos"], k.once["sin"] = k.op("Cos", []string{angles}), k.op("Sin", []string{angles})
+		}
+		lo, hi := k.slice(x, 3, 0, half, 1), k.slice(x, 3, half, deep, 1)
+		turned := k.op("Concat", []string{k.op("Neg", []string{hi}), lo}, ir.IntAttr("axis", -1))
+		return k.add(k.mul(x, k.once["cos"]), k.mul(turned, k.once["sin"]))
+	}
 	sin, cos := k.weight(length, 1, half), k.weight(length, 1, half)
 	switch k.rotary {
 	case "half":
@@ -249,7 +287,7 @@ func (k *sketch) repeated(x string) string {
 	each := int64(heads / k.kv)
 	kv := int64(k.kv)
 	up := func() string { return k.op("Unsqueeze", []string{x, k.ints(2)}) }
-	if k.kv == heads || k.kv == 1 {
+	if k.kv == heads || k.kv == 1 && k.repeat == "" {
 		return x
 	}
 	switch k.repeat {
@@ -325,8 +363,14 @@ func (k *sketch) attention(x, mask string) string {
 	if mask != "" {
 		s = k.add(s, mask)
 	}
-	if k.bias {
+	switch {
+	case k.bias == "own":
 		s = k.add(s, k.relative())
+	case k.bias == "shared" && k.once["bias"] == "":
+		k.once["bias"] = k.relative()
+		fallthrough
+	case k.bias == "shared":
+		s = k.add(s, k.once["bias"])
 	}
 	if k.flat && mask != "" {
 		s = k.op("Reshape", []string{s, k.ints(-1, length, length)})
@@ -398,7 +442,11 @@ func (k *sketch) fusedAttention(x string) string {
 	var y string
 	switch k.fused {
 	case "whole":
-		y = own("Attention", []string{x, k.weight(width, 3*heads*deep), k.weight(3 * heads * deep), absent}, ir.IntAttr("num_heads", heads))
+		in := []string{x, k.weight(width, 3*heads*deep), k.weight(3 * heads * deep), absent}
+		if k.bias == "own" {
+			in = append(in, "", k.relative())
+		}
+		y = own("Attention", in, ir.IntAttr("num_heads", heads))
 	case "packed":
 		five := k.view(k.linear(x, width, heads*3*deep), x, 0, 0, heads, 3, deep)
 		y = own("MultiHeadAttention", []string{five, "", "", k.weight(3 * heads * deep)}, ir.IntAttr("num_heads", heads))
@@ -524,7 +572,7 @@ func (k *sketch) feedforward(x string) string {
 
 // transformer builds the model of a style: inputs "x" or "ids" (and "mask"), output "y".
 func transformer(s style) *ir.Model {
-	k := &sketch{style: s, g: &ir.Graph{Name: "transformer"}, r: rand.New(rand.NewPCG(3, 4))}
+	k := &sketch{style: s, g: &ir.Graph{Name: "transformer"}, r: rand.New(rand.NewPCG(3, 4)), once: map[string]string{}}
 	opset := int64(17)
 	if s.norm == "rms" || s.fused == "standard" {
 		opset = 23
@@ -551,7 +599,13 @@ func transformer(s style) *ir.Model {
 		m := k.op("Cast", []string{k.op("Unsqueeze", []string{"mask", k.ints(1, 2)})}, ir.IntAttr("to", int(ir.Float32)))
 		mask = k.mul(k.op("Sub", []string{k.scalar(1), m}), k.scalar(-1e4))
 	}
+	if s.joined {
+		x = k.joined(x, mask)
+	}
 	for range blocks {
+		if s.joined {
+			break
+		}
 		if s.post {
 			x = k.normalise(k.add(x, k.attention(x, mask)))
 			x = k.normalise(k.add(k.feedforward(x), x))
@@ -560,7 +614,7 @@ func transformer(s style) *ir.Model {
 			x = k.add(x, k.feedforward(k.normalise(x)))
 		}
 	}
-	if !s.post {
+	if !s.post && !s.joined {
 		x = k.normalise(x)
 	}
 	var y string

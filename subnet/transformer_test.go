@@ -36,9 +36,14 @@ var styles = []struct {
 	{"sequence first, computed", style{qkv: "separate", norm: "layer", kv: heads, mlp: "erf", rows: true, computed: true}},
 	{"sequence first", style{qkv: "separate", norm: "layer", kv: heads, mlp: "erf", rows: true}},
 	{"einsum", style{qkv: "separate", norm: "layer", kv: heads, mlp: "tanh", einsum: true, computed: true}},
-	{"relative bias", style{qkv: "five", norm: "layer", scale: "Mul", kv: heads, mlp: "erf", bias: true, computed: true}},
+	{"relative bias", style{qkv: "five", norm: "layer", scale: "Mul", kv: heads, mlp: "erf", bias: "own", computed: true}},
+	{"t5", style{pad: true, qkv: "separate", norm: "rms-spelled", kv: heads, mlp: "tanh", bias: "shared", computed: true}},
+	{"one fused key head under shared angles", style{qkv: "slice", norm: "rms-spelled", mask: "add", scale: "Mul", kv: 1, repeat: "expand", rotary: "shared", mlp: "gated-fused", computed: true}},
 	{"one node with weights", style{pad: true, norm: "skip", kv: heads, mlp: "erf", fused: "whole", post: true}},
+	{"one node with weights and biases", style{pad: true, norm: "layer", kv: heads, mlp: "erf", fused: "whole", bias: "own"}},
 	{"one node", style{pad: true, norm: "skip-simplified", kv: heads, mlp: "gated", fused: "mha"}},
+	{"norms that add", style{pad: true, qkv: "separate", norm: "skip", kv: heads, mlp: "erf", joined: true, post: true, computed: true}},
+	{"norms that add, in front", style{image: true, norm: "skip-simplified", kv: heads, mlp: "gated", fused: "mha", joined: true, computed: true}},
 	{"one node of packed heads", style{norm: "layer", kv: heads, mlp: "erf", fused: "packed", computed: true}},
 	{"one node of packed keys and values", style{norm: "layer", kv: heads, mlp: "erf", fused: "packed-kv"}},
 	{"one node of groups", style{norm: "rms", kv: 3, mlp: "gated", fused: "grouped", tied: true, rotary: "half"}},
@@ -65,8 +70,12 @@ func TestVertexTransformers(t *testing.T) {
 			if c.cache {
 				branches = blocks // an attention with a cache cannot go: its outputs would
 			}
+			groups := blocks
+			if c.bias == "shared" {
+				groups = 1 // one table has the heads of all layers
+			}
 			wantOffer(t, s, branches, map[string]int{
-				fmt.Sprint(true, " ", units): blocks, fmt.Sprint(false, " ", hidden): blocks, fmt.Sprint(false, " ", width): 1,
+				fmt.Sprint(true, " ", units): groups, fmt.Sprint(false, " ", hidden): blocks, fmt.Sprint(false, " ", width): 1,
 			})
 			checkVertices(t, s)
 		})

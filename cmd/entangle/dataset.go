@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -120,17 +121,32 @@ func (f *feeder) pairs() iter.Seq2[[2]exporter.Feed, error] {
 func (f *feeder) feed(model int, b *data.Batch) (exporter.Feed, error) {
 	out := exporter.Feed{}
 	for i, v := range f.inputs[model] {
-		t := b.Inputs[f.bindings[model].Fields[i]]
-		if !f.fixed {
-			t = head(t, b.Valid)
-		}
-		x, err := ops.ModelTensor(v.Name, v.Type.Elem, t)
+		x, err := ops.ModelTensor(v.Name, v.Type.Elem, f.tensor(model, i, v, b))
 		if err != nil {
 			return nil, fmt.Errorf("data: input %q: %w", v.Name, err)
 		}
 		out[v.Name] = x
 	}
 	return out, nil
+}
+
+// tensor is input i of a model, before it has the model's element type.
+func (f *feeder) tensor(model, i int, v ir.Value, b *data.Batch) *prim.Tensor {
+	bound, rows := f.bindings[model], b.Valid
+	if f.fixed {
+		rows = len(b.Index)
+	}
+	if k := bound.Fields[i]; k >= 0 {
+		return head(b.Inputs[k], rows).Take(bound.Kept[i])
+	}
+	shape := slices.Clone(v.Type.Sizes())
+	shape[0] = rows
+	for axis, n := range shape {
+		if n < 0 {
+			shape[axis] = 0 // the past
+		}
+	}
+	return prim.F32Tensor(nil, shape...)
 }
 
 // head returns the first n rows of t.

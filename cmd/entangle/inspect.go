@@ -42,7 +42,8 @@ type inspection struct {
 	Producer    string           `json:"producer,omitempty"`
 	Inputs      []inspectedValue `json:"inputs"`
 	Outputs     []inspectedValue `json:"outputs"`
-	Operators   []inspectedOp    `json:"operators"` // of the file, by name
+	Sizes       map[string]int   `json:"sizes,omitempty"` // taken for dimensions that neither the model nor --dim gives
+	Operators   []inspectedOp    `json:"operators"`       // of the file, by name
 	Parameters  int              `json:"parameters"`
 	WeightBytes int              `json:"weight_bytes"`
 	MACs        float64          `json:"macs"`
@@ -77,6 +78,35 @@ type inspectedNode struct {
 	Choices    []elasticDim   `json:"choices,omitempty"` // dimensions other than width
 	Pinned     []pinnedAxis   `json:"pinned,omitempty"`
 	Note       string         `json:"note,omitempty"` // why a node that costs MACs has none of these
+	Shared     []sharedWeight `json:"shared,omitempty"`
+	Whole      string         `json:"whole,omitempty"` // why a node with subgraphs is kept as it is
+}
+
+// sharedWeight is a matrix or kernel that other nodes read too: a head that is the embedding.
+type sharedWeight struct {
+	Weight string   `json:"weight"`
+	With   []string `json:"with"`
+}
+
+// shared lists the weights of n that other nodes read.
+func shared(x *ir.Index, n *ir.Node) []sharedWeight {
+	var out []sharedWeight
+	for _, v := range n.Inputs {
+		t := x.Init(v)
+		if t == nil || len(t.Dims) < 2 || !t.DType.IsFloat() {
+			continue
+		}
+		s := sharedWeight{Weight: v}
+		for _, r := range x.Consumers(v) {
+			if r != n {
+				s.With = append(s.With, r.Label())
+			}
+		}
+		if s.With != nil {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // elasticGroup is a group that a node gives units to.
@@ -124,6 +154,7 @@ func (e *env) inspect(c *cli.Context) error {
 	case "normal":
 		return ir.Print(e.stdout, m.Normal)
 	}
+	sizes := e.defaultSizes(m, dims)
 	f, err := m.Infer(dims)
 	if err != nil {
 		return err
@@ -135,6 +166,7 @@ func (e *env) inspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	r.Sizes = sizes
 	if c.Bool("json") {
 		return e.printJSON(r)
 	}
@@ -203,8 +235,9 @@ func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
 	r.Operators = operators(m.Raw)
 	cost := ops.ModelCost(m.Normal, f)
 	r.Parameters, r.WeightBytes, r.MACs = cost.Params, cost.Bytes, cost.MACs
+	index := ir.NewIndex(m.Normal.Graph)
 	for _, p := range cost.Nodes {
-		n := inspectedNode{Name: p.Node.Label(), Op: opName(p.Node), Output: f.Values[p.Node.Output(0)].Type.String(), MACs: p.MACs, Parameters: p.Params}
+		n := inspectedNode{Name: p.Node.Label(), Op: opName(p.Node), Output: f.Values[p.Node.Output(0)].Type.String(), MACs: p.MACs, Parameters: p.Params, Shared: shared(index, p.Node), Whole: space.Whole(p.Node)}
 		if !staticNode(f, p.Node) {
 			r.Unpriced = append(r.Unpriced, n.Name)
 		}
@@ -419,6 +452,12 @@ func (n inspectedNode) remark() string {
 	}
 	if n.Note != "" {
 		parts = append(parts, n.Note)
+	}
+	for _, s := range n.Shared {
+		parts = append(parts, fmt.Sprintf("shares %s with %s", s.Weight, shorten(s.With)))
+	}
+	if n.Whole != "" {
+		parts = append(parts, "whole: "+n.Whole)
 	}
 	return strings.Join(parts, "; ")
 }

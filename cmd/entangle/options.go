@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -289,8 +290,8 @@ func bindings(c *cli.Context, name string) (map[string]int, error) {
 	for _, s := range c.StringSlice(name) {
 		k, v, ok := strings.Cut(s, "=")
 		n, err := strconv.Atoi(v)
-		if !ok || k == "" || err != nil || n < 1 {
-			return nil, usagef("--%s: want NAME=SIZE with a size of 1 or more, got %q", name, s)
+		if !ok || k == "" || err != nil || n < 0 {
+			return nil, usagef("--%s: want NAME=SIZE with a size of 0 or more, got %q", name, s)
 		}
 		out[k] = n
 	}
@@ -313,6 +314,20 @@ func otherFile(c *cli.Context, name string, files []string) error {
 		return usagef("--%s: %v", name, err)
 	}
 	return entangle.Writable(path, c.Bool("force"))
+}
+
+// defaultSizes adds to dims what m leaves open, and says so; it returns what it added.
+func (e *env) defaultSizes(m *entangle.Model, dims map[string]int) map[string]int {
+	sizes := m.OpenSizes(dims)
+	if len(sizes) > 0 {
+		var list []string
+		for _, name := range sortedKeys(sizes) {
+			list = append(list, fmt.Sprintf("%q=%d", name, sizes[name]))
+		}
+		e.logf("note: the model leaves sizes open; taken for them: %s (--dim NAME=SIZE)", strings.Join(list, ", "))
+	}
+	maps.Copy(dims, sizes)
+	return sizes
 }
 
 func dimFlag() cli.Flag {

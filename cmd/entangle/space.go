@@ -31,6 +31,7 @@ type spaceReport struct {
 	Subnets float64        `json:"subnets"`
 	Dims    map[string]int `json:"dimensions"` // by kind
 	Cost    []spaceCost    `json:"cost"`
+	Sizes   map[string]int `json:"sizes,omitempty"` // taken for dimensions that neither the model nor --dim gives
 }
 
 type spaceCost struct {
@@ -58,6 +59,7 @@ func (e *env) space(c *cli.Context) error {
 	if err := j.Check(m, nil); err != nil {
 		return err
 	}
+	sizes := e.defaultSizes(m, dims)
 	an, err := m.Analyse(dims, j.Space.Kinds...)
 	if err != nil {
 		return err
@@ -79,7 +81,7 @@ func (e *env) space(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r := spaceReport{File: c.String("out"), Subnets: s.Size(), Dims: map[string]int{}}
+	r := spaceReport{File: c.String("out"), Subnets: s.Size(), Dims: map[string]int{}, Sizes: sizes}
 	for _, d := range s.Dims {
 		r.Dims[d.Kind]++
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/ops"
 )
 
 func (e *env) verifyCommand() *cli.Command {
@@ -75,6 +76,7 @@ func (e *env) verify(c *cli.Context) error {
 		}
 		sides[i].Source = source(models[i], name)
 	}
+	o.Part = ops.PartOf(sides[0].Source.Model, sides[1].Source.Model)
 	if j.Data.Source != "" {
 		part, err := openPart(c, models[0], j)
 		if err != nil {

@@ -147,6 +147,40 @@ func (t *Tensor) Span(lo, hi int) *Tensor {
 	return r
 }
 
+// Take returns a copy with the given positions of each axis; nil, or the end of the list, is
+// all of them.
+func (t *Tensor) Take(kept [][]int) *Tensor {
+	r := t
+	for axis, k := range kept {
+		if k == nil {
+			continue
+		}
+		shape := slices.Clone(r.Shape)
+		shape[axis] = len(k)
+		out := NewTensor(Type{r.DType, shape})
+		n, inner := r.Shape[axis], Prod(shape[axis+1:])
+		for o := range Prod(shape[:axis]) {
+			for i, p := range k {
+				from, to := (o*n+p)*inner, (o*len(k)+i)*inner
+				switch r.DType {
+				case F32:
+					copy(out.F32[to:to+inner], r.F32[from:])
+				case F64:
+					copy(out.F64[to:to+inner], r.F64[from:])
+				case I64:
+					copy(out.I64[to:to+inner], r.I64[from:])
+				case Bool:
+					copy(out.B[to:to+inner], r.B[from:])
+				case F16, BF16:
+					copy(out.U16[to:to+inner], r.U16[from:])
+				}
+			}
+		}
+		r = out
+	}
+	return r
+}
+
 // Check reports a missing tensor, or one whose storage does not fit its type.
 func (t *Tensor) Check() error {
 	if t == nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -14,8 +15,9 @@ import (
 // open, and of integers the largest table that they pick rows of.
 func Inputs(m *ir.Model) []data.ModelInput {
 	var out []data.ModelInput
+	past, cut := ops.PastAxes(m.Graph), ops.CutValues(m)
 	for _, v := range DataInputs(m) {
-		in := data.ModelInput{Name: v.Name, Integer: !v.Type.Elem.IsFloat()}
+		in := data.ModelInput{Name: v.Name, Integer: !v.Type.Elem.IsFloat(), Past: past[v.Name], From: cut[v.Name].From, Kept: cut[v.Name].Kept}
 		if v.Type.Rank() >= 0 {
 			in.Shape = append([]int{}, v.Type.Sizes()...)
 		}
@@ -86,9 +88,12 @@ func (n *Network) binding(set *data.Set) (*data.Binding, error) {
 		return nil, err
 	}
 	for i, name := range n.Inputs {
+		if b.Fields[i] < 0 {
+			continue // an empty past
+		}
 		want, got := n.Facts.Values[name].Type, set.BatchType(b.Fields[i], n.Batch)
-		if !slices.Equal(want.Sizes(), got.Shape) {
-			return nil, fmt.Errorf("search: input %q: the network was made for %v, the data gives %v", name, want.Sizes(), got.Shape)
+		if shape := ops.Positions(b.Kept[i]).Shape(got.Shape); !slices.Equal(want.Sizes(), shape) {
+			return nil, fmt.Errorf("search: input %q: the network was made for %v, the data gives %v", name, want.Sizes(), shape)
 		}
 		if want.Elem.IsFloat() != (got.DType == prim.F32) {
 			return nil, fmt.Errorf("search: input %q: want %s, the data's field %q has %s", name, want.Elem, set.Fields[b.Fields[i]].Name, got.DType)

@@ -2,10 +2,12 @@ package net
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ops"
 )
 
 // Feed turns batches of a data set into buffers under the names that the programs of a
@@ -15,7 +17,8 @@ type Feed struct {
 	net     *Network
 	o       Objective
 	set     *data.Set
-	fields  []string // name of the buffer of each field; "" where no program takes it
+	fields  []string // name of the buffer of each field; "" where no program takes it whole
+	parts   []part   // buffers that are no whole fields
 	teacher *teacher
 	Labels  bool      // batches bring targets
 	held    *resident // nil: batches come with their samples
@@ -27,6 +30,33 @@ type teacher struct {
 	env    Env
 	inputs map[string]string // names of the feed's buffers by the teacher's inputs
 	values []lesson          // one for each of the network's
+}
+
+// part is a buffer with positions of a field, or an empty past.
+type part struct {
+	name  string
+	field int // -1: the past
+	kept  ops.Positions
+	past  prim.Type
+}
+
+// tensor returns the part's rows for a batch of those inputs.
+func (p part) tensor(b *data.Batch) *prim.Tensor {
+	if p.field >= 0 {
+		return b.Inputs[p.field].Take(p.kept)
+	}
+	t := prim.Type{DType: p.past.DType, Shape: slices.Clone(p.past.Shape)}
+	t.Shape[0] = len(b.Index)
+	return prim.NewTensor(t)
+}
+
+// partOf returns input i of a network as a part of that name; false where it is a whole field.
+func partOf(n *Network, b *data.Binding, i int, name string) (part, bool) {
+	p := part{name: name, field: b.Fields[i], kept: b.Kept[i]}
+	if p.field < 0 {
+		p.past = prim.Type{DType: prim.F32, Shape: n.Facts.Values[n.Inputs[i]].Shape()}
+	}
+	return p, p.field < 0 || p.kept != nil
 }
 
 // fieldName is what the buffer of a field is called that the network itself does not take.
@@ -42,6 +72,10 @@ func NewFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *da
 	}
 	f := &Feed{be: be, net: n, o: o, set: set, fields: make([]string, len(set.Fields)), Labels: labels && n.Classes > 0}
 	for i, k := range b.Fields {
+		if p, ok := partOf(n, b, i, n.Inputs[i]); ok {
+			f.parts = append(f.parts, p)
+			continue
+		}
 		f.fields[k] = n.Inputs[i]
 	}
 	if o.Distill > 0 {
@@ -68,6 +102,11 @@ func (f *Feed) learn(teach *Network, value func(lesson) string) error {
 	}
 	t := &teacher{env: Env{}, inputs: map[string]string{}}
 	for i, k := range b.Fields {
+		if p, ok := partOf(teach, b, i, "@teacher/in/"+teach.Inputs[i]); ok {
+			f.parts = append(f.parts, p)
+			t.inputs[teach.Inputs[i]] = p.name
+			continue
+		}
 		if f.fields[k] == "" {
 			f.fields[k] = fieldName(f.set.Fields[k].Name)
 		}
@@ -121,6 +160,9 @@ func (f *Feed) fieldsOf(b *data.Batch) *Batch {
 			x.add(name, t)
 		}
 	}
+	for _, p := range f.parts {
+		x.add(p.name, p.tensor(b))
+	}
 	return x
 }
 
@@ -171,7 +213,7 @@ func (f *Feed) Upload(x *Batch, i int) (Env, error) {
 // its batches, augmented by steps, can be made there; else it does nothing. Batches of a
 // part that a feed Holds are loaded with data.LoaderOptions.Moves.
 func (f *Feed) Hold(view data.View, steps []data.Step, limit int) (err error) {
-	if limit > 0 && len(f.fields) == 1 && f.fields[0] != "" {
+	if limit > 0 && len(f.fields) == 1 && f.fields[0] != "" && len(f.parts) == 0 {
 		f.held, err = newResident(f.be, f.net, f.fields[0], view, steps, limit)
 	}
 	return err

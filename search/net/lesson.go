@@ -18,7 +18,8 @@ type lesson struct {
 	logits bool   // value holds logits of classes on its last axis
 }
 
-// lessons lists the logits of a classifier, of other models every float output.
+// lessons lists the logits of a classifier, of other models every float output; keys and
+// values that a decoder hands to its next call only where there is nothing else.
 func (n *Network) lessons() []lesson {
 	if n.Classes > 0 {
 		return []lesson{{n.Logits, n.Logits, true}}
@@ -34,6 +35,10 @@ func (n *Network) lessons() []lesson {
 		} else {
 			out = append(out, lesson{v.Name, v.Name, false})
 		}
+	}
+	caches := ops.CacheAxes(n.Model.Graph, n.Facts)
+	if results := slices.DeleteFunc(slices.Clone(out), func(l lesson) bool { return caches[l.output] != nil }); len(results) > 0 {
+		return results
 	}
 	return out
 }

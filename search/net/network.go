@@ -194,7 +194,7 @@ func bound(m *ir.Model, batch int, bind map[string]int, super *space.Supernet) (
 	if err != nil {
 		return nil, fmt.Errorf("search: at batch %d: %w", batch, err)
 	}
-	n := &Network{Model: m, Facts: f, Batch: batch, Super: super, roles: ops.TrainingRoles(m)}
+	n := &Network{Model: m, Facts: f, Batch: batch, Super: super, roles: ops.TrainingRoles(m, f)}
 	for _, t := range m.Graph.Inits {
 		switch n.roles[t.Name] {
 		case ops.Parameter:

@@ -11,13 +11,15 @@ import (
 )
 
 // scalarKind makes and reads values of rank 0, which the binding keeps apart
-// from tensors and never allocates by itself.
+// from tensors and never allocates by itself, and makes tensors without elements.
 type scalarKind struct {
 	dtype ir.DType
 	// write makes a value from its little-endian bytes.
 	write func(raw []byte) (onnxruntime.Value, error)
 	// read returns the bytes of a value that write made.
 	read func(v onnxruntime.Value) ([]byte, error)
+	// empty makes a tensor of a shape with a 0.
+	empty func(shape onnxruntime.Shape) (onnxruntime.Value, error)
 }
 
 // scalarKinds lists the element types that the binding has scalars of.
@@ -51,6 +53,13 @@ func kindOf[T onnxruntime.TensorData](dt ir.DType) scalarKind {
 		},
 		read: func(v onnxruntime.Value) ([]byte, error) {
 			return binary.Append(nil, binary.LittleEndian, v.(*onnxruntime.Scalar[T]).GetData())
+		},
+		empty: func(shape onnxruntime.Shape) (onnxruntime.Value, error) {
+			v, err := onnxruntime.NewTensor(shape, []T{})
+			if err != nil {
+				return nil, err
+			}
+			return v, nil
 		},
 	}
 }

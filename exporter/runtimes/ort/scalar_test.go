@@ -110,3 +110,15 @@ func TestFailedRun(t *testing.T) {
 		t.Errorf("want 1 2 3 4 and 6, got %v and %v", y, z)
 	}
 }
+
+// TestEmptyInput: a tensor without elements, such as the past of a first call, is fed.
+func TestEmptyInput(t *testing.T) {
+	s := openText(t, "input x float32[n,2]\ninput z float32[1,2]\noutput y float32[m,2]\nnode _: (y) = Concat(x, z) axis=0")
+	out, err := s.Run(map[string]*ir.Tensor{"x": ir.NewFloat32("x", []int{0, 2}, nil), "z": ir.NewFloat32("z", []int{1, 2}, []float32{3, 4})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := out["y"].Float64s(); err != nil || len(v) != 2 || v[0] != 3 || v[1] != 4 {
+		t.Errorf("want 3 and 4, got %v, %v", v, err)
+	}
+}

@@ -95,8 +95,15 @@ func toValue(t *ir.Tensor) (onnxruntime.Value, error) {
 	for i, d := range t.Dims {
 		shape[i] = int64(d)
 	}
-	if t.DType == ir.String || t.Len() == 0 {
+	if t.DType == ir.String {
 		return nil, fmt.Errorf("want numbers, got %s", t.Type())
+	}
+	if t.Len() == 0 {
+		k, err := scalarOf(t.DType)
+		if err != nil {
+			return nil, err
+		}
+		return k.empty(shape)
 	}
 	v, err := onnxruntime.NewCustomDataTensor(shape, t.Raw, onnxruntime.TensorElementDataType(t.DType))
 	if err != nil {

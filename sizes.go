@@ -1,0 +1,77 @@
+package entangle
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// defaultSizes lists what may stand for a size that a model leaves open and nothing gives, in
+// the order that they are tried: tables of positions may be shorter.
+var defaultSizes = []int{64, 32, 16, 8, 4, 2, 1}
+
+// OpenSizes returns sizes for the named dimensions of inputs behind the batch that dims does
+// not give: the largest of 64, 32, … with which the model infers, sums such as "past + 1" by
+// their terms. Where a "+ 1" does not fit, it stands for the length of a longer call. None,
+// when no such sizes are found.
+func (m *Model) OpenSizes(dims map[string]int) map[string]int {
+	var open []string
+	for _, v := range m.Normal.Graph.Inputs {
+		for i, d := range v.Type.Shape {
+			if _, given := dims[d.Param]; i > 0 && !d.Known() && d.Param != "" && !given {
+				open = append(open, d.Param)
+			}
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	for _, n := range defaultSizes {
+		for _, one := range []int{1, n} {
+			sizes := map[string]int{}
+			for _, name := range open {
+				sizes[name] = sizeOf(name, n, one, dims)
+			}
+			all := maps.Clone(sizes)
+			maps.Copy(all, dims)
+			if f, err := m.Infer(all); err == nil && placed(f) {
+				return sizes
+			}
+		}
+	}
+	return nil
+}
+
+// sizeOf evaluates a name that may be a sum; n stands for what dims does not give, one for
+// the term 1.
+func sizeOf(name string, n, one int, dims map[string]int) int {
+	sum := 0
+	for _, term := range strings.Split(name, "+") {
+		term = strings.TrimSpace(term)
+		number, err := strconv.Atoi(term)
+		given, ok := dims[term]
+		switch {
+		case ok:
+			sum += given
+		case err == nil && number == 1:
+			sum += one
+		case err == nil:
+			sum += number
+		default:
+			sum += n
+		}
+	}
+	return max(sum, 0)
+}
+
+// placed reports whether every tensor of known rank has known sizes.
+func placed(f *ops.Facts) bool {
+	for _, v := range f.Values {
+		if v.Type.Rank() > 0 && !v.Type.Static() {
+			return false
+		}
+	}
+	return true
+}
