@@ -51,6 +51,9 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	d := DefaultJob()
 	j.Target, j.Method, j.Space, j.Search, j.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
 	j.Space.Order = "none"
+	if err := m.CheckTrainable(); err != nil {
+		return nil, err
+	}
 	if err := j.Check(m, set); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package space
 
 import (
+	"slices"
+
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 )
@@ -18,7 +20,7 @@ var macsMetric = Metric{
 		var sum []*Piece
 		for _, n := range s.An.Model.Graph.Nodes {
 			op, site := ops.Lookup(n.Domain, n.OpType), s.An.Facts.Sites[n]
-			if op == nil || op.Cost == nil || site == nil || op.Cost(site).MACs == 0 {
+			if op == nil || op.Cost == nil || site == nil || !sized(site) || op.Cost(site).MACs == 0 {
 				continue
 			}
 			sum = append(sum, &Piece{Nodes: []*ir.Node{n}, Product: true, Price: func(at *View) (float64, error) {
@@ -27,4 +29,9 @@ var macsMetric = Metric{
 		}
 		return [][]*Piece{sum}, nil
 	},
+}
+
+// sized reports whether all sizes of a node's values are known; without them it has no price.
+func sized(s *ops.Site) bool {
+	return !slices.ContainsFunc(slices.Concat(s.In, s.Out), func(f ops.Fact) bool { return f.Present() && !f.Type.Static() })
 }
