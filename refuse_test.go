@@ -11,12 +11,8 @@ import (
 )
 
 // refused is a model with one node whose first input is a constant of a type and sizes.
-func refused(t *testing.T, op string, dt ir.DType, dims ...int) *entangle.Model {
-	t.Helper()
-	w, err := ir.NewInts("w", dt, dims, make([]int64, ir.Prod(dims)))
-	if err != nil {
-		t.Fatal(err)
-	}
+func refused(op string, dt ir.DType, dims ...int) *entangle.Model {
+	w := &ir.Tensor{Name: "w", DType: dt, Dims: dims, Raw: make([]byte, (ir.Prod(dims)*dt.Bits()+7)/8)}
 	n := &ir.Node{Name: "the_node", OpType: op, Inputs: []string{"w"}, Outputs: []string{"y"}, Attrs: []ir.Attr{ir.IntAttr("to", int(ir.Float32))}}
 	return &entangle.Model{Raw: &ir.Model{Graph: &ir.Graph{Nodes: []*ir.Node{n}, Inits: []*ir.Tensor{w}}}}
 }
@@ -43,7 +39,7 @@ func TestCheckTrainable(t *testing.T) {
 		{"neither", "Relu", ir.Int64, []int{2}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := refused(t, c.op, c.dt, c.dims...).CheckTrainable()
+			err := refused(c.op, c.dt, c.dims...).CheckTrainable()
 			var model *entangle.ModelError
 			if (err == nil) != (c.want == "") || err != nil && (!errors.As(err, &model) || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("want a ModelError with %q, got %v", c.want, err)
@@ -55,7 +51,7 @@ func TestCheckTrainable(t *testing.T) {
 // TestRefusedInside: operators of subgraphs and functions count, and three nodes of one
 // operator are counted with two of them named.
 func TestRefusedInside(t *testing.T) {
-	m := refused(t, "LSTM", ir.Int64, 1)
+	m := refused("LSTM", ir.Int64, 1)
 	inner := m.Raw.Graph
 	m.Raw.Graph = &ir.Graph{Nodes: []*ir.Node{{Name: "if", OpType: "If", Outputs: []string{"z"}, Attrs: []ir.Attr{{Name: "then_branch", Kind: ir.AttrGraph, G: inner}, {Name: "else_branch", Kind: ir.AttrGraph, G: inner}}}}}
 	m.Raw.Functions = []*ir.Function{{Name: "f", Nodes: inner.Nodes}}
@@ -68,7 +64,7 @@ func TestRefusedInside(t *testing.T) {
 func TestRefusedFirst(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
 	m := runtest.Wrap(b.Model)
-	m.Raw = refused(t, "LSTM", ir.Int64, 1).Raw
+	m.Raw = refused("LSTM", ir.Int64, 1).Raw
 	b.Job.Target[0].Share = 7
 	_, prepared := entangle.Prepare(m, b.Set, b.Job)
 	_, trained := entangle.PrepareTraining(m, nil, b.Set, b.Job)
