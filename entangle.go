@@ -19,6 +19,7 @@ import (
 // searched and cut.
 type Model struct {
 	Path        string // "" of a model that is no file
+	Beside      int64  // bytes of the files beside it that hold weights
 	Raw, Normal *ir.Model
 }
 
@@ -26,7 +27,8 @@ type Model struct {
 // refuses is an *fs.PathError; what the importer refuses is a *ModelError that names the
 // stage, the node and what was wanted.
 func Import(path string) (*Model, error) {
-	raw, err := importer.Read(path)
+	var beside int64
+	raw, err := importer.Read(path, importer.WithSides(&beside))
 	if err != nil {
 		var file *fs.PathError
 		if errors.As(err, &file) {
@@ -36,7 +38,7 @@ func Import(path string) (*Model, error) {
 	}
 	m, err := Normalise(raw)
 	if err == nil {
-		m.Path = path
+		m.Path, m.Beside = path, beside
 	}
 	return m, err
 }

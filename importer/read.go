@@ -36,6 +36,7 @@ func (l Limits) withDefaults() Limits {
 type options struct {
 	limits Limits
 	fold   Folder
+	sides  *int64
 }
 
 // Option changes how a model is read or normalised.
@@ -43,6 +44,9 @@ type Option func(*options)
 
 // WithLimits replaces the default limits.
 func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
+
+// WithSides adds the sizes of the files of external data, in bytes, to n.
+func WithSides(n *int64) Option { return func(o *options) { o.sides = n } }
 
 func collect(opts []Option) options {
 	var o options
@@ -96,6 +100,11 @@ func Decode(b []byte, dir string, opts ...Option) (*ir.Model, error) {
 	m, err := l.model(&pb)
 	if err != nil {
 		return nil, fmt.Errorf("importer: %w", err)
+	}
+	if o.sides != nil {
+		for _, size := range l.external.seen {
+			*o.sides += size
+		}
 	}
 	if err := sortGraphs(m); err != nil {
 		return nil, fmt.Errorf("importer: %w", err)

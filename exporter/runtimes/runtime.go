@@ -46,6 +46,9 @@ type Runtime interface {
 	Open(src Source) (Session, error)
 }
 
+// Ending is a runtime whose runs are known to end, however long they take: this program's own.
+type Ending interface{ Ends() }
+
 // Info says what a runtime is.
 type Info struct {
 	Name     string `json:"name"`

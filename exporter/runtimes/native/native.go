@@ -30,6 +30,9 @@ type library struct {
 
 func (l *library) Name() string { return l.backend.Name() }
 
+// Ends marks a runtimes.Ending.
+func (l *library) Ends() {}
+
 func (l *library) Describe() (runtimes.Info, error) {
 	version := "devel"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {

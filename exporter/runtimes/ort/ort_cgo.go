@@ -54,7 +54,8 @@ func (l library) load() (string, error) {
 		return loaded, nil
 	}
 	onnxruntime.SetSharedLibraryPath(path)
-	if err := onnxruntime.InitializeEnvironment(onnxruntime.WithLogLevelError()); err != nil {
+	// Errors are returned, so they are not logged.
+	if err := onnxruntime.InitializeEnvironment(onnxruntime.WithLogLevelFatal()); err != nil {
 		return "", &runtimes.UnavailableError{Runtime: Name, Reason: fmt.Sprintf("ort: library %q: want ONNX Runtime %s or newer: %v", path, MinVersion, err)}
 	}
 	loaded = path
