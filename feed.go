@@ -3,7 +3,6 @@ package entangle
 import (
 	"fmt"
 	"iter"
-	"maps"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -17,7 +16,6 @@ import (
 // Feeder brings the samples of a data set to the inputs of models, to all of them the
 // same ones.
 type Feeder struct {
-	Dims     map[string]int // open sizes behind the batch that the samples give, by name
 	view     data.View
 	batch    int
 	bindings []*data.Binding // one per model
@@ -27,7 +25,7 @@ type Feeder struct {
 
 // NewFeeder binds each model to the view's set.
 func NewFeeder(view data.View, batch int, models ...runtimes.Source) (*Feeder, error) {
-	f := &Feeder{view: view, Dims: map[string]int{}}
+	f := &Feeder{view: view}
 	set := view.Set()
 	for _, m := range models {
 		b, err := set.Bind(net.Inputs(m.Model))
@@ -40,7 +38,6 @@ func NewFeeder(view data.View, batch int, models ...runtimes.Source) (*Feeder, e
 		if b.Batch > 0 {
 			batch, f.fixed = b.Batch, true
 		}
-		maps.Copy(f.Dims, b.Dims)
 		f.bindings, f.inputs = append(f.bindings, b), append(f.inputs, net.DataInputs(m.Model))
 	}
 	f.batch = batch

@@ -23,6 +23,7 @@ type Subject struct {
 // |a−b| ≤ Abs + Rel·max(|a|, s). Here a is the reference's, and s the scale of its output in
 // the batch: the median size of the elements that are not 0. Sums that cancel leave small
 // elements with the rounding errors of large ones, so an element's own size is no measure.
+// Integers of 8 bits may differ by 1, which is a step of quantised numbers, others not at all.
 type Tolerance struct {
 	Abs float64 `json:"abs"`
 	Rel float64 `json:"rel"`

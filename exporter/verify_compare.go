@@ -68,7 +68,15 @@ func (c *comparison) add(a, b map[string]*ir.Tensor) error {
 		if r.Type == "" {
 			r.Type = ta.Type().String()
 		}
-		r.add(va, vb, c.tol)
+		tol := c.tol
+		switch {
+		case ta.DType.IsFloat():
+		case ta.DType.Bits() == 8 && ta.DType != ir.Bool:
+			tol = Tolerance{Abs: 1} // a step of quantised numbers
+		default:
+			tol = Tolerance{}
+		}
+		r.add(va, vb, tol)
 		if len(ta.Dims) == 2 && ta.Dims[1] > 1 && ta.DType.IsFloat() {
 			r.rows(va, vb, ta.Dims[1])
 		}

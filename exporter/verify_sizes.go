@@ -182,7 +182,10 @@ func (r *run) tries(ctx context.Context, first [2]Feed, label func(to map[string
 			continue
 		}
 		r.v.Sizes = append(r.v.Sizes, name)
-		return r.cmp.add(outs[0], outs[1])
+		if err := r.cmp.add(outs[0], outs[1]); err != nil {
+			r.v.Failures = append(r.v.Failures, fmt.Sprintf("%s: %v", name, err))
+		}
+		return nil
 	}
 	if failed != nil {
 		r.v.Failures = append(r.v.Failures, failed.Error())

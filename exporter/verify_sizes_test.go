@@ -47,6 +47,23 @@ func TestToleranceOf(t *testing.T) {
 	}
 }
 
+// TestIntegers: those of 8 bits may differ by a step of quantised numbers, others not at all.
+func TestIntegers(t *testing.T) {
+	for dt, want := range map[ir.DType]int{ir.Uint8: 0, ir.Int8: 0, ir.Int64: 1, ir.Bool: 1} {
+		c := newComparison(&ir.Graph{Outputs: []ir.Value{{Name: "y"}}}, ToleranceOf())
+		side := func(v ...int64) map[string]*ir.Tensor {
+			x, err := ir.NewInts("y", dt, []int{len(v)}, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return map[string]*ir.Tensor{"y": x}
+		}
+		if err := c.add(side(1, 1, 1), side(1, 0, 1)); err != nil || c.outputs[0].Exceeding != want {
+			t.Errorf("%s: want %d elements that differ, got %d, %v", dt, want, c.outputs[0].Exceeding, err)
+		}
+	}
+}
+
 // grown is a runtime that gives its input back, when the lengths suit it.
 type grown struct {
 	affine
@@ -160,14 +177,21 @@ func (s *stuck) Run(map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
 	return nil, errors.New("over")
 }
 
+// ending is a runtime without a limit.
+type ending struct{ affine }
+
+func (e *ending) Ends() {}
+
 // TestLimit: a run without an answer ends with the limit, or with the context, and its session
 // stays open under it.
 func TestLimit(t *testing.T) {
 	hung := &stuck{started: make(chan struct{}, 2), end: make(chan struct{})}
 	defer close(hung.end)
 	s := Subject{Source: runtimes.Source{Path: "m.onnx", Model: lineModel("x", "y")}, Runtime: hung}
+	reference := subject(nil)
+	reference.Runtime = &ending{affine{scale: 1}}
 	var limit *LimitError
-	if _, err := Verify(context.Background(), subject(&affine{scale: 1}), s, VerifyOptions{Limit: time.Millisecond}); !errors.As(err, &limit) || hung.closed {
+	if _, err := Verify(context.Background(), reference, s, VerifyOptions{Limit: time.Second}); !errors.As(err, &limit) || hung.closed {
 		t.Errorf("want a LimitError and an open session, got %v, closed %t", err, hung.closed)
 	}
 	<-hung.started
@@ -176,7 +200,7 @@ func TestLimit(t *testing.T) {
 		<-hung.started
 		cancel()
 	}()
-	if _, err := Verify(ctx, subject(&affine{scale: 1}), s, VerifyOptions{Limit: time.Duration(math.MaxInt64)}); !errors.Is(err, context.Canceled) {
+	if _, err := Verify(ctx, reference, s, VerifyOptions{Limit: time.Duration(math.MaxInt64)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("want context.Canceled, got %v", err)
 	}
 }
