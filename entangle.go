@@ -22,6 +22,7 @@ import (
 // searched and cut.
 type Model struct {
 	Path        string // "" of a model that is no file
+	Beside      int64  // bytes of the files beside it that hold weights
 	Raw, Normal *ir.Model
 }
 
@@ -29,7 +30,8 @@ type Model struct {
 // system refuses is an *fs.PathError; what the importer refuses is a *ModelError that names the
 // stage, the node and what was wanted.
 func Import(path string) (*Model, error) {
-	raw, err := importer.Read(path)
+	var beside int64
+	raw, err := importer.Read(path, importer.WithSides(&beside))
 	if err != nil {
 		// Weights in another file that is not there are a fault of the model.
 		var file *fs.PathError
@@ -40,7 +42,7 @@ func Import(path string) (*Model, error) {
 	}
 	m, err := Normalise(raw)
 	if err == nil {
-		m.Path = path
+		m.Path, m.Beside = path, beside
 	}
 	return m, err
 }

@@ -68,6 +68,9 @@ func (j *Job) open() (*Model, *data.Set, error) {
 // wrong with the job is a *JobError, with the model a *ModelError.
 func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, error) {
 	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
+	if err := m.CheckTrainable(); err != nil {
+		return nil, err
+	}
 	notes, parts, err := j.samples(m)
 	if err != nil {
 		return nil, &JobError{[]error{err}}

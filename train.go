@@ -51,6 +51,9 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	d, own := DefaultJob(), j
 	own.Target, own.Method, own.Space, own.Search, own.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
 	own.Space.Order = "none"
+	if err := m.CheckTrainable(); err != nil {
+		return nil, err
+	}
 	notes, _, err := j.samples(m, teacher)
 	if err != nil {
 		return nil, &JobError{[]error{err}}

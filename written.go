@@ -16,16 +16,10 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
-	"github.com/entangle-nas/entangle/engine/cpu"
-	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
-	"github.com/entangle-nas/entangle/exporter/runtimes/native"
-	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
-	"github.com/entangle-nas/entangle/ops"
-	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -36,13 +30,14 @@ type Written struct {
 	Verification *exporter.Verification  `json:"verification,omitempty"`
 	Latency      *exporter.LatencyReport `json:"latency,omitempty"`
 	LatencyOn    string                  `json:"latency_on,omitempty"`
-	Unverified   string                  `json:"unverified,omitempty"` // why no runtime checked the result
+	Unverified   string                  `json:"unverified,omitempty"` // why the result was not checked
 	Seconds      float64                 `json:"seconds"`
 	PeakBytes    int64                   `json:"peak_memory_bytes,omitempty"`
 	DataWait     float64                 `json:"data_wait_seconds"` // of all steps
 }
 
-// File is a file with its digest.
+// File is a file with its digest. Bytes counts the files beside it that hold its weights; the
+// digest is of the file alone.
 type File struct {
 	Path   string `json:"path"`
 	Bytes  int64  `json:"bytes"`
@@ -161,11 +156,16 @@ func unwritten(path string, force bool) error {
 }
 
 // Run does everything: run folder, search, cut, tuning, files, verification, report.json. A
-// difference on ONNX Runtime is an *exporter.MismatchError beside the outcome.
+// difference on ONNX Runtime is an *exporter.MismatchError beside the outcome; without ONNX
+// Runtime nothing is done unless the job says not to verify.
 func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	watch, host := NewStopwatch(), o.Host
 	if host == nil {
 		host = &Host{}
+	}
+	verifier, err := p.Verifier(host)
+	if err != nil {
+		return nil, err
 	}
 	be, err := host.Backend(ctx, p.Job.Engine)
 	if err != nil {
@@ -215,59 +215,19 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 			return nil, err
 		}
 	}
+	if p.Source.Path != "" {
+		out.Files[0].Bytes += p.Source.Beside
+	}
 	out.Seconds, out.PeakBytes = watch.Read()
 	for _, stage := range sorted(waits) {
 		out.DataWait += waits[stage]
 	}
-	mismatch := p.verify(ctx, host, out)
+	mismatch := p.verify(ctx, verifier, out)
 	body, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		return nil, err
 	}
 	return out, errors.Join(atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')), mismatch)
-}
-
-// verify compares the written file on ONNX Runtime with the engine, and times both models
-// there. Where the runtime is missing it records why.
-func (p *Plan) verify(ctx context.Context, host *Host, out *Outcome) error {
-	if !p.Job.Verify {
-		out.Unverified = "verify is off"
-		return nil
-	}
-	foreign := ort.New(ort.Options{Library: cmp.Or(p.Job.ORTLib, host.getenv("ONNXRUNTIME_LIB")), Threads: p.Job.Workers()})
-	info, err := foreign.Describe()
-	if err != nil {
-		out.Unverified = err.Error()
-		host.logf(0, "not verified on ONNX Runtime: %v", err)
-		return nil
-	}
-	small, err := Import(out.File)
-	if err != nil {
-		return err
-	}
-	own := native.New(cpu.New(cpu.Options{Threads: p.Job.Workers()}), native.Options{Float: prim.F32, Threads: p.Job.Workers()})
-	bound, err := p.Set.Bind(net.Inputs(small.Normal))
-	if err != nil {
-		return err
-	}
-	dims := bound.Dims
-	onORT := func(m *Model) exporter.Subject {
-		return exporter.Subject{Source: runtimes.Source{Path: m.Path, Model: m.Raw}, Runtime: foreign}
-	}
-	v, err := Verify(ctx, exporter.Subject{Source: runtimes.Source{Path: small.Path, Model: small.Normal}, Runtime: own}, onORT(small), exporter.VerifyOptions{Cases: 8, Batch: 4, Dims: dims, Seed: p.Job.Seed})
-	out.Verification = v
-	var mismatch *exporter.MismatchError
-	if err != nil && !errors.As(err, &mismatch) {
-		return err
-	}
-	if p.Source.Path == "" {
-		return err
-	}
-	both, lerr := Verify(ctx, onORT(p.Source), onORT(small), exporter.VerifyOptions{Cases: 1, Dims: dims, Part: ops.PartOf(p.Source.Raw, small.Raw), Informative: true, Latency: exporter.LatencyOptions{Batch: 1, Warmup: 20, Runs: 200}})
-	if lerr == nil {
-		out.Latency, out.LatencyOn = both.Latency, info.Version+Threads(info)
-	}
-	return err
 }
 
 // Threads says how many threads a runtime has, as it stands behind its name.

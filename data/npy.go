@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/entangle-nas/entangle/internal/half"
 )
 
 // Array is a NumPy array in C order.
@@ -100,11 +102,11 @@ func parseDescr(d string) (code byte, width int, order binary.ByteOrder, err err
 		width = int(d[2] - '0')
 		switch code = d[1]; {
 		case !strings.ContainsRune("<>|=", rune(d[0])):
-		case code == 'f' && (width == 4 || width == 8), (code == 'i' || code == 'u') && (width == 1 || width == 2 || width == 4 || width == 8), code == 'b' && width == 1:
+		case code == 'f' && (width == 2 || width == 4 || width == 8), (code == 'i' || code == 'u') && (width == 1 || width == 2 || width == 4 || width == 8), code == 'b' && width == 1:
 			return code, width, order, nil
 		}
 	}
-	return 0, 0, nil, fmt.Errorf("dtype: want f4, f8, i1 to i8, u1 to u8 or b1, got %q", d)
+	return 0, 0, nil, fmt.Errorf("dtype: want f2, f4, f8, i1 to i8, u1 to u8 or b1, got %q", d)
 }
 
 func decodeElements(raw []byte, code byte, width int, order binary.ByteOrder) any {
@@ -122,6 +124,12 @@ func decodeElements(raw []byte, code byte, width int, order binary.ByteOrder) an
 		}
 	}
 	switch {
+	case code == 'f' && width == 2:
+		out := make([]float32, n)
+		for i := range out {
+			out[i] = half.FromFloat16(uint16(bits(i)))
+		}
+		return out
 	case code == 'f' && width == 4:
 		out := make([]float32, n)
 		for i := range out {

@@ -59,6 +59,7 @@ func TestNPYTypes(t *testing.T) {
 		{">i4", []byte{0, 0, 1, 0, 0xff, 0xff, 0xff, 0xff}, []int64{256, -1}},
 		{"<u2", []byte{0xfe, 0xff, 5, 0}, []int64{65534, 5}},
 		{"|i1", []byte{0x80, 1}, []int64{-128, 1}},
+		{"<f2", []byte{0x00, 0xc0, 0xff, 0x7b}, []float32{-2, 65504}},
 		{">f4", []byte{0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0}, []float32{1, -2}},
 	} {
 		a, err := ReadNPY(bytes.NewReader(npy("{'descr': '"+c.descr+"', 'fortran_order': False, 'shape': (2,), }\n", c.raw...)), "x")

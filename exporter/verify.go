@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ir"
@@ -18,15 +19,48 @@ type Subject struct {
 	Runtime runtimes.Runtime
 }
 
-// Tolerance is the largest difference that counts as equal: elements a and b
-// are equal when |a−b| ≤ Abs + Rel·|a|, a being the reference's.
+// Tolerance is the largest difference that counts as equal: elements a and b are equal when
+// |a−b| ≤ Abs + Rel·max(|a|, s). Here a is the reference's, and s the scale of its output in
+// the batch: the median size of the elements that are not 0. Sums that cancel leave small
+// elements with the rounding errors of large ones, so an element's own size is no measure.
+// Integers of 8 bits may differ by 1, which is a step of quantised numbers, others not at all.
 type Tolerance struct {
 	Abs float64 `json:"abs"`
 	Rel float64 `json:"rel"`
 }
 
-// DefaultTolerance is what float32 models on two runtimes are held to.
-var DefaultTolerance = Tolerance{Abs: 1e-4, Rel: 1e-4}
+// Rule prints the tolerance as a rule.
+func (t Tolerance) Rule() string {
+	return fmt.Sprintf("|a−b| ≤ %g + %g·max(|a|, median |a|)", t.Abs, t.Rel)
+}
+
+// ToleranceOf is what models on two runtimes are held to, by the coarsest floats in their
+// graphs: runtimes round after every node to what it gives.
+func ToleranceOf(graphs ...*ir.Graph) Tolerance {
+	t := Tolerance{Abs: 1e-6, Rel: 1e-3}
+	see := func(d ir.DType) {
+		switch {
+		case d == ir.BFloat16:
+			t = Tolerance{Abs: 1e-2, Rel: 1e-1}
+		case d == ir.Float16 && t.Rel < 2e-2:
+			t = Tolerance{Abs: 1e-3, Rel: 2e-2}
+		}
+	}
+	for _, g := range graphs {
+		for _, v := range slices.Concat(g.Inputs, g.Outputs) {
+			see(v.Type.Elem)
+		}
+		for _, x := range g.Inits {
+			see(x.DType)
+		}
+		for _, n := range g.Nodes {
+			if n.OpType == "Cast" {
+				see(ir.DType(n.Int("to", 0)))
+			}
+		}
+	}
+	return t
+}
 
 // Feed holds one tensor per model input, by name.
 type Feed = map[string]*ir.Tensor
@@ -42,7 +76,7 @@ func (p Part) take(t *ir.Tensor) (*ir.Tensor, error) {
 }
 
 // VerifyOptions say what Verify runs and what it demands. The zero value
-// compares one batch of one random sample at DefaultTolerance without timing.
+// compares one batch of one random sample at ToleranceOf the graphs without timing.
 type VerifyOptions struct {
 	// Inputs gives the batches to run: what the reference takes, and what the candidate
 	// does. Nil: Cases random ones.
@@ -55,7 +89,16 @@ type VerifyOptions struct {
 	Seed  uint64
 	// Part is what the candidate has of the reference's inputs and outputs; nil: all.
 	Part Part
-	// Tolerance, DefaultTolerance when zero.
+	// Sizes also runs the first batch at another number of samples and at other lengths, where
+	// both models leave them open and their inputs have the same names.
+	Sizes bool
+	// Original is the model that the candidate was made from, on its runtime. Other sizes at
+	// which it does not run either are left out; nil: the candidate runs where the reference does.
+	Original *Subject
+	// Limit bounds one run, DefaultLimit when 0; a run may always take 20 times as long as the
+	// slowest before it.
+	Limit time.Duration
+	// Tolerance, ToleranceOf the two graphs when zero.
 	Tolerance Tolerance
 	// Informative reports differences without demanding that they are small: the
 	// two models are meant to differ.
@@ -71,8 +114,10 @@ type Verification struct {
 	Reference Side           `json:"reference"`
 	Candidate Side           `json:"candidate"`
 	Batches   int            `json:"batches"`
-	Samples   int            `json:"samples"` // positions along the first axis of the first input, over all batches
-	Random    bool           `json:"random"`  // inputs were drawn, not given
+	Samples   int            `json:"samples"`           // positions along the first axis of the first input, over all batches
+	Random    bool           `json:"random"`            // inputs were drawn, not given
+	Sizes     []string       `json:"sizes,omitempty"`   // others that the first batch was run at
+	Skipped   []string       `json:"skipped,omitempty"` // sizes at which the models do not run, and why
 	Outputs   []OutputReport `json:"outputs"`
 	Tolerance Tolerance      `json:"tolerance"`
 	Latency   *LatencyReport `json:"latency,omitempty"`
@@ -104,75 +149,76 @@ func (e *MismatchError) Error() string {
 // Both models must have the same output names and, unless inputs are given, the same
 // input names. Of caches that the candidate keeps some heads of, those are compared.
 func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) (*Verification, error) {
+	r := &run{original: o.Original, candidate: candidate, limit: o.Limit, graphs: [2]*ir.Graph{reference.Source.Model.Graph, candidate.Source.Model.Graph}}
 	if o.Tolerance == (Tolerance{}) {
-		o.Tolerance = DefaultTolerance
+		o.Tolerance = ToleranceOf(r.graphs[:]...)
 	}
-	graphs := [2]*ir.Graph{reference.Source.Model.Graph, candidate.Source.Model.Graph}
-	if err := sameNames(graphs, o.Inputs != nil); err != nil {
+	if err := sameNames(r.graphs, o.Inputs != nil); err != nil {
 		return nil, err
 	}
 	inputs := o.Inputs
 	if inputs == nil {
-		random, err := RandomInputs(graphs[0], o)
+		random, err := RandomInputs(r.graphs[0], o)
 		if err != nil {
 			return nil, err
 		}
 		inputs = each(random, o.Part)
 	}
 	v := &Verification{Random: o.Inputs == nil, Tolerance: o.Tolerance}
-	var sessions [2]runtimes.Session
+	r.v, r.cmp = v, newComparison(r.graphs[0], o.Part, o.Tolerance)
 	for i, s := range []Subject{reference, candidate} {
-		side := []*Side{&v.Reference, &v.Candidate}[i]
 		info, err := s.Runtime.Describe()
 		if err != nil {
 			return nil, fmt.Errorf("verify: %w", err)
 		}
-		*side = Side{Model: s.Source.Label(), Runtime: info}
-		ses, err := s.Runtime.Open(s.Source)
+		*[]*Side{&v.Reference, &v.Candidate}[i] = Side{Model: s.Source.Label(), Runtime: info}
+		ses, err := guard(ctx, s, o.Limit)
+		defer ses.Close()
 		if err != nil {
 			return nil, fmt.Errorf("verify: %w", err)
 		}
-		defer ses.Close()
-		sessions[i] = ses
+		r.sessions[i] = ses
 	}
-	cmp := newComparison(graphs[0], o.Part, o.Tolerance)
+	var first [2]Feed
 	for in, err := range inputs {
 		if err != nil {
 			return nil, err
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if v.Batches++; v.Batches == 1 {
+			first = in
 		}
-		v.Batches++
 		var outs [2]map[string]*ir.Tensor
-		for i, s := range sessions {
-			out, err := s.Run(in[i])
-			if err != nil {
-				return nil, fmt.Errorf("verify: %w", err)
+		for i := range outs {
+			if outs[i], err = r.side(ctx, i, in[i]); err != nil {
+				return nil, err
 			}
-			outs[i] = out
 		}
-		v.Samples += samples(graphs[0], in[0])
-		if err := cmp.add(outs[0], outs[1]); err != nil {
+		v.Samples += samples(r.graphs[0], in[0])
+		if err := r.cmp.add(outs[0], outs[1]); err != nil {
 			return nil, err
 		}
 	}
 	if v.Batches == 0 {
 		return nil, fmt.Errorf("verify: inputs: want at least one batch, got none")
 	}
-	v.Outputs = cmp.outputs
+	if o.Sizes && sameNames(r.graphs, false) == nil {
+		if err := r.otherSizes(ctx, first); err != nil {
+			return nil, err
+		}
+	}
+	v.Outputs = r.cmp.outputs
 	v.judge(o)
 	if o.Latency.Runs > 0 {
 		var timed [2]Feed
-		for i, g := range graphs {
-			in, err := RandomInputs(g, VerifyOptions{Batch: o.Latency.Batch, Dims: o.Dims, Seed: o.Seed})
-			if err != nil {
-				return nil, err
+		for i, g := range r.graphs {
+			s := openSizes(first[i], g)
+			var err error
+			if timed[i], err = resized(g, first[i], s.at(max(o.Latency.Batch, 1), func(n int) int { return n })); err != nil {
+				return nil, fmt.Errorf("verify: latency: %w", err)
 			}
-			timed[i] = in[0]
 		}
 		var err error
-		if v.Latency, err = latency(ctx, sessions, graphs, timed, o.Latency); err != nil {
+		if v.Latency, err = r.latency(ctx, timed, o.Latency); err != nil {
 			return nil, err
 		}
 	}
@@ -182,10 +228,32 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 	return v, nil
 }
 
+// run is a verification under way.
+type run struct {
+	original  *Subject
+	candidate Subject
+	limit     time.Duration
+	graphs    [2]*ir.Graph
+	sessions  [2]*guarded
+	cmp       *comparison
+	v         *Verification
+	slowest   time.Duration // of all runs
+}
+
+// side runs one side.
+func (r *run) side(ctx context.Context, i int, in Feed) (map[string]*ir.Tensor, error) {
+	out, took, err := r.sessions[i].run(ctx, in, r.slowest)
+	r.slowest = max(r.slowest, took)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	return out, nil
+}
+
 func (v *Verification) judge(o VerifyOptions) {
 	for _, out := range v.Outputs {
 		if out.Exceeding > 0 && !o.Informative {
-			v.Failures = append(v.Failures, fmt.Sprintf("output %q: want |a−b| ≤ %g + %g·|a|, got %d of %d elements beyond it, the largest difference %.3g", out.Name, o.Tolerance.Abs, o.Tolerance.Rel, out.Exceeding, out.Elements, out.MaxAbs))
+			v.Failures = append(v.Failures, fmt.Sprintf("output %q: want %s, got %d of %d elements beyond it, the largest difference %.3g where the scale is %.3g", out.Name, o.Tolerance.Rule(), out.Exceeding, out.Elements, out.MaxAbs, out.Scale))
 		}
 		if out.Top1 != nil && out.Top1.Agreement < o.MinAgreement {
 			v.Failures = append(v.Failures, fmt.Sprintf("output %q: want a top-1 agreement of %g or more, got %.4f", out.Name, o.MinAgreement, out.Top1.Agreement))

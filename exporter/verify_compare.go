@@ -20,6 +20,7 @@ type OutputReport struct {
 	MaxAbs    float64 `json:"max_abs"`
 	MaxRel    float64 `json:"max_rel"`
 	Peak      float64 `json:"peak"`
+	Scale     float64 `json:"scale"` // the largest of the batches' scales, see Tolerance
 	NonFinite int     `json:"non_finite"`
 	Exceeding int     `json:"exceeding"` // elements beyond the tolerance, differing non-finite ones included
 	Top1      *Top1   `json:"top1,omitempty"`
@@ -73,7 +74,15 @@ func (c *comparison) add(a, b map[string]*ir.Tensor) error {
 		if r.Type == "" {
 			r.Type = ta.Type().String()
 		}
-		r.add(va, vb, c.tol)
+		tol := c.tol
+		switch {
+		case ta.DType.IsFloat():
+		case ta.DType.Bits() == 8 && ta.DType != ir.Bool:
+			tol = Tolerance{Abs: 1} // a step of quantised numbers
+		default:
+			tol = Tolerance{}
+		}
+		r.add(va, vb, tol)
 		if len(ta.Dims) == 2 && ta.Dims[1] > 1 && ta.DType.IsFloat() {
 			r.rows(va, vb, ta.Dims[1])
 		}
@@ -83,6 +92,8 @@ func (c *comparison) add(a, b map[string]*ir.Tensor) error {
 
 func (r *OutputReport) add(a, b []float64, tol Tolerance) {
 	r.Elements += len(a)
+	s := scale(a)
+	r.Scale = max(r.Scale, s)
 	for i, x := range a {
 		y := b[i]
 		if !finite(x) || !finite(y) {
@@ -93,7 +104,7 @@ func (r *OutputReport) add(a, b []float64, tol Tolerance) {
 			continue
 		}
 		d := math.Abs(x - y)
-		if d > tol.Abs+tol.Rel*math.Abs(x) {
+		if d > tol.Abs+tol.Rel*max(math.Abs(x), s) {
 			r.Exceeding++
 		}
 		r.MaxAbs = max(r.MaxAbs, d)
@@ -102,6 +113,26 @@ func (r *OutputReport) add(a, b []float64, tol Tolerance) {
 			r.MaxRel = max(r.MaxRel, d/max(math.Abs(x), math.Abs(y)))
 		}
 	}
+}
+
+// scaleSamples bounds the elements that a scale is taken from.
+const scaleSamples = 1 << 16
+
+// scale is the median size of the finite elements that are not 0; 0 when there are none. Of
+// large tensors it takes elements evenly.
+func scale(a []float64) float64 {
+	var sizes []float64
+	step := max(len(a)/scaleSamples, 1)
+	for i := 0; i < len(a); i += step {
+		if x := math.Abs(a[i]); x > 0 && finite(x) {
+			sizes = append(sizes, x)
+		}
+	}
+	if len(sizes) == 0 {
+		return 0
+	}
+	slices.Sort(sizes)
+	return sizes[len(sizes)/2]
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

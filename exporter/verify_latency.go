@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/entangle-nas/entangle/exporter/runtimes"
-	"github.com/entangle-nas/entangle/ir"
 )
 
 // LatencyOptions say how latency is measured.
 type LatencyOptions struct {
-	Batch  int // samples per run, drawn at random; 0 counts as 1
+	Batch  int // samples per run, the first ones of the first batch; 0 counts as 1
 	Warmup int // runs of each side that are not counted
 	Runs   int // counted runs of each side; 0: no measurement
 }
@@ -36,40 +33,29 @@ type Latency struct {
 	Min    float64 `json:"min_ms"`
 }
 
-func latency(ctx context.Context, s [2]runtimes.Session, graphs [2]*ir.Graph, in [2]Feed, o LatencyOptions) (*LatencyReport, error) {
-	r := &LatencyReport{Batch: samples(graphs[0], in[0]), Warmup: o.Warmup, Runs: o.Runs}
-	if n := samples(graphs[1], in[1]); n != r.Batch {
-		return nil, fmt.Errorf("verify: latency: want runs of %d samples on both sides, got %d", r.Batch, n)
+func (r *run) latency(ctx context.Context, in [2]Feed, o LatencyOptions) (*LatencyReport, error) {
+	l := &LatencyReport{Batch: samples(r.graphs[0], in[0]), Warmup: o.Warmup, Runs: o.Runs}
+	if n := samples(r.graphs[1], in[1]); n != l.Batch {
+		return nil, fmt.Errorf("verify: latency: want runs of %d samples on both sides, got %d", l.Batch, n)
 	}
 	var times [2][]time.Duration
 	for i := range o.Warmup + o.Runs {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		for k := range s {
+		for k := range r.sessions {
 			side := (i + k) % 2 // neither side always runs on the other's warm caches
-			start := time.Now()
-			if _, err := s[side].Run(in[side]); err != nil {
+			_, took, err := r.sessions[side].run(ctx, in[side], r.slowest)
+			if err != nil {
 				return nil, fmt.Errorf("verify: latency: %w", err)
 			}
-			if d := time.Since(start); i >= o.Warmup {
-				times[side] = append(times[side], d)
+			if i >= o.Warmup {
+				times[side] = append(times[side], took)
 			}
 		}
 	}
-	r.Reference, r.Candidate = summary(times[0]), summary(times[1])
-	if r.Candidate.Median > 0 {
-		r.Speedup = r.Reference.Median / r.Candidate.Median
+	l.Reference, l.Candidate = summary(times[0]), summary(times[1])
+	if l.Candidate.Median > 0 {
+		l.Speedup = l.Reference.Median / l.Candidate.Median
 	}
-	return r, nil
-}
-
-// samples is the length of the first axis of the first input; 1 where it has none.
-func samples(g *ir.Graph, in Feed) int {
-	if t := in[runtimes.FeedNames(g)[0]]; t != nil && len(t.Dims) > 0 {
-		return t.Dims[0]
-	}
-	return 1
+	return l, nil
 }
 
 func summary(d []time.Duration) Latency {

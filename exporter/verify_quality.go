@@ -31,25 +31,22 @@ type Quality struct {
 // have one row per sample and one column per class; trailing axes of size 1 are dropped.
 // With labels per position it is [samples, positions, classes].
 func MeasureQuality(ctx context.Context, s Subject, out measure.Output, batches iter.Seq2[Labelled, error]) (*Quality, error) {
-	session, err := s.Runtime.Open(s.Source)
+	session, err := guard(ctx, s, 0)
 	if err != nil {
 		return nil, fmt.Errorf("eval: %w", err)
 	}
 	defer session.Close()
-	sum, seconds := measure.Sum{Kind: out.Kind}, 0.0
+	sum, seconds, slowest := measure.Sum{Kind: out.Kind}, 0.0, time.Duration(0)
 	for b, err := range batches {
 		if err != nil {
 			return nil, err
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		start := time.Now()
-		got, err := session.Run(b.Feed)
+		got, took, err := session.run(ctx, b.Feed, slowest)
 		if err != nil {
 			return nil, fmt.Errorf("eval: %w", err)
 		}
-		seconds += time.Since(start).Seconds()
+		slowest = max(slowest, took)
+		seconds += took.Seconds()
 		sum.Positions = b.Positions
 		if err := add(&sum, got[out.Name], b); err != nil {
 			return nil, fmt.Errorf("eval: output %q: %w", out.Name, err)

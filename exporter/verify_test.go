@@ -68,7 +68,8 @@ func TestVerify(t *testing.T) {
 	}{
 		{name: "equal", candidate: affine{scale: 1}},
 		{name: "within tolerance", candidate: affine{scale: 1, shift: 9e-5}},
-		{name: "absolute tolerance exceeded", candidate: affine{scale: 1, shift: 1}, fails: `output "y": want |a−b| ≤ 0.0001 + 0.0001·|a|, got 8 of 8`, exceeding: 8},
+		{name: "beyond the scale", candidate: affine{scale: 1, shift: 1}, fails: `output "y": want |a−b| ≤ 1e-06 + 0.001·max(|a|, median |a|), got 8 of 8`, exceeding: 8},
+		{name: "absolute tolerance exceeded", candidate: affine{scale: 1, shift: 1e-3}, opts: VerifyOptions{Tolerance: Tolerance{Abs: 5e-4}}, fails: "got 8 of 8", exceeding: 8},
 		{name: "relative tolerance", candidate: affine{scale: 1.05}, opts: VerifyOptions{Tolerance: Tolerance{Rel: 0.06}}},
 		{name: "one NaN", candidate: affine{scale: 1, bad: map[int]float64{5: math.NaN()}}, fails: "1 of 8", exceeding: 1, nonFinite: 1},
 		{name: "infinite", candidate: affine{scale: 1, bad: map[int]float64{5: math.Inf(1)}}, fails: "1 of 8", exceeding: 1, nonFinite: 1},
@@ -138,7 +139,7 @@ func TestVerifyOtherInputNames(t *testing.T) {
 		t.Fatalf("want 3 samples and runs of 2, got %v %v", v, err)
 	}
 	b.Source.Model.Graph.Inputs[0].Type.Shape[0] = ir.Dim{Size: 4}
-	if _, err := Verify(context.Background(), subject(&affine{}), b, o); err == nil || !strings.Contains(err.Error(), "want runs of 2 samples on both sides, got 4") {
+	if _, err := Verify(context.Background(), subject(&affine{}), b, o); err == nil || !strings.Contains(err.Error(), "want runs of 2 samples on both sides, got 3") {
 		t.Errorf("runs of different sizes: got %v", err)
 	}
 }

@@ -17,9 +17,10 @@ type external struct {
 	name string // the file that is open
 	file *os.File
 	size int64
+	seen map[string]int64 // sizes of all files that were open, by location
 }
 
-func newExternal(dir string) *external { return &external{dir: dir} }
+func newExternal(dir string) *external { return &external{dir: dir, seen: map[string]int64{}} }
 
 func (e *external) close() {
 	if e.file != nil {
@@ -111,5 +112,6 @@ func (e *external) open(location string) error {
 		e.file.Close()
 	}
 	e.file, e.name, e.size = f, location, st.Size()
+	e.seen[location] = e.size
 	return nil
 }

@@ -37,6 +37,7 @@ type options struct {
 	limits Limits
 	fold   Folder
 	copies func(m *ir.Model) (*ir.Patch, error)
+	sides  *int64
 }
 
 // Option changes how a model is read or normalised.
@@ -44,6 +45,9 @@ type Option func(*options)
 
 // WithLimits replaces the default limits.
 func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
+
+// WithSides adds the sizes of the files of external data, in bytes, to n.
+func WithSides(n *int64) Option { return func(o *options) { o.sides = n } }
 
 func collect(opts []Option) options {
 	var o options
@@ -97,6 +101,11 @@ func Decode(b []byte, dir string, opts ...Option) (*ir.Model, error) {
 	m, err := l.model(&pb)
 	if err != nil {
 		return nil, fmt.Errorf("importer: %w", err)
+	}
+	if o.sides != nil {
+		for _, size := range l.external.seen {
+			*o.sides += size
+		}
 	}
 	if err := sortGraphs(m); err != nil {
 		return nil, fmt.Errorf("importer: %w", err)

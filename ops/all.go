@@ -13,7 +13,7 @@ func All() []*Op {
 			opMaxPool(), opAveragePool(), opLpPool(),
 			opBatchNormalization(), opInstanceNormalization(), opGroupNormalization(), opLayerNormalization(), opRMSNormalization(),
 			opLpNormalization(), opMeanVarianceNormalization(), opLRN(),
-			opPRelu(), opClip(), opWhere(), opCast(), opCastLike(), opDropout(), opQuantizeLinear(), opDequantizeLinear(),
+			opPRelu(), opClip(), opWhere(), opCast(), opCastLike(), opDropout(), opQuantizeLinear(), opDequantizeLinear(), opDynamicQuantizeLinear(),
 		},
 		[]*Op{
 			opConcat(), opSplit(), opSlice(), opPad(), opReshape(), opFlatten(), opSqueeze(), opUnsqueeze(), opTranspose(), opExpand(), opTile(),

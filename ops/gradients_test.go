@@ -288,6 +288,9 @@ func gradientCases() []gradientCase {
 		at(ms+op.Name, "with a bias", 1, nil, x(3, 5), x(5))
 	}
 	at(ms+"QuickGelu", "flatter", 1, attrs{fl("alpha", 0.5)}, x(3, 5))
+	at("Attention", "rows that see nothing", 24, attrs{num("is_causal", 1)}, x(2, 1, 2, 3), x(2, 1, 3, 3), x(2, 1, 3, 2), nil, nil, nil, index([]int{2}, 1, 3))
+	at("Attention", "masked scores", 23, attrs{fl("softcap", 2), num("qk_matmul_output_mode", 2)}, x(1, 2, 3, 4), x(1, 2, 3, 4), x(1, 2, 3, 2), x(1, 2, 3, 3)).outputs = 4
+	at("DynamicQuantizeLinear", "scale", 11, nil, x(3, 4)).outputs = 3
 	return cases
 }
 

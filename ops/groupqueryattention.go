@@ -270,7 +270,7 @@ func lowerGroupQuery(l *Lowering) ([]prim.ID, error) {
 	if b.Err() != nil {
 		return nil, b.Err()
 	}
-	h := headAttention{q: in[0], k: in[1], v: in[2], scale: l.defaultScale(d.width.Size), low: math.Inf(-1), capFirst: true, softcap: l.Node.Float("softcap", 0)}
+	h := headAttention{q: in[0], k: in[1], v: in[2], scale: l.defaultScale(d.width.Size), low: math.Inf(-1), softcap: l.Node.Float("softcap", 0)}
 	if past > 0 {
 		at := presentRows(b, begin, d.batch.Size, past, t, keys)
 		h.k, h.v = rowsOf(b, b.Concat(2, l.In[3], in[1]), at), rowsOf(b, b.Concat(2, l.In[4], in[2]), at)
@@ -284,7 +284,7 @@ func lowerGroupQuery(l *Lowering) ([]prim.ID, error) {
 	if w := l.Node.Int("local_window_size", -1); w >= 0 {
 		see = prim.Op(prim.Mul, see, prim.Op(prim.Lt, prim.A(1), prim.Op(prim.Add, prim.A(0), prim.L(float64(w)))))
 	}
-	h.keep = b.Cast(b.MapAs(prim.I64, prim.I64, see, b.Const(counted(keys)), n), prim.Bool)
+	h.keep = append(h.keep, b.Cast(b.MapAs(prim.I64, prim.I64, see, b.Const(counted(keys)), n), prim.Bool))
 	y, _ := h.lower(b)
 	return l.padOutputs(joinHeads(b, y), h.k, h.v), b.Err()
 }

@@ -8,22 +8,21 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 )
 
-// headAttention is softmax(scale·q·kᵀ + masks)·v over heads: q [B,H,T,D], k [B,K,S,D] and v
+// headAttention is softmax(cap(scale·q·kᵀ) + masks)·v over heads: q [B,H,T,D], k [B,K,S,D] and v
 // [B,K,S,E], where every key head serves H/K query heads in a row. The result is [B,H,T,E].
 type headAttention struct {
 	q, k, v prim.ID
 	scale   float64
+	softcap float64   // scores x become softcap·tanh(x/softcap) before they are masked; 0: they do not
 	add     []prim.ID // added to the scores, each broadcasts to [B,H,T,S]
-	keep    prim.ID   // Bool, broadcasts to [B,H,T,S]; scores elsewhere become low. prim.Invalid: none
+	keep    []prim.ID // Bool, each broadcasts to [B,H,T,S]; scores elsewhere become low
 	causal  bool      // position t sees keys up to t+offset
 	offset  int
 	low     float64 // what hidden scores become
-	softcap float64 // masked scores x become softcap·tanh(x/softcap); 0: they do not
-	// capFirst caps the scores before they are masked.
-	capFirst bool
+	blind   bool    // masks may hide every key from a query, whose row is 0 then
 }
 
-// lower appends the attention. stages holds the scores as they are, masked, capped, and
+// lower appends the attention. stages holds the scores as they are, capped, masked, and
 // their softmax.
 func (h headAttention) lower(b *prim.Builder) (y prim.ID, stages [4]prim.ID) {
 	q, k := b.Shape(h.q), b.Shape(h.k)
@@ -33,23 +32,14 @@ func (h headAttention) lower(b *prim.Builder) (y prim.ID, stages [4]prim.ID) {
 	keys, values := repeatHeads(b, h.k, q[1]), repeatHeads(b, h.v, q[1])
 	s := b.Scale(b.MatMul(h.q, keys, false, true), h.scale)
 	stages[0] = s
-	limit := func() {
-		if h.softcap != 0 {
-			s = b.Map(prim.Op(prim.Mul, prim.L(h.softcap), prim.Op(prim.Tanh, prim.Op(prim.Div, prim.A(0), prim.L(h.softcap)))), s)
-		}
+	if h.softcap != 0 {
+		s = b.Map(prim.Op(prim.Mul, prim.L(h.softcap), prim.Op(prim.Tanh, prim.Op(prim.Div, prim.A(0), prim.L(h.softcap)))), s)
 	}
-	if h.capFirst {
-		limit()
-	}
+	stages[1] = s
 	for _, m := range h.add {
 		s = b.Plus(s, m)
 	}
-	hide := func(keep prim.ID) {
-		s = b.MapAs(b.Type(s).DType, b.Type(s).DType, prim.Op(prim.Select, prim.A(0), prim.A(1), prim.L(h.low)), keep, s)
-	}
-	if h.keep != prim.Invalid {
-		hide(h.keep)
-	}
+	keep := h.keep
 	if h.causal {
 		see := prim.NewTensor(prim.Type{DType: prim.I64, Shape: []int{1, 1, q[2], k[2]}})
 		for i := range see.I64 {
@@ -57,14 +47,26 @@ func (h headAttention) lower(b *prim.Builder) (y prim.ID, stages [4]prim.ID) {
 				see.I64[i] = 1
 			}
 		}
-		hide(b.Cast(b.Const(see), prim.Bool))
+		keep = append(keep, b.Cast(b.Const(see), prim.Bool))
 	}
-	stages[1] = s
-	if !h.capFirst {
-		limit()
+	for _, x := range keep {
+		s = b.MapAs(b.Type(s).DType, b.Type(s).DType, prim.Op(prim.Select, prim.A(0), prim.A(1), prim.L(h.low)), x, s)
 	}
-	stages[2], stages[3] = s, b.Softmax(s, 3)
+	stages[2] = s
+	if h.blind {
+		stages[3] = blindSoftmax(b, s)
+	} else {
+		stages[3] = b.Softmax(s, 3)
+	}
 	return b.MatMul(stages[3], values, false, false), stages
+}
+
+// blindSoftmax is softmax along axis 3, and 0 in rows of −∞. The sum of any other row is at
+// least 1, its largest element's share.
+func blindSoftmax(b *prim.Builder, x prim.ID) prim.ID {
+	top := b.StopGrad(b.Map(prim.Op(prim.Max, prim.A(0), prim.L(-math.MaxFloat32)), b.MaxOver(x, 3)))
+	e := b.Map(prim.Op(prim.Exp, prim.Op(prim.Sub, prim.A(0), prim.A(1))), x, top)
+	return b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Max, prim.A(1), prim.L(0.5))), e, b.Sum(e, 3))
 }
 
 // ofRank returns the shape of x; nil, with the builder failed, unless it has the rank.

@@ -299,7 +299,7 @@ func maskedHeads(l *Lowering, in [3]prim.ID, mask, bias int, pastKey, pastValue 
 		return y, k, v, b.Err()
 	}
 	q := b.Shape(in[0])
-	h := headAttention{q: in[0], keep: prim.Invalid, scale: l.defaultScale(q[3]), causal: l.Node.Int("unidirectional", 0) != 0, low: -3.4028234663852886e38}
+	h := headAttention{q: in[0], scale: l.defaultScale(q[3]), causal: l.Node.Int("unidirectional", 0) != 0, low: -3.4028234663852886e38}
 	h.k, h.offset = grow(b, pastKey, in[1])
 	h.v, _ = grow(b, pastValue, in[2])
 	if b.Err() != nil {

@@ -61,6 +61,14 @@ func readAttention(s *Site) (attentionShape, error) {
 			return a, s.Errorf("infer", "input %d %q: want rank 4, got %s", i, s.Node.Input(i), f.Type)
 		}
 	}
+	if f := s.Input(6); f.Present() && f.Type.Rank() != 1 {
+		return a, s.Errorf("infer", "input 6 %q: want a number of keys per sample, got %s", s.Node.Input(6), f.Type)
+	}
+	for _, side := range []string{"left_window_size", "right_window_size"} {
+		if s.Node.Int(side, -1) >= 0 {
+			return a, s.Errorf("infer", "attribute %q: windows of keys are not supported", side)
+		}
+	}
 	if f := s.Input(4); f.Present() {
 		a.past = f.Type.Shape[2]
 	}
@@ -72,12 +80,14 @@ func readAttention(s *Site) (attentionShape, error) {
 	return a, err
 }
 
-// opAttention is the standard's Attention of version 23: softmax(scale·q·kᵀ + mask)·v over heads,
-// grouped key heads, a cache of past keys and values, soft capping before the softmax.
+// opAttention is the standard's Attention of versions 23 and 24: softmax(cap(scale·q·kᵀ) + mask)·v over
+// heads, grouped key heads, a cache of past keys and values inside or outside of it. Scores are capped
+// before they are masked, as the standard's text says since ONNX 1.22; before, it had them the other
+// way round, and so does ONNX Runtime 1.24.
 func opAttention() *Op {
 	return &Op{
 		Name: "Attention", Since: 23, Heads: true, Caches: []int{4, 5},
-		Doc: "y = softmax(scale·q·kᵀ + mask)·v over heads, rank 3 or 4, grouped key heads, past keys, causal or not; version 23",
+		Doc: "y = softmax(cap(scale·q·kᵀ) + mask)·v over heads, rank 3 or 4, grouped key heads, past keys or numbers of keys, causal or not; versions 23, 24",
 		Infer: func(s *Site) ([]Fact, error) {
 			a, err := readAttention(s)
 			if err != nil {
@@ -173,6 +183,9 @@ func axesAttention(s *Site, a *Axes) {
 			}
 		}
 	}
+	if s.Input(6).Present() {
+		a.Tie(Carried, In(6, 0), Out(0, 0))
+	}
 	for i := 4; i < 6; i++ {
 		if s.Input(i).Present() {
 			a.Tie(Carried, In(i, 0), Out(0, 0))
@@ -204,18 +217,23 @@ func lowerAttention(l *Lowering) ([]prim.ID, error) {
 			in[i] = splitHeads(b, in[i], h)
 		}
 	}
-	h := headAttention{q: in[0], keep: prim.Invalid, low: math.Inf(-1), causal: l.Node.Int("is_causal", 0) != 0, softcap: l.Node.Float("softcap", 0), scale: l.defaultScale(d.width.Size)}
+	h := headAttention{q: in[0], low: math.Inf(-1), causal: l.Node.Int("is_causal", 0) != 0, softcap: l.Node.Float("softcap", 0), scale: l.defaultScale(d.width.Size)}
 	h.k, h.offset = grow(b, l.optional(4), in[1])
 	h.v, _ = grow(b, l.optional(5), in[2])
-	if m := l.optional(3); m != prim.Invalid {
-		if b.Type(m).DType == prim.Bool {
-			h.keep = m
-		} else {
-			h.add = append(h.add, m)
-		}
+	if b.Err() != nil {
+		return nil, b.Err()
 	}
-	if l.Input(6).Present() {
-		return nil, l.Errorf("lower", "input 6 %q: numbers of keys per sample are not supported", l.Node.Input(6))
+	if m := l.optional(3); m != prim.Invalid {
+		h.mask(b, m)
+	}
+	if n := l.optional(6); n != prim.Invalid {
+		if l.Input(4).Present() || l.Input(5).Present() {
+			return nil, l.Errorf("lower", "input 6 %q: want numbers of keys or past keys, got both", l.Node.Input(6))
+		}
+		if len(b.Shape(n)) != 1 || b.Shape(n)[0] != d.batch.Size {
+			return nil, l.Errorf("lower", "input 6 %q: want a number of keys for each of %d samples, got %v", l.Node.Input(6), d.batch.Size, b.Shape(n))
+		}
+		h.count(b, n)
 	}
 	mode := l.Node.Int("qk_matmul_output_mode", 0)
 	if mode < 0 || mode > 3 {
@@ -226,4 +244,38 @@ func lowerAttention(l *Lowering) ([]prim.ID, error) {
 		y = joinHeads(b, y)
 	}
 	return l.padOutputs(y, h.k, h.v, stages[mode]), nil
+}
+
+// mask adds input 3; keys behind a shorter mask's last axis are hidden.
+func (h *headAttention) mask(b *prim.Builder, m prim.ID) {
+	h.blind = true
+	shape := b.Shape(m)
+	if r, keys := len(shape), b.Shape(h.k)[2]; r > 0 && shape[r-1] > 1 && shape[r-1] < keys {
+		hi := make([]int, r)
+		hi[r-1] = keys - shape[r-1]
+		hidden := math.Inf(-1)
+		if b.Type(m).DType == prim.Bool {
+			hidden = 0
+		}
+		m = b.Pad(m, make([]int, r), hi, hidden)
+	}
+	if b.Type(m).DType == prim.Bool {
+		h.keep = append(h.keep, m)
+	} else {
+		h.add = append(h.add, m)
+	}
+}
+
+// count hides the keys behind the first n [B] of every sample. The queries are its last
+// ones: where they are causal, query t sees the keys up to t+n−T.
+func (h *headAttention) count(b *prim.Builder, n prim.ID) {
+	h.blind = true
+	t, keys := b.Shape(h.q)[2], b.Shape(h.k)[2]
+	see, query := prim.Op(prim.Lt, prim.A(0), prim.A(1)), prim.NewTensor(prim.Type{DType: prim.I64, Shape: []int{1, 1}})
+	if h.causal {
+		h.causal, query = false, counted(t)
+		see = prim.Op(prim.Le, prim.A(0), prim.Op(prim.Add, prim.A(2), prim.Op(prim.Sub, prim.A(1), prim.L(float64(t)))))
+	}
+	seen := b.MapAs(prim.I64, prim.I64, see, b.Const(counted(keys)), b.Reshape(n, b.Shape(n)[0], 1, 1, 1), b.Reshape(b.Const(query), prim.Prod(query.Type.Shape), 1))
+	h.keep = append(h.keep, b.Cast(seen, prim.Bool))
 }

@@ -124,6 +124,11 @@ func valueCases() []opCase {
 		value("Cast", "to uint8", 13, attrs{num("to", int(ir.Uint8))}, tensors{floats([]int{3}, -1, 257.9, 3.9)}, []float64{255, 1, 3}),
 		value("Cast", "to bool", 13, attrs{num("to", int(ir.Bool))}, tensors{floats([]int{3}, 0, 0.3, -2)}, []float64{0, 1, 1}),
 		value("ArgMax", "first and last", 13, attrs{num("select_last_index", 1), num("keepdims", 0)}, tensors{floats([]int{3}, 1, 2, 2)}, []float64{2}),
+		value("DynamicQuantizeLinear", "halves go to even", 11, nil, tensors{floats([]int{2, 3}, 0, 255, 0.5, 1.5, 2.5, 254.5)}, []float64{0, 255, 0, 2, 2, 254}, []float64{1}, []float64{0}),
+		value("DynamicQuantizeLinear", "a negative end", 11, nil, tensors{floats([]int{4}, -51, 204, 0, 1.5)}, []float64{0, 255, 51, 53}, []float64{1}, []float64{51}),
+		value("DynamicQuantizeLinear", "0 belongs to the range", 11, nil, tensors{floats([]int{3}, 10, 20, 25.5)}, []float64{100, 200, 255}, []float64{0.1}, []float64{0}),
+		value("DynamicQuantizeLinear", "below 0", 11, nil, tensors{floats([]int{3}, -10, -20, -25.5)}, []float64{155, 55, 0}, []float64{0.1}, []float64{255}),
+		value("DynamicQuantizeLinear", "only 0", 11, nil, tensors{floats([]int{2}, 0, 0)}, []float64{0, 0}, []float64{1}, []float64{0}),
 		value("QuantizeLinear", "saturates", 13, nil, tensors{floats([]int{1, 3}, -9, 1.5, 999), floats(nil, 1), integers(ir.Int8, nil, 1)}, []float64{-8, 3, 127}),
 		value("DequantizeLinear", "per axis", 13, nil, tensors{integers(ir.Uint8, []int{1, 2}, 3, 3), floats([]int{2}, 2, 3), integers(ir.Uint8, []int{2}, 1, 0)}, []float64{4, 9}),
 		value("DequantizeLinear", "by block", 21, attrs{num("block_size", 2)}, tensors{integers(ir.Uint8, []int{1, 4}, 1, 2, 3, 4), floats([]int{1, 2}, 1, 10)}, []float64{1, 2, 30, 40}),
@@ -190,12 +195,40 @@ func valueCases() []opCase {
 		value("Attention", "a mask that hides", 23, attrs{fl("scale", 1)},
 			tensors{floats([]int{1, 1, 1, 1}, 1), logs([]int{1, 1, 3, 1}, 2, 3, 5), floats([]int{1, 1, 3, 1}, 1, 10, 100), integers(ir.Bool, []int{1, 3}, 1, 0, 1)},
 			[]float64{mix(2, 0, 5)}),
-		value("Attention", "a mask that adds, and the scores", 23, attrs{fl("scale", 1), num("qk_matmul_output_mode", 1)},
+		value("Attention", "a mask that adds, and the masked scores", 23, attrs{fl("scale", 1), num("qk_matmul_output_mode", 2)},
 			tensors{floats([]int{1, 1, 1, 1}, 1), logs([]int{1, 1, 3, 1}, 2, 3, 5), floats([]int{1, 1, 3, 1}, 1, 10, 100), logs([]int{1, 3}, 2, 1, 3)},
 			[]float64{mix(4, 3, 15)}, logsOf(2, 3, 5), []float64{1, 10, 100}, logsOf(4, 3, 15)),
+		value("Attention", "a mask that adds, and the scores before it", 23, attrs{fl("scale", 1), num("qk_matmul_output_mode", 1)},
+			tensors{floats([]int{1, 1, 1, 1}, 1), logs([]int{1, 1, 3, 1}, 2, 3, 5), floats([]int{1, 1, 3, 1}, 1, 10, 100), logs([]int{1, 3}, 2, 1, 3)},
+			[]float64{mix(4, 3, 15)}, logsOf(2, 3, 5), []float64{1, 10, 100}, logsOf(2, 3, 5)),
+		value("Attention", "a mask shorter than the keys", 23, attrs{fl("scale", 1)},
+			tensors{floats([]int{1, 1, 1, 1}, 1), logs([]int{1, 1, 3, 1}, 2, 3, 5), floats([]int{1, 1, 3, 1}, 1, 10, 100), logs([]int{1, 2}, 2, 1)},
+			[]float64{mix(4, 3, 0)}),
+		value("Attention", "a query that sees nothing", 23, attrs{fl("scale", 1), num("qk_matmul_output_mode", 3)},
+			tensors{floats([]int{1, 1, 2, 1}, 1, 1), logs([]int{1, 1, 3, 1}, 2, 3, 5), floats([]int{1, 1, 3, 1}, 1, 10, 100), integers(ir.Bool, []int{2, 3}, 0, 0, 0, 0, 1, 1)},
+			[]float64{0, mix(0, 3, 5)}, logsOf(2, 3, 5), []float64{1, 10, 100}, []float64{0, 0, 0, 0, 0.375, 0.625}),
+		value("Attention", "capped, then masked: what is hidden stays hidden", 23, attrs{fl("scale", 1), fl("softcap", 0.5)},
+			tensors{floats([]int{1, 1, 1, 1}, 1), logs([]int{1, 1, 3, 1}, 2, 3, 5), floats([]int{1, 1, 3, 1}, 1, 10, 1000), floats([]int{1, 3}, 0, 0, -inf)},
+			[]float64{mix(capped(0.5, 2), capped(0.5, 3), 0)}),
+		value("Attention", "numbers of keys", 24, attrs{fl("scale", 1)},
+			tensors{
+				floats([]int{2, 1, 1, 1}, 1, 1), logs([]int{2, 1, 3, 1}, 2, 3, 5, 2, 3, 5), floats([]int{2, 1, 3, 1}, 1, 10, 100, 1, 10, 100), nil, nil, nil,
+				integers(ir.Int64, []int{2}, 2, 3),
+			}, []float64{mix(2, 3, 0), mix(2, 3, 5)}),
+		value("Attention", "numbers of keys, causal", 24, attrs{fl("scale", 1), num("is_causal", 1)},
+			tensors{
+				floats([]int{2, 1, 2, 1}, 1, 1, 1, 1), logs([]int{2, 1, 3, 1}, 2, 3, 5, 2, 3, 5), floats([]int{2, 1, 3, 1}, 1, 10, 100, 1, 10, 100), nil, nil, nil,
+				integers(ir.Int64, []int{2}, 1, 3),
+			}, []float64{0, 1, mix(2, 3, 0), mix(2, 3, 5)}),
+		value("Attention", "capped, after the cap", 23, attrs{fl("scale", 1), fl("softcap", 2), num("qk_matmul_output_mode", 1)},
+			tensors{floats([]int{1, 1, 1, 1}, 1), logs([]int{1, 1, 3, 1}, 1, 2, 20), floats([]int{1, 1, 3, 1}, 1, 10, 100), logs([]int{1, 3}, 1, 3, 1)},
+			[]float64{mix(1, 3*capped(2, 2), capped(2, 20))}, logsOf(1, 2, 20), []float64{1, 10, 100}, logsOf(1, capped(2, 2), capped(2, 20))),
+		value("Attention", "capped, before the cap", 23, attrs{fl("scale", 1), fl("softcap", 2)},
+			tensors{floats([]int{1, 1, 1, 1}, 1), logs([]int{1, 1, 3, 1}, 1, 2, 20), floats([]int{1, 1, 3, 1}, 1, 10, 100), logs([]int{1, 3}, 1, 3, 1)},
+			[]float64{mix(1, 3*capped(2, 2), capped(2, 20))}, logsOf(1, 2, 20), []float64{1, 10, 100}, logsOf(1, 2, 20)),
 		value("Attention", "capped", 23, attrs{fl("scale", 1), fl("softcap", 2)},
 			tensors{floats([]int{1, 1, 1, 1}, 1), logs([]int{1, 1, 3, 1}, 1, 2, 20), floats([]int{1, 1, 3, 1}, 1, 10, 100)},
-			[]float64{mix(1, math.Exp(2*math.Tanh(math.Ln2/2)), math.Exp(2*math.Tanh(math.Log(20)/2)))}),
+			[]float64{mix(1, capped(2, 2), capped(2, 20))}),
 		value("Attention", "flat, with a past", 23, attrs{fl("scale", 1), num("q_num_heads", 2), num("kv_num_heads", 2)},
 			tensors{
 				floats([]int{1, 1, 2}, 1, 2), logs([]int{1, 2, 2}, 2, 3, 5, 2), floats([]int{1, 2, 2}, 10, 10, 100, 100), nil,
@@ -510,6 +543,9 @@ func logsOf(v ...float64) []float64 {
 
 // mix is the mean of 1, 10 and 100 by weights.
 func mix(a, b, c float64) float64 { return (a + 10*b + 100*c) / (a + b + c) }
+
+// capped is the weight of a score ln(x) under a soft cap.
+func capped(cap, x float64) float64 { return math.Exp(cap * math.Tanh(math.Log(x)/cap)) }
 
 func softmaxOf(x ...float64) []float64 {
 	sum := 0.0

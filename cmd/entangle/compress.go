@@ -77,6 +77,9 @@ func (e *env) compress(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := p.Verifier(e.host()); err != nil {
+		return err
+	}
 	if c.Bool("dry-run") {
 		for _, n := range p.Notes {
 			e.logf("note: %s", n)
@@ -95,7 +98,7 @@ func (e *env) compress(c *cli.Context) error {
 		err = cerr
 	}
 	var mismatch *exporter.MismatchError
-	if r == nil || err != nil && !errors.As(err, &mismatch) {
+	if r == nil || err != nil && !errors.As(err, &mismatch) && r.Unverified == "" {
 		return err
 	}
 	if perr := writePage(p.Job.Folder(), summary(r)); perr != nil {

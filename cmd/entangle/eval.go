@@ -79,13 +79,13 @@ func (e *env) eval(c *cli.Context) error {
 		return err
 	}
 	src := source(m, rt.Name())
-	f, err := newFeeder(part, j.Data.Batch, src)
+	f, err := entangle.NewFeeder(part.All(), j.Data.Batch, src)
 	if err != nil {
 		return err
 	}
 	out, _ := net.Scored(m.Normal, m.Normal.Graph.Outputs[0].Type)
 	e.debugf("eval: %d samples of part %q on %s", part.Len(), part.Name, info.Version)
-	q, err := exporter.MeasureQuality(c.Context, exporter.Subject{Source: src, Runtime: rt}, out, f.labelled())
+	q, err := exporter.MeasureQuality(c.Context, exporter.Subject{Source: src, Runtime: rt}, out, f.Labelled())
 	if err != nil {
 		return err
 	}

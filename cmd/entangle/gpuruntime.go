@@ -24,6 +24,9 @@ type gpuRuntime struct {
 
 func (r *gpuRuntime) Name() string { return "xla" }
 
+// Ends marks a runtimes.Ending.
+func (r *gpuRuntime) Ends() {}
+
 // start opens the GPU of the device; for auto and cpu, the first.
 func (r *gpuRuntime) start() error {
 	if r.native != nil {

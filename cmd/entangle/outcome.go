@@ -86,13 +86,21 @@ func notes(r *entangle.Outcome) []string {
 	}
 	switch v := r.Verification; {
 	case v != nil && v.Pass:
-		out = append(out, fmt.Sprintf("verified on %s: largest difference %.2g (tolerance %g + %g·|a|)", v.Candidate.Runtime.Version, worst(v), v.Tolerance.Abs, v.Tolerance.Rel))
+		out = append(out, fmt.Sprintf("verified on %s: %d samples%s; largest difference %.2g (%s)", v.Candidate.Runtime.Version, v.Samples, again(v), worst(v), v.Tolerance.Rule()))
 	case v != nil:
-		out = append(out, fmt.Sprintf("DIFFERENT on %s: largest difference %.2g", v.Candidate.Runtime.Version, worst(v)))
+		out = append(out, fmt.Sprintf("DIFFERENT on %s: largest difference %.2g (%s)", v.Candidate.Runtime.Version, worst(v), v.Tolerance.Rule()))
 	default:
 		out = append(out, "not verified on a runtime: "+r.Unverified)
 	}
 	return out
+}
+
+// again says at which other sizes a verification ran.
+func again(v *exporter.Verification) string {
+	if len(v.Sizes) == 0 {
+		return ""
+	}
+	return ", and at " + strings.Join(v.Sizes, " and at ")
 }
 
 func baselines(r *entangle.Outcome) report.Table {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -81,12 +82,12 @@ func TestEvalAgreesWithTrain(t *testing.T) {
 			} {
 				t.Run(fmt.Sprintf("%s/%s/%s", c.model, op, name), func(t *testing.T) {
 					src := runtimes.Source{Model: m, Data: b}
-					f, err := newFeeder(part, 8, src)
+					f, err := entangle.NewFeeder(part.All(), 8, src)
 					if err != nil {
 						t.Fatal(err)
 					}
 					out, _ := net.Scored(m, m.Graph.Outputs[0].Type)
-					got, err := exporter.MeasureQuality(context.Background(), exporter.Subject{Source: src, Runtime: open(t)}, out, f.labelled())
+					got, err := exporter.MeasureQuality(context.Background(), exporter.Subject{Source: src, Runtime: open(t)}, out, f.Labelled())
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -120,11 +121,11 @@ func TestVerifyBindsBothModels(t *testing.T) {
 	}
 	rt := native.New(cpu.New(cpu.Options{Threads: 1}), native.Options{Float: prim.F32, Threads: 1})
 	sides := [2]exporter.Subject{{Source: runtimes.Source{Model: m}, Runtime: rt}, {Source: runtimes.Source{Model: other}, Runtime: rt}}
-	f, err := newFeeder(set.Part("test"), 16, sides[0].Source, sides[1].Source)
+	f, err := entangle.NewFeeder(set.Part("test").All(), 16, sides[0].Source, sides[1].Source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := exporter.Verify(context.Background(), sides[0], sides[1], exporter.VerifyOptions{Inputs: f.pairs()})
+	v, err := exporter.Verify(context.Background(), sides[0], sides[1], exporter.VerifyOptions{Inputs: f.Pairs()})
 	if err != nil || v.Batches != 3 || v.Samples != 12 || v.Outputs[0].MaxAbs != 0 {
 		t.Errorf("want 3 whole batches of 4 and no difference, got %v %v", v, err)
 	}

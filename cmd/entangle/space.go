@@ -56,6 +56,9 @@ func (e *env) space(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := m.CheckTrainable(); err != nil {
+		return err
+	}
 	if err := j.Check(m, nil); err != nil {
 		return err
 	}

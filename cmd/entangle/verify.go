@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,11 +17,12 @@ func (e *env) verifyCommand() *cli.Command {
 		partFlag(),
 		&cli.StringFlag{Name: "runtime", Usage: "runtime under test: " + runtimeNames() + "; xla where --device asks for a GPU", Value: runtimeKinds()[0].name},
 		&cli.StringFlag{Name: "against", Usage: "runtime that A runs on; with two models the one of --runtime", DefaultText: "cpu with one model"},
-		&cli.Float64Flag{Name: "abs", Usage: "absolute tolerance", Value: exporter.DefaultTolerance.Abs},
-		&cli.Float64Flag{Name: "rel", Usage: "tolerance relative to A's value", Value: exporter.DefaultTolerance.Rel},
+		&cli.Float64Flag{Name: "abs", Usage: "absolute tolerance", DefaultText: "1e-06, 0.001 of float16, 0.01 of bfloat16"},
+		&cli.Float64Flag{Name: "rel", Usage: "tolerance relative to A's element, or to the median of its output where that is larger", DefaultText: "0.001, 0.02 of float16, 0.1 of bfloat16"},
 		&cli.BoolFlag{Name: "compare", Usage: "A and B are meant to differ: report differences, demand nothing of them"},
 		&cli.Float64Flag{Name: "min-agreement", Usage: "smallest top-1 agreement, 0…1, that passes"},
 		&cli.IntFlag{Name: "cases", Usage: "random batches when there is no --data", Value: 4},
+		&cli.DurationFlag{Name: "run-limit", Usage: "time that a run on a foreign runtime may take", Value: exporter.DefaultLimit},
 		&cli.IntFlag{Name: "latency", Usage: "timed runs of each side, taken turn by turn; 0: none", Value: 50},
 		&cli.IntFlag{Name: "latency-batch", Usage: "samples per timed run", Value: 1},
 		dimFlag(),
@@ -30,7 +32,8 @@ func (e *env) verifyCommand() *cli.Command {
 		Usage:     "run a model on a real runtime and compare: with an engine of this program, or with another model",
 		ArgsUsage: "A [B]",
 		Description: "With one model, A on --against is the reference for A on --runtime. With two, A is the reference for B.\n" +
-			"Inputs are --data, or random. A difference beyond the tolerance ends with exit code 5; the result is printed all the same.",
+			"Inputs are --data, or random; the first batch is run again at another number of samples and at other lengths,\n" +
+			"where the models leave them open. A difference beyond the tolerance ends with exit code 5; the result is printed all the same.",
 		Flags:  flags,
 		Action: e.verify,
 	}
@@ -82,18 +85,21 @@ func (e *env) verify(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		f, err := newFeeder(part, j.Data.Batch, sides[0].Source, sides[1].Source)
+		f, err := entangle.NewFeeder(part.All(), j.Data.Batch, sides[0].Source, sides[1].Source)
 		if err != nil {
 			return err
 		}
-		o.Inputs = f.pairs()
-		for _, b := range f.bindings {
-			for name, size := range b.Dims {
-				if _, given := o.Dims[name]; !given {
-					o.Dims[name] = size
-				}
-			}
-		}
+		o.Inputs = f.Pairs()
+	}
+	standard := exporter.ToleranceOf(models[0].Raw.Graph, models[1].Raw.Graph)
+	if !c.IsSet("abs") {
+		o.Tolerance.Abs = standard.Abs
+	}
+	if !c.IsSet("rel") {
+		o.Tolerance.Rel = standard.Rel
+	}
+	if len(paths) == 1 {
+		o.Original = &sides[1]
 	}
 	v, err := exporter.Verify(c.Context, sides[0], sides[1], o)
 	var mismatch *exporter.MismatchError
@@ -114,6 +120,8 @@ func verifyOptions(c *cli.Context, j entangle.Job) (exporter.VerifyOptions, erro
 		Cases:        c.Int("cases"),
 		Batch:        1,
 		Seed:         j.Seed,
+		Sizes:        true,
+		Limit:        c.Duration("run-limit"),
 		Tolerance:    exporter.Tolerance{Abs: c.Float64("abs"), Rel: c.Float64("rel")},
 		Informative:  c.Bool("compare"),
 		MinAgreement: c.Float64("min-agreement"),
@@ -124,8 +132,10 @@ func verifyOptions(c *cli.Context, j entangle.Job) (exporter.VerifyOptions, erro
 		return o, err
 	}
 	switch {
-	case !(o.Tolerance.Abs >= 0) || !(o.Tolerance.Rel >= 0) || o.Tolerance == (exporter.Tolerance{}):
+	case !(o.Tolerance.Abs >= 0) || !(o.Tolerance.Rel >= 0) || c.IsSet("abs") && c.IsSet("rel") && o.Tolerance == (exporter.Tolerance{}):
 		err = usagef("--abs, --rel: want numbers of 0 or more, one of them above 0, got %v and %v", o.Tolerance.Abs, o.Tolerance.Rel)
+	case o.Limit <= 0:
+		err = usagef("--run-limit: want a time above 0, got %s", o.Limit)
 	case !(o.MinAgreement >= 0 && o.MinAgreement <= 1):
 		err = usagef("--min-agreement: want a number from 0 to 1, got %v", o.MinAgreement)
 	case o.Cases < 1 || o.Latency.Batch < 1 || o.Latency.Runs < 0:
@@ -144,14 +154,21 @@ func (e *env) printVerification(v *exporter.Verification) error {
 	if v.Random {
 		inputs = "random"
 	}
-	fmt.Fprintf(e.stdout, "inputs     %d %s samples in %d batches\n\n", v.Samples, inputs, v.Batches)
-	t := columns("output", "type", ">max |a−b|", ">max relative", ">max |a|", ">beyond", ">top-1 agreement")
+	fmt.Fprintf(e.stdout, "inputs     %d %s samples in %d batches\n", v.Samples, inputs, v.Batches)
+	for _, s := range v.Sizes {
+		fmt.Fprintf(e.stdout, "           the first ones again at %s\n", s)
+	}
+	for _, s := range v.Skipped {
+		fmt.Fprintf(e.stdout, "           left out: %s\n", strings.ReplaceAll(s, "\n", "; "))
+	}
+	fmt.Fprintln(e.stdout)
+	t := columns("output", "type", ">max |a−b|", ">max relative", ">max |a|", ">median |a|", ">beyond", ">top-1 agreement")
 	for _, o := range v.Outputs {
 		agree := "-"
 		if o.Top1 != nil {
 			agree = fmt.Sprintf("%.4f", o.Top1.Agreement)
 		}
-		t.Add(o.Name, o.Type, fmt.Sprintf("%.3g", o.MaxAbs), fmt.Sprintf("%.3g", o.MaxRel), fmt.Sprintf("%.3g", o.Peak), fmt.Sprintf("%d/%d", o.Exceeding, o.Elements), agree)
+		t.Add(o.Name, o.Type, fmt.Sprintf("%.3g", o.MaxAbs), fmt.Sprintf("%.3g", o.MaxRel), fmt.Sprintf("%.3g", o.Peak), fmt.Sprintf("%.3g", o.Scale), fmt.Sprintf("%d/%d", o.Exceeding, o.Elements), agree)
 	}
 	if err := t.Text(e.stdout); err != nil {
 		return err
@@ -176,6 +193,6 @@ func (e *env) printVerification(v *exporter.Verification) error {
 	case v.Outputs[0].Exceeding > 0:
 		verdict = "compared"
 	}
-	_, err := fmt.Fprintf(e.stdout, "\n%s (|a−b| ≤ %g + %g·|a|)\n", verdict, v.Tolerance.Abs, v.Tolerance.Rel)
+	_, err := fmt.Fprintf(e.stdout, "\n%s (%s)\n", verdict, v.Tolerance.Rule())
 	return err
 }

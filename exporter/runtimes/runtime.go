@@ -46,6 +46,9 @@ type Runtime interface {
 	Open(src Source) (Session, error)
 }
 
+// Ending is a runtime whose runs are known to end, however long they take: this program's own.
+type Ending interface{ Ends() }
+
 // Info says what a runtime is.
 type Info struct {
 	Name     string `json:"name"`
@@ -144,6 +147,30 @@ func CheckFeed(runtime string, g *ir.Graph, in map[string]*ir.Tensor) error {
 		return nil
 	}
 	return &FeedError{Runtime: runtime, Reasons: reasons}
+}
+
+// Fix returns a copy of a model whose inputs have the types of the tensors given, and the
+// sizes that they give the named dimensions.
+func Fix(m *ir.Model, in map[string]*ir.Tensor) (*ir.Model, map[string]int, error) {
+	m, bind := m.Clone(), map[string]int{}
+	for i := range m.Graph.Inputs {
+		v := &m.Graph.Inputs[i]
+		t := in[v.Name]
+		if t == nil {
+			continue
+		}
+		for k, d := range v.Type.Shape {
+			if d.Param == "" || d.Known() || t.Dims[k] < 1 {
+				continue
+			}
+			if old, ok := bind[d.Param]; ok && old != t.Dims[k] {
+				return nil, nil, fmt.Errorf("input %q: dimension %q: want %d as in another input, got %d", v.Name, d.Param, old, t.Dims[k])
+			}
+			bind[d.Param] = t.Dims[k]
+		}
+		v.Type = t.Type()
+	}
+	return m, bind, nil
 }
 
 func fits(want ir.Type, t *ir.Tensor) bool {

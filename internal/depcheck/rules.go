@@ -42,7 +42,7 @@ var Allowed = map[string][]string{
 	"engine/xla/internal/hloeval":  {},
 
 	// Data.
-	"data": {"engine/prim", "internal/rng"},
+	"data": {"engine/prim", "internal/half", "internal/rng"},
 
 	// The space and what is chosen in it.
 	"space":  {"ir", "ops", "engine/prim", "internal/rng"},
@@ -74,7 +74,7 @@ var Allowed = map[string][]string{
 	// The door out.
 	"exporter":                   {"ir", "measure", "internal/onnxpb", "internal/rng", "internal/atomicfile", "exporter/runtimes"},
 	"exporter/runtimes":          {"ir"},
-	"exporter/runtimes/ort":      {"ir", "exporter/runtimes"},
+	"exporter/runtimes/ort":      {"ir", "ops", "exporter/runtimes"},
 	"exporter/runtimes/gorgonnx": {"ir", "exporter/runtimes"},
 	"exporter/runtimes/native":   {"ir", "ops", "engine", "engine/prim", "exporter/runtimes"},
 

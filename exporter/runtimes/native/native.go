@@ -30,6 +30,9 @@ type library struct {
 
 func (l *library) Name() string { return l.backend.Name() }
 
+// Ends marks a runtimes.Ending.
+func (l *library) Ends() {}
+
 func (l *library) Describe() (runtimes.Info, error) {
 	version := "devel"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
@@ -101,23 +104,9 @@ func (s *session) compile(in map[string]*ir.Tensor) error {
 	if s.exe != nil && slices.EqualFunc(shapes, s.shapes, slices.Equal[[]int]) {
 		return nil
 	}
-	m, bind := s.model.Clone(), map[string]int{}
-	for i := range m.Graph.Inputs {
-		v := &m.Graph.Inputs[i]
-		t := in[v.Name]
-		if t == nil {
-			continue
-		}
-		for k, d := range v.Type.Shape {
-			if d.Param == "" || d.Known() || t.Dims[k] < 1 {
-				continue
-			}
-			if old, ok := bind[d.Param]; ok && old != t.Dims[k] {
-				return fmt.Errorf("%s: %s: input %q: dimension %q: want %d as in another input, got %d", s.lib.Name(), s.label, v.Name, d.Param, old, t.Dims[k])
-			}
-			bind[d.Param] = t.Dims[k]
-		}
-		v.Type = t.Type()
+	m, bind, err := runtimes.Fix(s.model, in)
+	if err != nil {
+		return fmt.Errorf("%s: %s: %w", s.lib.Name(), s.label, err)
 	}
 	prog, facts, err := ops.Program(m, bind, s.lib.Float)
 	if err != nil {

@@ -54,7 +54,8 @@ func (l library) load() (string, error) {
 		return loaded, nil
 	}
 	onnxruntime.SetSharedLibraryPath(path)
-	if err := onnxruntime.InitializeEnvironment(onnxruntime.WithLogLevelError()); err != nil {
+	// Errors are returned, so they are not logged.
+	if err := onnxruntime.InitializeEnvironment(onnxruntime.WithLogLevelFatal()); err != nil {
 		return "", &runtimes.UnavailableError{Runtime: Name, Reason: fmt.Sprintf("ort: library %q: want ONNX Runtime %s or newer: %v", path, MinVersion, err)}
 	}
 	loaded = path
@@ -67,7 +68,7 @@ func (l library) Open(src runtimes.Source) (runtimes.Session, error) {
 		return nil, err
 	}
 	g := src.Model.Graph
-	s := &session{graph: g, label: src.Label(), inputs: runtimes.FeedNames(g)}
+	s := &session{model: src.Model, graph: g, label: src.Label(), inputs: runtimes.FeedNames(g)}
 	for _, v := range g.Outputs {
 		s.outputs = append(s.outputs, v.Name)
 	}

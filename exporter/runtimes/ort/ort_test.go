@@ -8,9 +8,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/internal/testenv"
@@ -39,7 +41,7 @@ func open(t *testing.T, path string, o Options) runtimes.Session {
 }
 
 func TestRunNodeCases(t *testing.T) {
-	for _, name := range []string{"test_conv_with_strides_padding", "test_cast_FLOAT_to_DOUBLE", "test_shape", "test_and2d", "test_argmax_keepdims_example", "test_bitshift_left_uint8", "test_add_uint8"} {
+	for _, name := range []string{"test_conv_with_strides_padding", "test_cast_FLOAT_to_DOUBLE", "test_cast_FLOAT_to_FLOAT16", "test_shape", "test_and2d", "test_argmax_keepdims_example", "test_bitshift_left_uint8", "test_add_uint8"} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(testenv.Corpus(t), "node", name)
 			path := filepath.Join(dir, "model.onnx")
@@ -165,5 +167,50 @@ func TestMissingLibrary(t *testing.T) {
 	_, err := New(Options{Library: filepath.Join(t.TempDir(), "none.so")}).Describe()
 	if !errors.As(err, &missing) || !strings.Contains(err.Error(), "none.so") {
 		t.Fatalf("want an UnavailableError that names the file, got %v", err)
+	}
+}
+
+// TestHalves: inputs and outputs of float16, whose open sizes follow from the inputs'.
+func TestHalves(t *testing.T) {
+	lib := os.Getenv("ONNXRUNTIME_LIB")
+	if lib == "" {
+		t.Skip("ONNXRUNTIME_LIB names no library: make test sets it")
+	}
+	typ := func(name string) ir.Value {
+		return ir.Value{Name: name, Type: ir.Type{Kind: ir.KindTensor, Elem: ir.Float16, Ranked: true, Shape: []ir.Dim{{Size: -1, Param: "n"}, {Size: 3}}}}
+	}
+	m := &ir.Model{IRVersion: 8, Opsets: []ir.Opset{{Version: 17}}, Graph: &ir.Graph{Name: "half", Inputs: []ir.Value{typ("x")}, Outputs: []ir.Value{typ("y")},
+		Nodes: []*ir.Node{{OpType: "Add", Inputs: []string{"x", "x"}, Outputs: []string{"y"}}}}}
+	data, err := exporter.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Options{Library: lib}).Open(runtimes.Source{Data: data, Model: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, rows := range []int{1, 4} {
+		v := make([]float64, 3*rows)
+		for i := range v {
+			v[i] = float64(i) - 2.5
+		}
+		x, err := ir.NewFloats("x", ir.Float16, []int{rows, 3}, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := s.Run(map[string]*ir.Tensor{"x": x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := out["y"].Float64s()
+		if err != nil || out["y"].DType != ir.Float16 || !slices.Equal(out["y"].Dims, []int{rows, 3}) {
+			t.Fatalf("want float16[%d,3], got %s, %v", rows, out["y"].Type(), err)
+		}
+		for i := range v {
+			if got[i] != 2*v[i] {
+				t.Errorf("element %d: want %g, got %g", i, 2*v[i], got[i])
+			}
+		}
 	}
 }

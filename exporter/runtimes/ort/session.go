@@ -11,11 +11,13 @@ import (
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 	onnxruntime "github.com/yalue/onnxruntime_go"
 )
 
 type session struct {
 	s       *onnxruntime.DynamicAdvancedSession
+	model   *ir.Model
 	graph   *ir.Graph
 	label   string
 	inputs  []string
@@ -48,12 +50,19 @@ func (s *session) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
 		ins[i] = v
 	}
 	defer destroy(outs)
+	buffers, err := s.halves(in)
+	if err != nil {
+		return nil, fmt.Errorf("ort: %s: %w", s.label, err)
+	}
 	for i, v := range s.graph.Outputs {
-		if !isScalar(v.Type) {
-			continue
-		}
 		var err error
-		if outs[i], err = newScalar(v.Type.Elem); err != nil {
+		switch {
+		case buffers[i] != nil:
+			outs[i], err = toValue(buffers[i])
+		case isScalar(v.Type):
+			outs[i], err = newScalar(v.Type.Elem)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("ort: %s: output %q: %w", s.label, v.Name, err)
 		}
 	}
@@ -65,6 +74,10 @@ func (s *session) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
 	}
 	res := make(map[string]*ir.Tensor, len(outs))
 	for i, name := range s.outputs {
+		if buffers[i] != nil {
+			res[name] = buffers[i]
+			continue
+		}
 		t, err := fromValue(name, s.graph.Outputs[i].Type, outs[i])
 		if err != nil {
 			return nil, fmt.Errorf("ort: %s: output %q: %w", s.label, name, err)
@@ -72,6 +85,36 @@ func (s *session) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
 		res[name] = t
 	}
 	return res, nil
+}
+
+// halves returns tensors for the outputs of float16 and bfloat16 to be written to, nil for
+// others: the binding makes none of the right size by itself.
+func (s *session) halves(in map[string]*ir.Tensor) ([]*ir.Tensor, error) {
+	out := make([]*ir.Tensor, len(s.graph.Outputs))
+	var sizes *ops.Facts
+	for i, v := range s.graph.Outputs {
+		if v.Type.Elem != ir.Float16 && v.Type.Elem != ir.BFloat16 {
+			continue
+		}
+		typ := v.Type
+		if !typ.Static() {
+			if sizes == nil {
+				m, bind, err := runtimes.Fix(s.model, in)
+				if err != nil {
+					return nil, err
+				}
+				if sizes, err = ops.InferModel(m, bind); err != nil {
+					return nil, fmt.Errorf("output %q: want sizes of %s that follow from the inputs': %w", v.Name, v.Type.Elem, err)
+				}
+			}
+			typ = sizes.Values[v.Name].Type
+		}
+		if !typ.Static() || len(typ.Shape) == 0 || ir.Prod(typ.Sizes()) == 0 {
+			return nil, fmt.Errorf("output %q: want a tensor of %s of rank 1 or more whose sizes follow from the inputs', got %s", v.Name, v.Type.Elem, typ)
+		}
+		out[i] = &ir.Tensor{Name: v.Name, DType: v.Type.Elem, Dims: typ.Sizes(), Raw: make([]byte, 2*ir.Prod(typ.Sizes()))}
+	}
+	return out, nil
 }
 
 // destroy frees values. A failed run of the binding leaves interfaces that hold nil pointers.

@@ -1,0 +1,100 @@
+package entangle
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/exporter/runtimes/native"
+	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// Verification of a result: so many samples in batches of so many.
+const (
+	verifySamples = 32
+	verifyBatch   = 4
+)
+
+// Verifier returns ONNX Runtime as the job and the host name it, nil where the job says not to
+// verify. One that cannot be loaded is a *JobError.
+func (p *Plan) Verifier(host *Host) (runtimes.Runtime, error) {
+	if !p.Job.Verify {
+		return nil, nil
+	}
+	named := cmp.Or(p.Job.ORTLib, host.getenv("ONNXRUNTIME_LIB"))
+	rt := ort.New(ort.Options{Library: named, Threads: p.Job.Workers()})
+	_, err := rt.Describe()
+	switch {
+	case err == nil:
+		return rt, nil
+	case p.Job.ORTLib != "":
+		return nil, &JobError{[]error{&keyed{"ort_lib", err}}}
+	case named != "":
+		return nil, &JobError{[]error{&keyed{"ort_lib", fmt.Errorf("ONNXRUNTIME_LIB: %w", err)}}}
+	}
+	return nil, &JobError{[]error{&keyed{"verify", fmt.Errorf("the result cannot be verified; --no-verify does without: %w", err)}}}
+}
+
+// verify compares the written file on ONNX Runtime with the engine, on samples of the data, and
+// times both models there.
+func (p *Plan) verify(ctx context.Context, foreign runtimes.Runtime, out *Outcome) error {
+	if foreign == nil {
+		out.Unverified = "verify is off"
+		return nil
+	}
+	small, err := Import(out.File)
+	if err != nil {
+		return err
+	}
+	own := exporter.Subject{Source: runtimes.Source{Path: small.Path, Model: small.Normal}, Runtime: native.New(cpu.New(cpu.Options{Threads: p.Job.Workers()}), native.Options{Float: prim.F32, Threads: p.Job.Workers()})}
+	onORT := func(m *Model) exporter.Subject {
+		return exporter.Subject{Source: runtimes.Source{Path: m.Path, Model: m.Raw}, Runtime: foreign}
+	}
+	view := p.Views.Val
+	if view.Len() == 0 {
+		view = p.Views.Both
+	}
+	view = view.Head(verifySamples)
+	feed := func(a, b exporter.Subject) (exporter.VerifyOptions, error) {
+		f, err := NewFeeder(view, verifyBatch, a.Source, b.Source)
+		if err != nil {
+			return exporter.VerifyOptions{}, err
+		}
+		return exporter.VerifyOptions{Inputs: f.Pairs()}, nil
+	}
+	o, err := feed(own, onORT(small))
+	if err != nil {
+		return err
+	}
+	o.Sizes = true
+	if p.Source.Path != "" {
+		original := onORT(p.Source)
+		o.Original = &original
+	}
+	v, err := Verify(ctx, own, onORT(small), o)
+	out.Verification = v
+	var mismatch *exporter.MismatchError
+	if err != nil && !errors.As(err, &mismatch) {
+		out.Unverified = err.Error()
+		return err
+	}
+	if p.Source.Path == "" {
+		return err
+	}
+	view = view.Head(verifyBatch)
+	timed, lerr := feed(onORT(p.Source), onORT(small))
+	if lerr != nil {
+		return err
+	}
+	timed.Part, timed.Informative, timed.Latency = ops.PartOf(p.Source.Raw, small.Raw), true, exporter.LatencyOptions{Batch: 1, Warmup: 20, Runs: 200}
+	if both, lerr := Verify(ctx, onORT(p.Source), onORT(small), timed); lerr == nil {
+		out.Latency, out.LatencyOn = both.Latency, both.Candidate.Runtime.Version+Threads(both.Candidate.Runtime)
+	}
+	return err
+}
