@@ -35,13 +35,13 @@ func (g *Group) own(o Options) Options {
 
 // block is the number of positions that a unit has at least on a weight or, where that is
 // more, on a computed value: those of a head, and channels that go in equal steps per group. Weights
-// where a unit has one (a table of biases per head, a temperature) stand aside.
+// where a head has one position (a table of biases per head, a temperature) stand aside.
 func (g *Group) block() int {
 	weight, computed := 0, 0
 	for _, m := range g.Members {
 		k, least := len(m.Units[0]), &computed
 		if m.Weight || m.Statistic {
-			if least = &weight; k == 1 {
+			if least = &weight; k == 1 && g.Heads {
 				continue
 			}
 		}
