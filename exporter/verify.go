@@ -173,10 +173,10 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 		}
 		*[]*Side{&v.Reference, &v.Candidate}[i] = Side{Model: s.Source.Label(), Runtime: info}
 		ses, err := guard(ctx, s, o.Limit)
-		defer ses.Close()
 		if err != nil {
 			return nil, fmt.Errorf("verify: %w", err)
 		}
+		defer ses.Close()
 		r.sessions[i] = ses
 	}
 	var first [2]Feed

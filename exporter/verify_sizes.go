@@ -202,10 +202,11 @@ func (r *run) originalRuns(ctx context.Context, in Feed) bool {
 		return false
 	}
 	s, err := guard(ctx, *r.original, r.limit)
-	defer s.Close()
-	if err == nil {
-		_, _, err = s.run(ctx, in, r.slowest)
+	if err != nil {
+		return false
 	}
+	defer s.Close()
+	_, _, err = s.run(ctx, in, r.slowest)
 	return err == nil
 }
 

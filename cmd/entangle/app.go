@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,7 +21,7 @@ import (
 
 // commands lists every verb in the order of the help text.
 func (e *env) commands() []*cli.Command {
-	return []*cli.Command{
+	list := []*cli.Command{
 		e.inspectCommand(),
 		e.spaceCommand(),
 		e.searchCommand(),
@@ -36,6 +37,12 @@ func (e *env) commands() []*cli.Command {
 		e.completionCommand(),
 		e.versionCommand(),
 	}
+	for _, c := range list {
+		if slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "job" }) {
+			c.Flags = append(c.Flags, unusedFlags(c.Flags)...)
+		}
+	}
+	return list
 }
 
 // env is what a command may touch of the world around it.
@@ -154,6 +161,7 @@ func (e *env) guarded(c *cli.Command) cli.ActionFunc {
 		case ctx.Bool("verbose"):
 			e.verbosity = 1
 		}
+		e.noteUnused(ctx)
 		return action(ctx)
 	}
 }

@@ -147,6 +147,41 @@ func (o *once) Set(text string) error {
 
 func (o *once) String() string { return o.text }
 
+// unusedFlags are the options that other verbs with a job have: scripts share one list of options
+// between verbs, so they are taken, and what has no use here is said.
+func unusedFlags(own []cli.Flag) []cli.Flag {
+	taken := map[string]bool{}
+	for _, f := range own {
+		for _, n := range f.Names() {
+			taken[n] = true
+		}
+	}
+	var out []cli.Flag
+	for _, f := range append(optionFlags(groups...), partFlag()) {
+		name := f.Names()[0]
+		if taken[name] {
+			continue
+		}
+		if _, bare := f.(*cli.BoolFlag); bare {
+			out = append(out, &cli.BoolFlag{Name: name, Usage: "not used here", Hidden: true})
+		} else {
+			out = append(out, &cli.GenericFlag{Name: name, Usage: "not used here", Hidden: true, Value: &once{}})
+		}
+	}
+	return out
+}
+
+// noteUnused says which options that were given have no use.
+func (e *env) noteUnused(c *cli.Context) {
+	for _, f := range c.Command.Flags {
+		if v, ok := f.(cli.VisibleFlag); ok && !v.IsVisible() && c.IsSet(f.Names()[0]) {
+			if d, ok := f.(cli.DocGenerationFlag); ok && d.GetUsage() == "not used here" {
+				e.logf("note: %s does not use --%s", c.Command.Name, f.Names()[0])
+			}
+		}
+	}
+}
+
 // jobFlags are the options that give a whole job.
 func jobFlags() []cli.Flag {
 	return []cli.Flag{
