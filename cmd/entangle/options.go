@@ -163,9 +163,9 @@ func unusedFlags(own []cli.Flag) []cli.Flag {
 			continue
 		}
 		if _, bare := f.(*cli.BoolFlag); bare {
-			out = append(out, &cli.BoolFlag{Name: name, Usage: "not used here", Hidden: true})
+			out = append(out, &cli.BoolFlag{Name: name, Aliases: f.Names()[1:], Usage: "not used here", Hidden: true})
 		} else {
-			out = append(out, &cli.GenericFlag{Name: name, Usage: "not used here", Hidden: true, Value: &once{}})
+			out = append(out, &cli.GenericFlag{Name: name, Aliases: f.Names()[1:], Usage: "not used here", Hidden: true, Value: &once{}})
 		}
 	}
 	return out
