@@ -176,7 +176,7 @@ DEMO_FLAGS := --mean 0.2860 --std 0.3530 --augment flip,crop:2 --target macs=0.5
 demo: deps build ## compress the shipped Fashion-MNIST model to half its MACs and verify it (under 10 minutes on 2 cores)
 	@mkdir -p out
 	@dir="$$($(GO) run ./internal/fashionmnist -dir $(CACHE)/fashion-mnist)" && \
-	rm -rf out/fashion-half.run && \
+	rm -rf out/fashion-half.run $(DEMO_OUT) && \
 	$(WITH_ORT) ./bin/entangle compress models/pretrained/fashion.onnx --data "$${DATA:-idx:$$dir}" $(DEMO_FLAGS) -o $(DEMO_OUT)
 
 clean: ## remove what make built and fetched
