@@ -32,6 +32,12 @@ WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
 # So do folders that tests read; one that is set to nothing is left out.
 WITH_FILES := $(WITH_ORT) ENTANGLE_OCR="$${ENTANGLE_OCR-$$($(OCR_FOUND))}" ENTANGLE_MODELS="$${ENTANGLE_MODELS-$$($(MODELS_FOUND))}"
 
+# Runs go test -v and shows a line per package and the tests that were skipped, with the reason;
+# of a failure everything but the tests that passed.
+SHOWN = log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_FILES) $(1) >$$log 2>&1; code=$$?; \
+	if [ $$code -ne 0 ]; then grep -v -E '^=== |^ *--- PASS' $$log; exit $$code; fi; \
+	grep '^ok' $$log; echo "skipped:"; $(SKIPPED) $$log || echo "none"
+
 .DEFAULT_GOAL := help
 
 .PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers docs demo demo-data clean
@@ -46,18 +52,15 @@ build-gpu: ## build ./bin/entangle-gpu, with XLA, and the suite ./bin/xla.test; 
 	CGO_ENABLED=1 $(GO) build -tags xla -ldflags '-s -w' -o bin/entangle-gpu ./cmd/entangle
 	CGO_ENABLED=1 $(GO) test -tags xla -ldflags '-s -w' -c -o bin/xla.test ./engine/xla
 
-# Shows a line per package and the tests that were skipped, with the reason; of a failure everything but the tests that passed.
 test: deps ## all tests but the long ones
-	@log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_FILES) $(GO) test -v -timeout 20m ./... >$$log 2>&1; code=$$?; \
-	if [ $$code -ne 0 ]; then grep -v -E '^=== |^ *--- PASS' $$log; exit $$code; fi; \
-	grep '^ok' $$log; echo "skipped:"; $(SKIPPED) $$log || echo "none"
+	@$(call SHOWN,$(GO) test -v -timeout 20m ./...)
 
 PKGS ?= ./...
 skips: deps ## run the tests and list those that were skipped, with the reason
 	@$(WITH_FILES) $(GO) test -v -timeout 20m $(PKGS) 2>&1 | $(SKIPPED) || echo "none skipped"
 
 test-long: deps test-portable ## all tests, training runs included, and the engine without assembly
-	$(WITH_FILES) ENTANGLE_LONG=1 $(GO) test -timeout 120m ./...
+	@$(call SHOWN,ENTANGLE_LONG=1 $(GO) test -v -timeout 120m ./...)
 
 # The engine's packages, without assembly on this processor, and on arm64: by qemu where this is none.
 PORTABLE := ./engine ./engine/prim ./engine/ref ./engine/cpu ./engine/enginetest
