@@ -336,6 +336,10 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 	if err != nil {
 		return &ModelError{err}
 	}
+	if err := n.Means(j.Outputs); err != nil {
+		f.add("outputs", err)
+		return nil
+	}
 	labelled := set.Part("train") != nil && set.Part("train").Labelled()
 	for _, s := range j.sections() {
 		// The search's objective ranks units as well.

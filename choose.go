@@ -41,8 +41,24 @@ func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, e
 	if r.dataLimit, err = p.Job.deviceData(be); err != nil {
 		return nil, err
 	}
-	r.plain, err = net.NewNetworkOn(p.Model, p.Job.Data.Batch, p.Set, nil)
-	return r, err
+	if r.plain, err = r.network(p.Model, nil); err != nil {
+		return nil, err
+	}
+	r.plain.Memory, r.plain.DataLimit = 0, 0
+	return r, r.plain.Scale(ctx, be, p.Views.Weights, p.Job.Seed)
+}
+
+// network prepares a model to run, learn and be scored as the job says.
+func (r *run) network(m *ir.Model, super *space.Supernet) (*net.Network, error) {
+	n, err := net.NewNetworkOn(m, r.Job.Data.Batch, r.Set, super)
+	if err != nil {
+		return nil, err
+	}
+	n.Memory, n.DataLimit = r.memory, r.dataLimit
+	if r.plain != nil {
+		n.Scales = r.plain.Scales
+	}
+	return n, n.Means(r.Job.Outputs)
 }
 
 // rankingBatches is how many batches rank units.
@@ -93,11 +109,10 @@ func (r *run) inherit(choice []int, weights map[string]*ir.Tensor, err error) ([
 
 // entangled returns the network that a search trains.
 func (r *run) entangled() (*net.Network, error) {
-	n, err := net.NewNetworkOn(r.Model, r.Job.Data.Batch, r.Set, r.super)
+	n, err := r.network(r.Model, r.super)
 	if err != nil {
 		return nil, err
 	}
-	n.Memory, n.DataLimit = r.memory, r.dataLimit
 	if r.Job.Space.Separate {
 		err = n.Separate()
 	}

@@ -49,6 +49,7 @@ type Outcome struct {
 	Budget     decide.Budget      `json:"budget"`
 	Cost       map[string]float64 `json:"original_cost"`
 	Original   Scores             `json:"original"`
+	Outputs    []net.Meaning      `json:"outputs"`
 	Profiles   []Profile          `json:"profile"`
 	SearchTime float64            `json:"search_seconds"`
 	Candidates []Candidate        `json:"candidates"` // the first is the job's method's
@@ -85,14 +86,12 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 	if err := r.fits(); err != nil {
 		return nil, err
 	}
-	out := &Outcome{Model: p.Job.Model, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles()}
-	if r.plain.Classes > 0 {
-		if out.Original.Val, err = score(ctx, be, r.plain, p.Views.Val); err != nil {
-			return nil, err
-		}
-		if out.Original.Test, err = score(ctx, be, r.plain, p.Views.Test); err != nil {
-			return nil, err
-		}
+	out := &Outcome{Model: p.Job.Model, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles(), Outputs: p.Outputs}
+	if out.Original.Val, err = score(ctx, be, r.plain, p.Views.Val); err != nil {
+		return nil, err
+	}
+	if out.Original.Test, err = score(ctx, be, r.plain, p.Views.Test); err != nil {
+		return nil, err
 	}
 	start := time.Now()
 	if err := r.order(); err != nil {
@@ -149,11 +148,10 @@ func (r *run) candidate(method string) (*Candidate, error) {
 // recover recalibrates and fine-tunes a candidate.
 func (r *run) recover(c *Candidate) error {
 	start := time.Now()
-	n, err := net.NewNetworkOn(c.Model, r.Job.Data.Batch, r.Set, nil)
+	n, err := r.network(c.Model, nil)
 	if err != nil {
 		return err
 	}
-	n.Memory, n.DataLimit = r.memory, r.dataLimit
 	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.plain, calibrate: r.Job.Calibrate, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks("finetune-" + c.Name)}
 	if c.Model, c.Val, c.Test, err = back.run(n); err != nil {
 		return err

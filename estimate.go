@@ -102,7 +102,7 @@ func (e *estimator) all() error {
 		return err
 	}
 	scored := e.batches(e.Views.Val) + e.batches(e.Views.Test)
-	if e.plain.Classes > 0 && e.Views.Val.Part().Labelled() {
+	if e.plain.Learns(e.Views.Val.Part()) {
 		e.add("original, evaluation", scored, forward, bytes)
 	}
 	if e.super, err = e.supernet(); err != nil {
@@ -126,11 +126,10 @@ func (e *estimator) all() error {
 	if _, err := exporter.Encode(model); err != nil {
 		return err
 	}
-	small, err := net.NewNetworkOn(model, job.Data.Batch, e.Set, nil)
+	small, err := e.network(model, nil)
 	if err != nil {
 		return err
 	}
-	small.Memory, small.DataLimit = e.memory, e.dataLimit
 	var tune train.Cost
 	if job.Tune.Epochs > 0 {
 		if tune, err = train.Measure(e.be, small, e.plain, e.Views.Both, job.Tune, job.Seed, "estimate"); err != nil {
@@ -162,7 +161,7 @@ func (e *estimator) all() error {
 	if tune.Steps > 0 {
 		passes += scored + int(math.Ceil(job.Tune.Epochs))*e.batches(e.Views.Val)
 	}
-	if e.plain.Classes == 0 || !e.Views.Val.Part().Labelled() {
+	if !e.plain.Learns(e.Views.Val.Part()) || len(e.plain.Outputs) > 1 {
 		smallForward += forward // its outputs are compared with the original's
 	}
 	e.add("subnet, evaluation", networks*passes, smallForward, smallBytes)

@@ -71,10 +71,11 @@ func (f *Feeder) Labelled() iter.Seq2[exporter.Labelled, error] {
 				l.Feed, err = f.feed(0, b)
 			}
 			if err == nil && b.Labels != nil {
-				size := b.Labels.Len() / b.Labels.Shape[0]
-				l.Labels = b.Labels.I64[:b.Valid*size]
-				if len(b.Labels.Shape) > 1 {
-					l.Positions = size
+				l.Samples, l.Shape = b.Valid, f.view.Set().LabelShape
+				if size := b.Valid * (b.Labels.Len() / b.Labels.Shape[0]); f.view.Set().FloatLabels {
+					l.Numbers = b.Labels.F32[:size]
+				} else {
+					l.Labels = b.Labels.I64[:size]
 				}
 			}
 			return yield(l, err) && err == nil

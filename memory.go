@@ -106,7 +106,6 @@ func (r *run) needs() (largest need, err error) {
 		return need{}, err
 	}
 	add("evaluation", forward.Footprint())
-	labelled := r.Views.Weights.Part() != nil && r.Views.Weights.Part().Labelled()
 	if r.Job.searches() {
 		if r.super, err = r.supernet(); err != nil {
 			return need{}, err
@@ -115,7 +114,7 @@ func (r *run) needs() (largest need, err error) {
 		if err != nil {
 			return need{}, err
 		}
-		bytes, err := search.Memory(r.be, n, r.Job.Search, labelled)
+		bytes, err := search.Memory(r.be, n, r.Job.Search, r.Views.Weights)
 		if err != nil {
 			return need{}, err
 		}
@@ -124,7 +123,7 @@ func (r *run) needs() (largest need, err error) {
 	if r.Job.Tune.Epochs > 0 {
 		plain := *r.plain
 		plain.Memory = r.memory
-		bytes, err := train.Memory(r.be, &plain, r.Job.Tune, labelled)
+		bytes, err := train.Memory(r.be, &plain, r.Job.Tune, r.Views.Weights)
 		if err != nil {
 			return need{}, err
 		}

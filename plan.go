@@ -22,6 +22,7 @@ type Plan struct {
 	Source  *Model
 	Model   *ir.Model // the source's normal graph, its batch open unless a note says otherwise
 	Set     *data.Set
+	Outputs []net.Meaning // what the float outputs are taken for
 	Views   *search.Views
 	An      *space.Analysis
 	Space   *space.Space
@@ -97,6 +98,9 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	facts, err := ops.InferModel(p.Model, bind)
 	if err != nil {
 		return nil, &ModelError{err}
+	}
+	if p.Outputs, err = net.Meanings(p.Model, facts, cmp.Or(o.Fixed, 2), net.LabelsOf(set), j.Outputs); err != nil {
+		return nil, &JobError{[]error{&keyed{"outputs", err}}}
 	}
 	for _, n := range facts.Notes {
 		p.Notes = append(p.Notes, n+": a hint that is left out")

@@ -16,8 +16,8 @@ type Quality struct {
 	Inherited    *net.Score `json:"inherited,omitempty"`
 	Recalibrated *net.Score `json:"recalibrated,omitempty"`
 	Tuned        *net.Score `json:"tuned,omitempty"`
-	// Distance stands for the scores of models and data without classes and labels:
-	// how far the network's outputs are from the original's.
+	// Distance is how far the network's outputs are from the original's, but for a single
+	// one with labels.
 	Distance *Distance `json:"distance,omitempty"`
 }
 
@@ -98,17 +98,12 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are
-// labels, else its distance from the teacher.
+// labels, its distance from the teacher where there are none or other outputs beside.
 func (r *recovery) measure(n *net.Network, view data.View, stage int, q *Quality) error {
-	switch {
-	case view.Len() == 0:
-		return nil
-	case n.Classes > 0 && view.Part().Labelled():
-		s, err := score(r.ctx, r.be, n, view)
-		*[]**net.Score{&q.Inherited, &q.Recalibrated, &q.Tuned}[stage] = s
+	s, err := score(r.ctx, r.be, n, view)
+	*[]**net.Score{&q.Inherited, &q.Recalibrated, &q.Tuned}[stage] = s
+	if err != nil || view.Len() == 0 || r.teacher == nil || s != nil && len(n.Outputs) == 1 {
 		return err
-	case r.teacher == nil:
-		return nil
 	}
 	f, err := net.Compare(r.ctx, r.be, n, r.teacher, view)
 	if q.Distance == nil {
@@ -120,7 +115,7 @@ func (r *recovery) measure(n *net.Network, view data.View, stage int, q *Quality
 
 // score evaluates a network on labelled samples; nil where there are none.
 func score(ctx context.Context, be engine.Backend, n *net.Network, view data.View) (*net.Score, error) {
-	if view.Len() == 0 || !view.Part().Labelled() {
+	if view.Len() == 0 || !n.Learns(view.Part()) {
 		return nil, nil
 	}
 	return net.Evaluate(ctx, be, n, view)

@@ -66,7 +66,10 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	if t.Views, err = j.Data.Split.View(set, j.Seed); err != nil {
 		return nil, err
 	}
-	if t.network, err = net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil); err != nil {
+	if t.network, err = net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil); err == nil {
+		err = t.network.Means(j.Outputs)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if teacher != nil {
@@ -91,6 +94,11 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 	if err := look.fits(); err != nil {
 		return nil, "", q, err
 	}
+	measured := cmp.Or(t.teacher, n)
+	if err := measured.Scale(ctx, be, t.Views.Weights, t.Job.Seed); err != nil {
+		return nil, "", q, err
+	}
+	n.Scales = measured.Scales
 	r := &recovery{ctx: ctx, be: be, views: t.Views, teacher: t.teacher, calibrate: t.Job.Calibrate, weights: t.Job.Tune, seed: t.Job.Seed, hooks: train.Hooks{Observe: o.Observe, Stage: stage, Every: t.Job.Every}}
 	if o.Checkpoints != "" {
 		r.hooks.Checkpoint = filepath.Join(o.Checkpoints, stage+".checkpoint")

@@ -105,6 +105,8 @@ type Set struct {
 	// LabelShape is the shape of one sample's label: nil for a class, [positions] for a
 	// target at every position, where negative ones do not count.
 	LabelShape []int
+	// FloatLabels says that labels are numbers, float32, and Batch.Labels with them.
+	FloatLabels bool
 	// Vocab is above every token number of the first field; 0 for sets without tokens.
 	Vocab int
 

@@ -5,38 +5,41 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
+	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/measure"
 )
 
-// Labelled is a batch with the classes of its first len(Labels) samples; rows
-// beyond them fill the batch up and do not count.
+// Labelled is a batch with the labels of its first samples; rows beyond them fill the batch up
+// and do not count.
 type Labelled struct {
-	Feed   Feed
-	Labels []int64
-	// Positions, when not 0, is how many labels each sample has, one per position;
-	// negative ones do not count.
-	Positions int
+	Feed    Feed
+	Samples int
+	// Labels are classes, or other integers; Numbers are floats. One of them is nil.
+	Labels  []int64
+	Numbers []float32
+	// Shape is that of one sample's labels, nil for a class; negative ones do not count.
+	Shape []int
 }
 
-// Quality is how well a classifier does on data.
+// Quality is how well a model does on data.
 type Quality struct {
 	measure.Score
 	Seconds float64 `json:"seconds"` // spent in the runtime
 }
 
-// MeasureQuality scores a classifier by one of its outputs on every batch. The output must
-// have one row per sample and one column per class; trailing axes of size 1 are dropped.
-// With labels per position it is [samples, positions, classes].
+// MeasureQuality scores a model by one of its outputs on every batch. An output with classes
+// must have them along one axis, with a row for every label; others a label for every element.
 func MeasureQuality(ctx context.Context, s Subject, out measure.Output, batches iter.Seq2[Labelled, error]) (*Quality, error) {
 	session, err := guard(ctx, s, 0)
 	if err != nil {
 		return nil, fmt.Errorf("eval: %w", err)
 	}
 	defer session.Close()
-	sum, seconds, slowest := measure.Sum{Kind: out.Kind}, 0.0, time.Duration(0)
+	sum, seconds, slowest := measure.Sum{Kind: out.Kind, Raw: out.Raw}, 0.0, time.Duration(0)
 	for b, err := range batches {
 		if err != nil {
 			return nil, err
@@ -47,8 +50,7 @@ func MeasureQuality(ctx context.Context, s Subject, out measure.Output, batches 
 		}
 		slowest = max(slowest, took)
 		seconds += took.Seconds()
-		sum.Positions = b.Positions
-		if err := add(&sum, got[out.Name], b); err != nil {
+		if err := add(&sum, got[out.Name], out.Axis, b); err != nil {
 			return nil, fmt.Errorf("eval: output %q: %w", out.Name, err)
 		}
 	}
@@ -60,36 +62,90 @@ func MeasureQuality(ctx context.Context, s Subject, out measure.Output, batches 
 }
 
 // add counts the labels of a batch.
-func add(s *measure.Sum, t *ir.Tensor, b Labelled) error {
+func add(s *measure.Sum, t *ir.Tensor, axis int, b Labelled) error {
 	if t == nil {
 		return errors.New("want a tensor, got none")
 	}
-	dims := t.Dims
-	if b.Positions > 0 {
-		samples := len(b.Labels) / b.Positions
-		if len(dims) != 3 || dims[0] < samples || dims[1] != b.Positions || dims[2] < 1 {
-			return fmt.Errorf("want classes for each of %d positions of %d samples, got %s", b.Positions, samples, t.Type())
-		}
-	} else {
-		for len(dims) > 2 && dims[len(dims)-1] == 1 {
-			dims = dims[:len(dims)-1]
-		}
-		if len(dims) != 2 || dims[0] < len(b.Labels) || dims[1] < 1 {
-			return fmt.Errorf("want one row of classes for each of %d samples, got %s", len(b.Labels), t.Type())
+	s.Masks = len(b.Shape) > 1
+	bits := t.DType.Bits()
+	if len(t.Dims) == 0 || t.Dims[0] == 0 || bits%8 != 0 || len(t.Raw) < t.Len()*bits/8 {
+		return fmt.Errorf("want numbers of whole bytes by sample, got %s", t.Type())
+	}
+	size := t.Len() / t.Dims[0]
+	one := func(i int) ([]float64, error) { // all of them as float64 may be large
+		return (&ir.Tensor{Name: t.Name, DType: t.DType, Dims: []int{size}, Raw: t.Raw[i*size*bits/8 : (i+1)*size*bits/8]}).Float64s()
+	}
+	if !s.Kind.Distributes() {
+		return addElements(s, one, t.Dims[0], size, b)
+	}
+	if axis == 0 {
+		for axis = len(t.Dims) - 1; axis > 1 && t.Dims[axis] == 1; axis-- {
 		}
 	}
-	classes, per := dims[len(dims)-1], max(b.Positions, 1)
-	bits := per * classes * t.DType.Bits()
-	if bits%8 != 0 || len(t.Raw) < dims[0]*bits/8 {
-		return fmt.Errorf("want numbers of whole bytes, got %s", t.Type())
+	per := 1
+	if b.Shape != nil {
+		per = prim.Prod(b.Shape)
+		s.Positions = per
 	}
-	for i := range len(b.Labels) / per { // one at a time: all of them as float64 may be large
-		one := &ir.Tensor{Name: t.Name, DType: t.DType, Dims: []int{per, classes}, Raw: t.Raw[i*bits/8 : (i+1)*bits/8]}
-		v, err := one.Float64s()
+	if t.Dims[0] < b.Samples || axis < 1 || axis >= len(t.Dims) || len(b.Labels) != b.Samples*per || t.Dims[axis] < 1 || size/t.Dims[axis] != per {
+		if b.Shape == nil {
+			return fmt.Errorf("want one row of classes for each of %d samples, got %s", b.Samples, t.Type())
+		}
+		return fmt.Errorf("want classes for each of %d positions of %d samples, got %s", per, b.Samples, t.Type())
+	}
+	classes, step := t.Dims[axis], prim.Prod(t.Dims[axis+1:])
+	for i := range b.Samples {
+		v, err := one(i)
 		if err != nil {
 			return err
 		}
-		if err := measure.Add(s, v, classes, b.Labels[i*per:(i+1)*per]); err != nil {
+		v, labels := rows(v, classes, step), b.Labels[i*per:(i+1)*per]
+		if err := measure.Add(s, v, classes, labels); err != nil {
+			return err
+		}
+		for k, label := range labels {
+			if s.Masks && label >= 0 {
+				s.Overlap(int(label), measure.Largest(v[k*classes:(k+1)*classes]))
+			}
+		}
+	}
+	return nil
+}
+
+// rows puts classes that are step apart side by side.
+func rows(v []float64, classes, step int) []float64 {
+	if step == 1 {
+		return v
+	}
+	out := make([]float64, 0, len(v))
+	for at := 0; at < len(v); at += classes * step {
+		for j := range step {
+			for c := range classes {
+				out = append(out, v[at+c*step+j])
+			}
+		}
+	}
+	return out
+}
+
+func addElements(s *measure.Sum, one func(int) ([]float64, error), rows, size int, b Labelled) error {
+	labels := slices.Clone(b.Numbers)
+	if b.Samples > rows {
+		return fmt.Errorf("want values for each of %d samples, got %d", b.Samples, rows)
+	}
+	for _, l := range b.Labels {
+		labels = append(labels, float32(l))
+	}
+	labels, err := measure.Spread(s.Kind, labels, b.Samples, size)
+	if err != nil {
+		return err
+	}
+	for i := range b.Samples {
+		v, err := one(i)
+		if err != nil {
+			return err
+		}
+		if err := measure.AddElements(s, v, labels[i*size:(i+1)*size], size); err != nil {
 			return err
 		}
 	}

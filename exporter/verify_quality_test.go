@@ -17,7 +17,9 @@ func labelled(t *testing.T, rows []float64, labels ...int64) iter.Seq2[Labelled,
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(yield func(Labelled, error) bool) { yield(Labelled{Feed: Feed{"x": x}, Labels: labels}, nil) }
+	return func(yield func(Labelled, error) bool) {
+		yield(Labelled{Feed: Feed{"x": x}, Samples: len(labels), Labels: labels}, nil)
+	}
 }
 
 func TestMeasureQuality(t *testing.T) {
@@ -88,7 +90,7 @@ func TestMeasureQualityOfPositions(t *testing.T) {
 	}
 	run := func(labels ...int64) (*Quality, error) {
 		return MeasureQuality(context.Background(), subject(&affine{scale: 1}), measure.Output{Name: "y"}, func(yield func(Labelled, error) bool) {
-			yield(Labelled{Feed: Feed{"x": x}, Labels: labels, Positions: 2}, nil)
+			yield(Labelled{Feed: Feed{"x": x}, Samples: len(labels) / 2, Labels: labels, Shape: []int{2}}, nil)
 		})
 	}
 	q, err := run(1, -100, 2, 1)

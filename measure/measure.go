@@ -6,25 +6,45 @@ import (
 	"math"
 )
 
-// Kind says what the numbers of a classifier's output are.
-type Kind int
+// Kind says what the numbers of an output are, and with that what is learned and measured of it.
+type Kind string
 
-// Kinds of outputs.
+// Kinds of outputs. "" stands for Logits.
 const (
-	Logits        Kind = iota // their softmax over the classes is the distribution; logarithms of probabilities are logits
-	Probabilities             // they are the distribution, up to a factor
+	Logits        Kind = "logits"        // their softmax over the classes is the distribution; logarithms of probabilities are logits
+	Probabilities Kind = "probabilities" // they are the distribution over the classes, up to a factor
+	NextToken     Kind = "next-token"    // logits of the token that follows each position
+	Sigmoid       Kind = "sigmoid"       // every element stands for itself: the probability of a yes, or its logit
+	Values        Kind = "values"        // numbers: coordinates, amounts, pixels, features
+	Embedding     Kind = "embedding"     // vectors along the last axis, whose directions count
 )
 
-// Output is the output that a classifier is scored on.
+// Kinds lists the kinds of outputs.
+var Kinds = []Kind{Logits, Probabilities, NextToken, Sigmoid, Values, Embedding}
+
+// Distributes reports whether classes along an axis share one distribution.
+func (k Kind) Distributes() bool {
+	return k == "" || k == Logits || k == Probabilities || k == NextToken
+}
+
+// Output is the output that a model is scored on.
 type Output struct {
 	Name string
 	Kind Kind
+	// Axis is that of the classes, where there are several behind the samples; 0: the last
+	// but for those of size 1.
+	Axis int
+	// Raw says of Sigmoid that elements are logits.
+	Raw bool
 }
 
-// Score is how well a classifier does on labelled samples. With a label per position
-// Correct, Accuracy, Top5 and Loss are over the positions that have one.
+// Score is how well a model does on labelled samples. With a label per position
+// Correct, Accuracy, Top5 and Loss are over the positions that have one; of Sigmoid they
+// are over its elements, an element being correct on its label's side of one half. Of Values
+// Loss is the mean squared difference, and there is nothing correct.
 type Score struct {
-	Samples int `json:"samples"`
+	Kind    Kind `json:"kind,omitempty"` // "": logits or probabilities of classes
+	Samples int  `json:"samples"`
 	// Positions counts the labels of a classifier of positions; 0 for others.
 	Positions int     `json:"positions,omitempty"`
 	Classes   int     `json:"classes"`
@@ -32,6 +52,63 @@ type Score struct {
 	Accuracy  float64 `json:"accuracy"` // share whose largest output is the label's
 	Top5      float64 `json:"top5"`     // share whose label is among the five largest outputs
 	Loss      float64 `json:"loss"`     // mean cross-entropy in nats
+	// MeanIoU, of masks, is the mean over the classes that occur, in labels or outputs, of the
+	// positions that both have over those that either has.
+	MeanIoU *float64 `json:"mean_iou,omitempty"`
+	// MeanAP, of Sigmoid with several columns, is the mean over those with a yes of the average
+	// precision: that at every yes, in falling order of the outputs.
+	MeanAP *float64 `json:"mean_ap,omitempty"`
+	// MAE, of Values, is the mean absolute difference, in units of the labels; R2 the share of
+	// the labels' variance, each column's around its own mean, that is explained.
+	MAE *float64 `json:"mae,omitempty"`
+	R2  *float64 `json:"r2,omitempty"`
+}
+
+// Figure is a number that says how good something is.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	// Lower says that less is better.
+	Lower bool `json:"lower_is_better,omitempty"`
+	// Points says that it is a share, told in hundredths.
+	Points bool `json:"points,omitempty"`
+}
+
+// String prints the value: shares in percent.
+func (f Figure) String() string {
+	if f.Points {
+		return fmt.Sprintf("%.2f %%", 100*f.Value)
+	}
+	return fmt.Sprintf("%.4g", f.Value)
+}
+
+// Drop is how much worse other is than f: in points of shares, else in units of the value.
+func (f Figure) Drop(other Figure) float64 {
+	d := f.Value - other.Value
+	if f.Lower {
+		d = -d
+	}
+	if f.Points {
+		d *= 100
+	}
+	return d
+}
+
+// Figure is the number that stands for a score: accuracy, of masks the mean IoU, of several
+// labels the mean average precision, of values R², or the mean absolute error where labels do
+// not vary.
+func (s *Score) Figure() Figure {
+	switch {
+	case s.MeanIoU != nil:
+		return Figure{Name: "mean IoU", Value: *s.MeanIoU, Points: true}
+	case s.MeanAP != nil:
+		return Figure{Name: "mean average precision", Value: *s.MeanAP, Points: true}
+	case s.R2 != nil:
+		return Figure{Name: "R²", Value: *s.R2, Points: true}
+	case s.MAE != nil:
+		return Figure{Name: "mean absolute error", Value: *s.MAE, Lower: true}
+	}
+	return Figure{Name: "accuracy", Value: s.Accuracy, Points: true}
 }
 
 // Perplexity is e to the loss.
@@ -44,9 +121,17 @@ type Sum struct {
 	// Positions is how many labels a sample has, one per position, where negative ones do
 	// not count; 0 for classifiers of samples.
 	Positions int
+	// Masks says that positions are pixels: Overlap is told which class each was taken for.
+	Masks bool
+	// Raw is as in Output.
+	Raw bool
 
 	samples, classes, labels, first, five int
 	loss                                  float64
+	both, either                          []int // positions by class
+	marks                                 [][]mark
+	away                                  float64
+	columns                               []column
 }
 
 // Add counts labels with their rows of values, one row of so many classes per label; rows
@@ -128,6 +213,17 @@ func (s *Sum) Score() (*Score, error) {
 	}
 	if math.IsNaN(s.loss) || math.IsInf(s.loss, 0) {
 		return nil, errors.New("want finite outputs, got NaN or infinity")
+	}
+	switch {
+	case s.Kind == Sigmoid:
+		out.Kind, out.Top5 = s.Kind, 0
+		out.MeanAP, out.MeanIoU = s.meanAP(), s.meanIoU()
+	case s.Kind == Values:
+		out.Kind = s.Kind
+		mae := s.away / n
+		out.MAE, out.R2 = &mae, s.explained()
+	case s.Masks:
+		out.MeanIoU = s.meanIoU()
 	}
 	return out, nil
 }

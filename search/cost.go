@@ -12,12 +12,12 @@ import (
 
 // Memory compiles the steps of a search as Run does and says how many bytes the larger one
 // works on. No sample is read and nothing runs.
-func Memory(be engine.Backend, n *net.Network, c Config, labelled bool) (int, error) {
-	weight, err := train.Memory(be, n, c.Weights, labelled)
+func Memory(be engine.Backend, n *net.Network, c Config, weights data.View) (int, error) {
+	weight, err := train.Memory(be, n, c.Weights, weights)
 	if err != nil {
 		return 0, err
 	}
-	alpha, err := alphaStep(be, n, c.Weights.Objective, labelled && n.Classes > 0, 0)
+	alpha, err := alphaStep(be, n, c.Weights.Objective, n.Learns(weights.Part()), 0)
 	if err != nil {
 		return 0, err
 	}

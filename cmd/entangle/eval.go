@@ -8,43 +8,48 @@ import (
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/measure"
 	"github.com/entangle-nas/entangle/search/net"
 )
 
 func (e *env) evalCommand() *cli.Command {
-	flags := concat(optionFlags(groupData, "threads", "device", "precision", "pjrt-plugin", "ort-lib"), []cli.Flag{
+	flags := concat(optionFlags(groupData, "output", "threads", "device", "precision", "pjrt-plugin", "ort-lib"), []cli.Flag{
 		partFlag(),
 		&cli.StringFlag{Name: "runtime", Usage: "what runs the model: " + runtimeNames() + "; xla where --device asks for a GPU", Value: "cpu"},
-		&cli.Float64Flag{Name: "gate", Usage: "smallest top-1 accuracy, 0…1, that passes"},
+		&cli.Float64Flag{Name: "gate", Usage: "smallest accuracy (or mean IoU, mean average precision, R²), 0…1, that passes"},
 	}, jobFlags())
 	return &cli.Command{
 		Name:        "eval",
-		Usage:       "measure a classifier on labelled data",
+		Usage:       "measure a model on labelled data",
 		ArgsUsage:   "MODEL",
-		Description: "With labels per position (lm, tokens) every figure is over positions; cross-entropy is in nats a token.\nBelow --gate the exit code is 6; the result is printed all the same.",
+		Description: "With labels per position (lm, tokens) every figure is over positions; cross-entropy is in nats a token.\nWhat is measured follows from what the output is and what labels there are: --output sets it.\nBelow --gate the exit code is 6; the result is printed all the same.",
 		Flags:       flags,
 		Action:      e.eval,
 	}
 }
 
 type evaluation struct {
-	Model        string        `json:"model"`
-	Data         string        `json:"data"`
-	Part         string        `json:"part"`
-	Runtime      runtimes.Info `json:"runtime"`
-	Samples      int           `json:"samples"`
-	Positions    int           `json:"positions,omitempty"`
-	Classes      int           `json:"classes"`
-	Top1         float64       `json:"top1"`
-	Top5         float64       `json:"top5"`
-	CrossEntropy float64       `json:"cross_entropy"`
-	Seconds      float64       `json:"seconds"`
-	Gate         *float64      `json:"gate,omitempty"`
-	Pass         bool          `json:"pass"`
+	Model        string         `json:"model"`
+	Data         string         `json:"data"`
+	Part         string         `json:"part"`
+	Runtime      runtimes.Info  `json:"runtime"`
+	Samples      int            `json:"samples"`
+	Positions    int            `json:"positions,omitempty"`
+	Output       string         `json:"output"`
+	Kind         measure.Kind   `json:"kind"`
+	Measure      measure.Figure `json:"measure"`
+	Classes      int            `json:"classes"`
+	Top1         *float64       `json:"top1,omitempty"`
+	Top5         *float64       `json:"top5,omitempty"`
+	CrossEntropy *float64       `json:"cross_entropy,omitempty"`
+	MAE          *float64       `json:"mae,omitempty"`
+	Seconds      float64        `json:"seconds"`
+	Gate         *float64       `json:"gate,omitempty"`
+	Pass         bool           `json:"pass"`
 }
 
 func (e *env) eval(c *cli.Context) error {
-	j, err := checkedJob(c, "model", "data", engineKeys)
+	j, err := checkedJob(c, "model", "data", "outputs", engineKeys)
 	if err != nil {
 		return err
 	}
@@ -83,14 +88,24 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	out, _ := net.Scored(m.Normal, m.Normal.Graph.Outputs[0].Type)
+	out, err := net.ScoredOn(m.Normal, part.All().Set(), j.Outputs)
+	if err != nil {
+		return err
+	}
 	e.debugf("eval: %d samples of part %q on %s", part.Len(), part.Name, info.Version)
 	q, err := exporter.MeasureQuality(c.Context, exporter.Subject{Source: src, Runtime: rt}, out, f.Labelled())
 	if err != nil {
 		return err
 	}
-	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Samples: q.Samples, Positions: q.Positions, Classes: q.Classes,
-		Top1: q.Accuracy, Top5: q.Top5, CrossEntropy: q.Loss, Seconds: q.Seconds, Pass: q.Accuracy >= gate}
+	figure := q.Figure()
+	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Samples: q.Samples, Positions: q.Positions, Output: out.Name, Kind: out.Kind, Measure: figure, Classes: q.Classes,
+		MAE: q.MAE, Seconds: q.Seconds, Pass: figure.Value >= gate}
+	if out.Kind != measure.Values {
+		r.Top1, r.CrossEntropy = &q.Accuracy, &q.Loss
+	}
+	if out.Kind.Distributes() {
+		r.Top5 = &q.Top5
+	}
 	if c.IsSet("gate") {
 		r.Gate = &gate
 	}
@@ -102,11 +117,22 @@ func (e *env) eval(c *cli.Context) error {
 			size += fmt.Sprintf(", %d positions", q.Positions)
 			more = fmt.Sprintf("perplexity     %.4f\n", q.Perplexity())
 		}
-		_, err = fmt.Fprintf(e.stdout, "%s on %s (%s), %s, %s\ntop-1          %.4f\ntop-5          %.4f\ncross-entropy  %.4f\n%sseconds        %.2f\n",
-			r.Model, r.Data, r.Part, size, info.Version, r.Top1, r.Top5, r.CrossEntropy, more, r.Seconds)
+		fmt.Fprintf(e.stdout, "%s on %s (%s), %s, %s\n", r.Model, r.Data, r.Part, size, info.Version)
+		if figure.Name != "accuracy" {
+			fmt.Fprintf(e.stdout, "%s  %.4f\n", figure.Name, figure.Value)
+		}
+		for _, x := range []struct {
+			name  string
+			value *float64
+		}{{"top-1", r.Top1}, {"top-5", r.Top5}, {"cross-entropy", r.CrossEntropy}, {"absolute error", r.MAE}} {
+			if x.value != nil {
+				fmt.Fprintf(e.stdout, "%-14s %.4f\n", x.name, *x.value)
+			}
+		}
+		_, err = fmt.Fprintf(e.stdout, "%sseconds        %.2f\n", more, r.Seconds)
 	}
 	if err == nil && !r.Pass {
-		err = &qualityError{"top-1 accuracy", gate, r.Top1}
+		err = &qualityError{figure.Name, gate, figure.Value}
 	}
 	return err
 }

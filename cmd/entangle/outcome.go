@@ -55,7 +55,7 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 	on, orig, of := part(r)
 	q := of(best)
 	if orig != nil {
-		add("accuracy, "+on, percent(orig), percent(q.Last()), diff(orig, q.Last()))
+		add(orig.Figure().Name+", "+on, percent(orig), percent(q.Last()), diff(orig, q.Last()))
 		add("  inherited", "", percent(q.Inherited), diff(orig, q.Inherited))
 		add("  recalibrated", "", percent(q.Recalibrated), diff(orig, q.Recalibrated))
 		add("  fine-tuned", "", percent(q.Tuned), diff(orig, q.Tuned))
@@ -69,6 +69,11 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 		add("  inherited", "", apart(d.Inherited), "")
 		add("  recalibrated", "", apart(d.Recalibrated), "")
 		add("  fine-tuned", "", apart(d.Tuned), "")
+		if last := d.Last(); len(last.Outputs) > 1 {
+			for _, o := range last.Outputs {
+				add(fmt.Sprintf("  %s (%s)", o.Name, o.Kind), "", figure(o), "")
+			}
+		}
 	}
 	out = append(out, compareCosts(r.Cost, best.Cost)...)
 	add("file bytes", fmt.Sprint(r.Files[0].Bytes), fmt.Sprint(r.Files[1].Bytes), fmt.Sprintf("%.3f", float64(r.Files[1].Bytes)/float64(r.Files[0].Bytes)))
@@ -135,14 +140,18 @@ func percent(s *net.Score) string {
 	if s == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f %%", 100*s.Accuracy)
+	return s.Figure().String()
 }
 
-// apart prints the largest relative error of the outputs, and of classes how many
-// rows have the original's largest one, at the output where they are fewest.
+// apart prints the largest relative error of the outputs, and what else is known of the only
+// one; of several with classes how many rows have the original's largest one, where they are
+// fewest.
 func apart(f *net.Fidelity) string {
 	if f == nil {
 		return "-"
+	}
+	if len(f.Outputs) == 1 {
+		return figure(f.Outputs[0])
 	}
 	text, agreement := fmt.Sprintf("%.4f", f.Error), 2.0
 	for _, o := range f.Outputs {
@@ -152,6 +161,19 @@ func apart(f *net.Fidelity) string {
 	}
 	if agreement <= 1 {
 		text += fmt.Sprintf(", %.2f %% agree", 100*agreement)
+	}
+	return text
+}
+
+// figure prints how near an output is to the original's.
+func figure(o net.OutputError) string {
+	text := fmt.Sprintf("%.4f", o.Error)
+	switch x := o.Figure(); x.Name {
+	case "agreement":
+		text += fmt.Sprintf(", %s agree", x)
+	case "distance":
+	default:
+		text += fmt.Sprintf(", %s %s", x.Name, x)
 	}
 	return text
 }
@@ -168,7 +190,11 @@ func diff(before, after *net.Score) string {
 	if before == nil || after == nil {
 		return ""
 	}
-	return fmt.Sprintf("%+.2f", 100*(after.Accuracy-before.Accuracy))
+	a, b := before.Figure(), after.Figure()
+	if a.Points {
+		return fmt.Sprintf("%+.2f", 100*(b.Value-a.Value))
+	}
+	return fmt.Sprintf("%+.4g", b.Value-a.Value)
 }
 
 // compareCosts sets two costs side by side.

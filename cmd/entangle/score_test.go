@@ -86,7 +86,10 @@ func TestEvalAgreesWithTrain(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					out, _ := net.Scored(m, m.Graph.Outputs[0].Type)
+					out, err := net.ScoredOn(m, set, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
 					got, err := exporter.MeasureQuality(context.Background(), exporter.Subject{Source: src, Runtime: open(t)}, out, f.Labelled())
 					if err != nil {
 						t.Fatal(err)

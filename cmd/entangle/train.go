@@ -10,10 +10,10 @@ import (
 )
 
 // tuneOptions are the named options of verbs that train without a search.
-var tuneOptions = []string{groupData, "epochs", "lr", "optimizer", "weight-decay", "augment", "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
+var tuneOptions = []string{groupData, "output", "epochs", "lr", "optimizer", "weight-decay", "augment", "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
 
 // tuneKeys are the keys that they read.
-var tuneKeys = []string{"model", "teacher", "data", "tune", "calibrate", "out", "run", "every", "record", engineKeys}
+var tuneKeys = []string{"model", "teacher", "data", "outputs", "tune", "calibrate", "out", "run", "every", "record", engineKeys}
 
 // tuneDefaults is a job that does not recalibrate unless it is asked to.
 func tuneDefaults() entangle.Job {
@@ -124,7 +124,8 @@ func (e *env) tune(c *cli.Context, stage string) error {
 			fmt.Fprintf(e.stdout, "cross-entropy on %s (%s): %.4f nats before, %.4f after; perplexity %.3f before, %.3f after\n",
 				r.Part, size, r.Before.Loss, r.After.Loss, r.Before.Perplexity(), r.After.Perplexity())
 		}
-		fmt.Fprintf(e.stdout, "accuracy on %s (%s): %.2f %% before, %.2f %% after\n", r.Part, size, 100*r.Before.Accuracy, 100*r.After.Accuracy)
+		before, after := r.Before.Figure(), r.After.Figure()
+		fmt.Fprintf(e.stdout, "%s on %s (%s): %s before, %s after\n", after.Name, r.Part, size, before, after)
 	}
 	if r.To != nil {
 		fmt.Fprintf(e.stdout, "distance of outputs on %s (%d samples): %s before, %s after\n", r.Part, r.To.Samples, apart(r.From), apart(r.To))

@@ -52,9 +52,8 @@ func BindingOn(m *ir.Model, batch int, set *data.Set) (map[string]int, error) {
 }
 
 // NewNetworkOn infers a normal model for a data set at a batch size: open
-// dimensions take the samples' sizes. With labels per position, a first output
-// [batch, positions, classes] makes it a classifier of positions. Super is as in
-// NewNetwork.
+// dimensions take the samples' sizes. What outputs mean follows from the set's labels too
+// (see Meanings); Network.Means sets it. Super is as in NewNetwork.
 func NewNetworkOn(m *ir.Model, batch int, set *data.Set, super *space.Supernet) (*Network, error) {
 	o := Open(m)
 	m = o.Model
@@ -69,16 +68,8 @@ func NewNetworkOn(m *ir.Model, batch int, set *data.Set, super *space.Supernet) 
 	if err != nil {
 		return nil, err
 	}
-	n.Frozen = o.Fixed > 0
-	if set.LabelShape == nil {
-		return n, nil
-	}
-	n.Classes = 0
-	s := n.Facts.Values[n.Logits].Shape()
-	if len(set.LabelShape) == 1 && len(s) == 3 && s[0] == batch && s[1] == set.LabelShape[0] {
-		n.Positions, n.Classes = s[1], s[2]
-	}
-	return n, nil
+	n.Frozen, n.labels = o.Fixed > 0, LabelsOf(set)
+	return n, n.Means(nil)
 }
 
 // binding returns what of a set feeds the network, whose sizes must be the set's.

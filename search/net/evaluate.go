@@ -10,19 +10,23 @@ import (
 	"github.com/entangle-nas/entangle/measure"
 )
 
-// Score is how well a classifier does on labelled samples.
+// Score is how well a network does on labelled samples.
 type Score = measure.Score
 
-// Evaluator runs the inference program of a classifier over views.
+// Evaluator runs the inference program of a network, whose target is scored, over views.
 type Evaluator struct {
 	net *Network
 	fwd *Step
 	be  engine.Backend
 }
 
-// NewEvaluator compiles the inference program of a network.
+// NewEvaluator compiles the inference program of a network. One without a target is an error.
 func NewEvaluator(be engine.Backend, n *Network) (*Evaluator, error) {
-	compile := func(be engine.Backend) (*Step, error) { return n.Forward(be) }
+	x, _ := n.Target()
+	compile := func(be engine.Backend) (*Step, error) { return n.Forward(be, x.value) }
+	if _, ok := n.Target(); !ok {
+		return nil, fmt.Errorf("%w: --output NAME=KIND says what an output is", n.unlabelled())
+	}
 	if n.Positions > 0 {
 		compile = n.scoreStep
 	}
@@ -48,12 +52,8 @@ func Evaluate(ctx context.Context, be engine.Backend, n *Network, view data.View
 }
 
 // Score runs over the view once, in order. Env holds weights (and coefficients); it is not
-// changed. A network that is no classifier, samples without labels and labels that are no
-// classes are errors.
+// changed. Samples without labels and labels that do not go with the target are errors.
 func (ev *Evaluator) Score(ctx context.Context, env Env, view data.View) (*Score, error) {
-	if ev.net.Classes == 0 {
-		return nil, fmt.Errorf("search: evaluate: want a first output [batch, classes], or [batch, positions, classes] with a label per position, %q has type %s", ev.net.Logits, ev.net.Facts.Values[ev.net.Logits].Type)
-	}
 	if !view.Part().Labelled() || view.Len() == 0 {
 		return nil, fmt.Errorf("search: evaluate: %q of %q: want labelled samples, it has %d samples and labels: %t", view.Part().Name, view.Set().Spec, view.Len(), view.Part().Labelled())
 	}
@@ -66,7 +66,7 @@ func (ev *Evaluator) Score(ctx context.Context, env Env, view data.View) (*Score
 		return nil, err
 	}
 	defer l.Close()
-	s := &measure.Sum{Positions: ev.net.Positions}
+	s := ev.net.sum()
 	// One batch is ahead: a device has it while the one before is counted here.
 	count := func() error { return nil }
 	err = l.Each(func(b *data.Batch) error {
@@ -92,6 +92,16 @@ func (ev *Evaluator) Score(ctx context.Context, env Env, view data.View) (*Score
 		return nil, fmt.Errorf("search: evaluate: %q of %q: %w", view.Part().Name, view.Set().Spec, err)
 	}
 	return out, nil
+}
+
+// sum begins to score the target's value.
+func (n *Network) sum() *measure.Sum {
+	x, _ := n.Target()
+	s := &measure.Sum{Kind: x.Kind, Positions: n.Positions, Masks: n.masked(), Raw: true}
+	if x.Kind == measure.Probabilities {
+		s.Kind = measure.Logits
+	}
+	return s
 }
 
 // start runs a batch; count waits for it and adds it to s.
@@ -120,11 +130,21 @@ func (ev *Evaluator) start(s *measure.Sum, env Env, f *Feed, b *data.Batch) (cou
 			s.Seen(b.Valid, ev.net.Classes)
 			return addPositions(s, out, label)
 		}
-		z, err := out[OutName(ev.net.Logits)].Read()
+		x, _ := ev.net.Target()
+		z, err := out[OutName(x.value)].Read()
 		if err != nil {
 			return err
 		}
-		if err := measure.Add(s, z.F32, ev.net.Classes, b.Labels.I64[:b.Valid]); err != nil {
+		if ev.net.Classes > 0 {
+			err = measure.Add(s, z.F32, ev.net.Classes, b.Labels.I64[:b.Valid])
+		} else {
+			var t *prim.Tensor
+			if t, err = ev.net.elements(b); err == nil {
+				size := t.Len() / len(b.Index)
+				err = measure.AddElements(s, z.F32, t.F32[:b.Valid*size], size)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("search: evaluate: %w", err)
 		}
 		return nil

@@ -29,7 +29,7 @@ type teacher struct {
 	fwd    *Step
 	env    Env
 	inputs map[string]string // names of the feed's buffers by the teacher's inputs
-	values []lesson          // one for each of the network's
+	values []Meaning         // one for each of the network's
 }
 
 // part is a buffer with positions of a field, or an empty past.
@@ -64,13 +64,16 @@ func fieldName(field string) string { return "@field/" + field }
 
 // NewFeed makes a feed for a network, whose inputs must have the types that the set gives.
 // With an objective that distils it runs teach, which must have the network's batch size
-// and outputs that match. With labels batches bring targets, if the network is a classifier.
+// and outputs that match. With labels batches bring targets, if the network has an output that they are for.
 func NewFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *data.Set, labels bool) (*Feed, error) {
 	b, err := n.binding(set)
 	if err != nil {
 		return nil, err
 	}
-	f := &Feed{be: be, net: n, o: o, set: set, fields: make([]string, len(set.Fields)), Labels: labels && n.Classes > 0}
+	f := &Feed{be: be, net: n, o: o, set: set, fields: make([]string, len(set.Fields)), Labels: labels}
+	if _, ok := n.Target(); !ok {
+		f.Labels = false
+	}
 	for i, k := range b.Fields {
 		if p, ok := partOf(n, b, i, n.Inputs[i]); ok {
 			f.parts = append(f.parts, p)
@@ -82,17 +85,18 @@ func NewFeed(be engine.Backend, n *Network, teach *Network, o Objective, set *da
 		if teach == nil {
 			return nil, fmt.Errorf("search: objective: distillation needs the original model as teacher")
 		}
-		if err := f.learn(teach, func(l lesson) string { return l.value }); err != nil {
+		list, _ := n.taught()
+		if err := f.learn(teach, list, func(x Meaning) string { return x.value }); err != nil {
 			return nil, fmt.Errorf("search: teacher: %w", err)
 		}
 	}
 	return f, nil
 }
 
-// learn gives the feed a teacher that computes one value for each of the network's
-// lessons. The teacher takes fields of its own; what it has beyond the network's is
+// learn gives the feed a teacher that computes one value for each of some of the network's
+// outputs. The teacher takes fields of its own; what it has beyond the network's is
 // uploaded with every batch.
-func (f *Feed) learn(teach *Network, value func(lesson) string) error {
+func (f *Feed) learn(teach *Network, list []Meaning, value func(Meaning) string) error {
 	if teach.Batch != f.net.Batch {
 		return fmt.Errorf("want batch %d, got %d", f.net.Batch, teach.Batch)
 	}
@@ -112,12 +116,12 @@ func (f *Feed) learn(teach *Network, value func(lesson) string) error {
 		}
 		t.inputs[teach.Inputs[i]] = f.fields[k]
 	}
-	if t.values, err = f.net.lessonsOf(teach); err != nil {
+	if t.values, err = f.net.of(teach, list); err != nil {
 		return err
 	}
 	var names []string
-	for _, l := range t.values {
-		names = append(names, value(l))
+	for _, x := range t.values {
+		names = append(names, value(x))
 	}
 	if t.fwd, err = teach.Forward(f.be, names...); err != nil {
 		return err
@@ -181,6 +185,12 @@ func (f *Feed) Prepare(b *data.Batch) (*Batch, error) {
 		}
 		x.add(TargetName, label)
 		x.add(shareName, share)
+	case f.Labels && f.net.Classes == 0:
+		t, err := f.net.elements(b)
+		if err != nil {
+			return nil, err
+		}
+		x.add(TargetName, t)
 	case f.Labels:
 		t, err := target(b, f.net.Classes, f.o.Smoothing)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/internal/rng"
+	"github.com/entangle-nas/entangle/measure"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -18,7 +19,8 @@ var Importance = []string{"taylor", "magnitude", "none"}
 // of the loss on batches of view), "magnitude" (norm of the weights) or "none".
 // Distillation alone has no slope at the original: there, "taylor" estimates the
 // first-order change of the outputs instead, by its square along random signs; of
-// probabilities p that of √p, whose square is a quarter of the curvature of KL(p ‖ ·).
+// probabilities p that of √p, of a yes or no that of asin √p, whose squares are a quarter of
+// the curvature of KL(p ‖ ·).
 func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.Analysis, s *space.Space, how string, view data.View, o Objective, batches int, seed uint64) error {
 	switch how {
 	case "none":
@@ -33,7 +35,7 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 	default:
 		return fmt.Errorf("search: importance %q: want one of %v", how, Importance)
 	}
-	labelled := view.Part().Labelled() && n.Classes > 0
+	labelled := n.Learns(view.Part())
 	if err := o.Check(n, labelled); err != nil {
 		return err
 	}
@@ -117,11 +119,17 @@ func (n *Network) probeStep(be engine.Backend, temperature float64) (*Step, erro
 	}
 	b := g.Builder
 	total := prim.Invalid
-	for _, l := range n.lessons() {
-		y := g.values[l.value]
-		signs := batchInput(b, probeName(l.value), b.Type(y))
-		if l.logits {
+	list, _ := n.taught()
+	for _, x := range list {
+		y := g.values[x.value]
+		signs := batchInput(b, probeName(x.value), b.Type(y))
+		switch {
+		case x.Kind.Distributes():
+			y = rowsOf(b, y, x.axis)
+			signs = rowsOf(b, signs, x.axis)
 			y = b.Map(prim.Op(prim.Exp, prim.Op(prim.Mul, prim.A(0), prim.L(0.5))), logSoftmax(b, b.Scale(y, 1/temperature)))
+		case x.Kind == measure.Sigmoid:
+			y = b.Map(prim.Op(prim.Atan, prim.Op(prim.Exp, prim.Op(prim.Mul, prim.A(0), prim.L(0.5)))), b.Clip(y, -60, 60))
 		}
 		power := b.StopGrad(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(0)), y))
 		part := b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Sqrt, prim.Op(prim.Add, prim.A(1), prim.L(1e-8)))),

@@ -131,9 +131,9 @@ func (g *Lowered) coefficients(s *space.Space) []prim.ID {
 	return out
 }
 
-// Forward compiles the inference program, whose outputs are the logits and the extra
-// values of the graph.
-func (n *Network) Forward(be engine.Backend, extra ...string) (*Step, error) {
+// Forward compiles the inference program, whose outputs are values of the graph; without any,
+// the first output's.
+func (n *Network) Forward(be engine.Backend, values ...string) (*Step, error) {
 	g, err := n.Lower(false)
 	if err != nil {
 		return nil, err
@@ -145,8 +145,10 @@ func (n *Network) Forward(be engine.Backend, extra ...string) (*Step, error) {
 			g.Builder.Output(OutName(v), g.values[v])
 		}
 	}
-	emit(n.Logits)
-	for _, v := range extra {
+	if len(values) == 0 {
+		emit(n.Model.Graph.Outputs[0].Name)
+	}
+	for _, v := range values {
 		emit(v)
 	}
 	return Compile(be, "forward", g.Builder)

@@ -19,10 +19,13 @@ type Network struct {
 	Params []string        // trained initialisers, in file order
 	Stats  []string        // running statistics, in file order
 	Inputs []string        // graph inputs that data feeds
-	// Logits is the value that a classifier's loss is taken on; Classes its width.
-	// Classes is 0 when the first output is not [batch, classes]. For data with labels
-	// per position the first output is [batch, positions, classes] and Positions the
-	// size between.
+	// Outputs says what the float outputs mean.
+	Outputs []Meaning
+	// Scales are what the losses of outputs are measured in, by output; see Scale. Without
+	// one, values are measured by the mean square of a batch, others in nats.
+	Scales map[string]Scale
+	// Logits is the value that the loss of a Target with classes is taken on; Classes its
+	// width, 0 without one. Positions counts the labels of a sample where there are several.
 	Logits    string
 	Classes   int
 	Positions int
@@ -37,6 +40,7 @@ type Network struct {
 	// Frozen says that training takes running statistics where it would take those of a
 	// batch: the model runs at one batch size, which may be a single sample.
 	Frozen     bool
+	labels     Labels
 	roles      map[string]ops.Training
 	separation *separation // nil: choices share one weight
 }
@@ -153,7 +157,8 @@ func Declare(m, source *ir.Model) *ir.Model {
 	return out
 }
 
-// NewNetwork infers a normal model that fixes every size but its batch. Super, when not
+// NewNetwork infers a normal model that fixes every size but its batch; labels may be the
+// classes of its first output [batch, classes]. Super, when not
 // nil, must have been made from a model with the same initialisers and node names. An open
 // dimension and a model that does not run at the batch size are errors. The model is copied.
 func NewNetwork(m *ir.Model, batch int, super *space.Supernet) (*Network, error) {
@@ -174,10 +179,11 @@ func NewNetwork(m *ir.Model, batch int, super *space.Supernet) (*Network, error)
 		}
 	}
 	n, err := bound(m, batch, bind, super)
-	if err == nil {
-		n.Frozen = o.Fixed > 0
+	if err != nil {
+		return nil, err
 	}
-	return n, err
+	n.Frozen, n.labels.Open = o.Fixed > 0, true
+	return n, n.Means(nil)
 }
 
 // admits refuses a batch that the model does not run at.
@@ -208,10 +214,6 @@ func bound(m *ir.Model, batch int, bind map[string]int, super *space.Supernet) (
 	}
 	if len(m.Graph.Outputs) == 0 {
 		return nil, fmt.Errorf("search: the model has no outputs")
-	}
-	_, n.Logits = Scored(m, f.Values[m.Graph.Outputs[0].Name].Type)
-	if s := f.Values[n.Logits].Shape(); len(s) == 2 && s[0] == batch {
-		n.Classes = s[1]
 	}
 	return n, nil
 }

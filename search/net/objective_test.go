@@ -22,8 +22,19 @@ func outputs(batch int, shapes map[string][]int, names ...string) (*Network, *Lo
 		n.Facts.Values[name] = ops.Fact{Type: t}
 		g.values[name] = g.Builder.Input(name, prim.Type{DType: prim.F32, Shape: shapes[name]})
 	}
-	n.Logits = names[0]
+	if err := n.Means(nil); err != nil {
+		panic(err)
+	}
 	return n, g
+}
+
+// classes makes the first output, [batch, classes], the target.
+func classes(n *Network) *Network {
+	n.labels = Labels{Any: true, Classes: 3}
+	if err := n.Means(nil); err != nil {
+		panic(err)
+	}
+	return n
 }
 
 // evaluated runs loss and its gradient with respect to the named outputs.
@@ -79,7 +90,7 @@ func twoSamples() *prim.Tensor {
 // TestCrossEntropy: −mean log p(label), gradient (p − target)/batch, one of two right.
 func TestCrossEntropy(t *testing.T) {
 	n, g := outputs(2, map[string][]int{"z": {2, 3}}, "z")
-	n.Classes = 3
+	classes(n)
 	in := map[string]*prim.Tensor{"z": twoSamples(), TargetName: prim.F32Tensor([]float32{1, 0, 0, 0, 1, 0}, 2, 3)}
 	loss, correct, grads := evaluated(t, n, g, Objective{Labels: 2}, true, in, "z")
 	near(t, "loss", loss, 2*(math.Log(2)+math.Log(8))/2)
@@ -92,7 +103,7 @@ func TestCrossEntropy(t *testing.T) {
 // TestDistillation: T²·KL(teacher ‖ student) at T = 2, gradient T·(student − teacher)/batch.
 func TestDistillation(t *testing.T) {
 	n, g := outputs(2, map[string][]int{"z": {2, 3}}, "z")
-	n.Classes = 3
+	classes(n)
 	const temperature = 2.0
 	z := twoSamples()
 	for i := range z.F32 {
@@ -112,7 +123,7 @@ func TestDistillation(t *testing.T) {
 // TestTeacherIsMinimum: where student and teacher agree, loss and slope are 0.
 func TestTeacherIsMinimum(t *testing.T) {
 	n, g := outputs(2, map[string][]int{"z": {2, 3}}, "z")
-	n.Classes = 3
+	classes(n)
 	loss, _, grads := evaluated(t, n, g, Objective{Distill: 1, Temperature: 4}, false, map[string]*prim.Tensor{"z": twoSamples(), teacherName("z"): twoSamples()}, "z")
 	near(t, "loss", loss, 0)
 	for _, v := range grads["z"] {
@@ -120,8 +131,8 @@ func TestTeacherIsMinimum(t *testing.T) {
 	}
 }
 
-// TestOutputDistance: models without classes sum, over outputs, the mean squared
-// difference relative to the teacher's mean square.
+// TestOutputDistance: without a scale, values have the mean squared difference relative to the
+// teacher's mean square; outputs share alike.
 func TestOutputDistance(t *testing.T) {
 	n, g := outputs(2, map[string][]int{"a": {2, 2, 1}, "b": {2, 1, 1}}, "a", "b")
 	in := map[string]*prim.Tensor{
@@ -129,34 +140,35 @@ func TestOutputDistance(t *testing.T) {
 		"b": prim.F32Tensor([]float32{10, 10}, 2, 1, 1), teacherName("b"): prim.F32Tensor([]float32{20, 10}, 2, 1, 1),
 	}
 	loss, _, grads := evaluated(t, n, g, Objective{Distill: 1, Temperature: 1}, false, in, "a", "b")
-	near(t, "loss", loss, 8.0/14+100.0/500)
-	for i, want := range []float64{0, 4.0 / 14, 0, 4.0 / 14} {
+	near(t, "loss", loss, (8.0/14+100.0/500)/2)
+	for i, want := range []float64{0, 2.0 / 14, 0, 2.0 / 14} {
 		near(t, "gradient of a", float64(grads["a"][i]), want)
 	}
-	for i, want := range []float64{-20.0 / 500, 0} {
+	for i, want := range []float64{-10.0 / 500, 0} {
 		near(t, "gradient of b", float64(grads["b"][i]), want)
 	}
 }
 
 // TestObjectiveCheck: what cannot be minimised is refused with a reason.
 func TestObjectiveCheck(t *testing.T) {
-	classes, _ := outputs(2, map[string][]int{"z": {2, 3}}, "z")
-	classes.Classes = 3
+	one, _ := outputs(2, map[string][]int{"z": {2, 3}}, "z")
+	classes(one)
 	maps, _ := outputs(2, map[string][]int{"z": {2, 3, 4}}, "z")
+	classes(maps)
 	for _, c := range []struct {
 		n        *Network
 		o        Objective
 		labelled bool
 		want     string
 	}{
-		{classes, Objective{}, true, "one of them positive"},
-		{classes, Objective{Labels: -1, Distill: 2, Temperature: 1}, true, "want weights ≥ 0"},
-		{classes, Objective{Labels: 1, Smoothing: 1}, true, "label smoothing: want a number in [0, 1), got 1"},
-		{classes, Objective{Distill: 1}, true, "temperature: want a positive number, got 0"},
-		{classes, Objective{Labels: 1}, false, "the data has none"},
-		{maps, Objective{Labels: 1}, true, "labels need a first output [batch, classes]"},
+		{one, Objective{}, true, "one of them positive"},
+		{one, Objective{Labels: -1, Distill: 2, Temperature: 1}, true, "want weights ≥ 0"},
+		{one, Objective{Labels: 1, Smoothing: 1}, true, "label smoothing: want a number in [0, 1), got 1"},
+		{one, Objective{Distill: 1}, true, "temperature: want a positive number, got 0"},
+		{one, Objective{Labels: 1}, false, "the data has none"},
+		{maps, Objective{Labels: 1}, true, "want an output that 3 classes are for"},
 		{maps, Objective{Distill: 1, Temperature: 1}, false, ""},
-		{classes, Objective{Labels: 1}, true, ""},
+		{one, Objective{Labels: 1}, true, ""},
 	} {
 		err := c.o.Check(c.n, c.labelled)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

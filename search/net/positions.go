@@ -14,42 +14,39 @@ const (
 	shareName = "@share" // weight of every position in the mean
 	nllName   = "@nll"
 	rankName  = "@rank"
+	bestName  = "@best" // of masks: the class of the largest logit
 )
+
+// masked reports whether positions are the pixels of a map.
+func (n *Network) masked() bool { return len(n.labels.Shape) > 1 }
 
 // rows is the number of positions in a batch.
 func (n *Network) rows() int { return n.Batch * n.Positions }
 
-// positionLoss appends the objective of a classifier of positions. Targets are
-// class numbers f32[rows, 1], −1 where a position does not count, and shares
-// f32[rows, 1], which sum to 1 over those that count: the loss is the mean over
-// positions. Without labels every position counts alike. Correct is as in loss.
-func (n *Network) positionLoss(g *Lowered, o Objective, labelled bool) (loss, correct prim.ID) {
+// positionLoss is the cross-entropy of a classifier of positions. Targets are class numbers
+// f32[rows, 1], −1 where a position does not count, and shares f32[rows, 1], which sum to 1
+// over those that count: the loss is the mean over positions. Correct is as in Loss.
+func (n *Network) positionLoss(g *Lowered, x Meaning, o Objective) (loss, correct, share prim.ID) {
 	b := g.Builder
 	column := prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}}
-	z := b.Reshape(g.values[n.Logits], n.rows(), n.Classes)
-	total := prim.Invalid
-	add := func(v prim.ID, k float64) { total = plus(b, total, b.Scale(v, k)) }
-	correct = prim.Invalid
-	share := prim.Invalid
-	if labelled {
-		label := batchInput(b, TargetName, column)
-		share = batchInput(b, shareName, column)
-		nll, hit := n.scores(b, z, label, o.Smoothing)
-		if o.Labels > 0 {
-			add(scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), share, nll), o.Labels)
-		}
-		correct = b.Reshape(b.Sum(hit, 0, 1))
-	} else {
-		share = b.Full(column, 1/float64(n.rows()))
+	z := rowsOf(b, g.values[x.value], x.axis)
+	label := batchInput(b, TargetName, column)
+	share = batchInput(b, shareName, column)
+	nll, hit := n.scores(b, z, label, o.Smoothing)
+	return scalarMean(b, 1, prim.Op(prim.Mul, prim.A(0), prim.A(1)), share, nll), b.Reshape(b.Sum(hit, 0, 1)), share
+}
+
+// positionDivergence is divergence over positions by their shares; without any they count
+// alike.
+func (n *Network) positionDivergence(g *Lowered, x Meaning, teacher, share prim.ID, temperature float64) prim.ID {
+	b := g.Builder
+	if share == prim.Invalid {
+		share = b.Full(prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}}, 1/float64(n.rows()))
 	}
-	if o.Distill > 0 {
-		t := batchInput(b, teacherName(n.Logits), b.Type(g.values[n.Logits]))
-		lt := logSoftmax(b, b.Scale(b.Reshape(t, n.rows(), n.Classes), 1/o.Temperature))
-		ls := logSoftmax(b, b.Scale(z, 1/o.Temperature))
-		kl := prim.Op(prim.Mul, prim.A(2), prim.Op(prim.Mul, prim.Op(prim.Exp, prim.A(0)), prim.Op(prim.Sub, prim.A(0), prim.A(1))))
-		add(scalarMean(b, 1, kl, lt, ls, share), o.Distill*o.Temperature*o.Temperature)
-	}
-	return total, correct
+	lt := logSoftmax(b, b.Scale(rowsOf(b, teacher, x.axis), 1/temperature))
+	ls := logSoftmax(b, b.Scale(rowsOf(b, g.values[x.value], x.axis), 1/temperature))
+	kl := prim.Op(prim.Mul, prim.A(2), prim.Op(prim.Mul, prim.Op(prim.Exp, prim.A(0)), prim.Op(prim.Sub, prim.A(0), prim.A(1))))
+	return b.Scale(scalarMean(b, 1, kl, lt, ls, share), temperature*temperature)
 }
 
 // scores returns, per row of logits z f32[rows, classes], the cross-entropy with
@@ -96,10 +93,14 @@ func (n *Network) scoreStep(be engine.Backend) (*Step, error) {
 		return nil, err
 	}
 	label := batchInput(g.Builder, TargetName, prim.Type{DType: prim.F32, Shape: []int{n.rows(), 1}})
-	z := g.Builder.Reshape(g.values[n.Logits], n.rows(), n.Classes)
+	x, _ := n.Target()
+	z := rowsOf(g.Builder, g.values[x.value], x.axis)
 	nll, _ := n.scores(g.Builder, z, label, 0)
 	g.Builder.Output(nllName, nll)
 	g.Builder.Output(rankName, n.rank(g.Builder, z, label))
+	if n.masked() {
+		g.Builder.Output(bestName, g.Builder.Cast(g.Builder.Add(prim.ArgReduce{Axis: 1}, z), prim.F32))
+	}
 	return Compile(be, "scores", g.Builder)
 }
 
@@ -155,9 +156,19 @@ func addPositions(s *measure.Sum, out Env, label *prim.Tensor) error {
 	if err != nil {
 		return err
 	}
+	var best *prim.Tensor
+	if s.Masks {
+		if best, err = out[bestName].Read(); err != nil {
+			return err
+		}
+	}
 	for i, l := range label.F32 {
-		if l >= 0 {
-			s.Count(float64(nll.F32[i]), int(rank.F32[i]))
+		if l < 0 {
+			continue
+		}
+		s.Count(float64(nll.F32[i]), int(rank.F32[i]))
+		if best != nil {
+			s.Overlap(int(l), int(best.F32[i]))
 		}
 	}
 	return nil

@@ -44,7 +44,10 @@ func TestPositionLoss(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n, g := outputs(batch, map[string][]int{"z": {batch, positions, classes}}, "z")
-			n.Classes, n.Positions = classes, positions
+			n.labels = Labels{Any: true, Shape: []int{positions}, Tokens: true}
+			if err := n.Means(nil); err != nil || n.Classes != classes || n.Positions != positions {
+				t.Fatalf("want %d classes at %d positions, got %d at %d, %v", classes, positions, n.Classes, n.Positions, err)
+			}
 			in := map[string]*prim.Tensor{"z": z}
 			if c.labelled {
 				in[TargetName], in[shareName] = label, share

@@ -38,7 +38,7 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 	if err != nil {
 		return nil, err
 	}
-	labelled := view.Part().Labelled() && n.Classes > 0
+	labelled := n.Learns(view.Part())
 	if err := o.Check(n, labelled); err != nil {
 		return nil, err
 	}

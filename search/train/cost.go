@@ -18,12 +18,12 @@ type Cost struct {
 
 // Memory compiles the weight step of a network as Train does and says how many bytes it works
 // on. No sample is read and nothing runs.
-func Memory(be engine.Backend, n *net.Network, c Weights, labelled bool) (int, error) {
+func Memory(be engine.Backend, n *net.Network, c Weights, view data.View) (int, error) {
 	m, err := optim.ByName(c.Optimiser)
 	if err != nil {
 		return 0, err
 	}
-	labelled = labelled && n.Classes > 0
+	labelled := n.Learns(view.Part())
 	var s *net.Step
 	if c.Parts() == 1 {
 		s, err = WeightStep(be, n, c.Objective, labelled, m, c.Hyper, c.Clip)
