@@ -48,6 +48,20 @@ func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, e
 	return r, r.plain.Scale(ctx, be, p.Views.Weights, p.Job.Seed)
 }
 
+// teaches reports an objective of the job from which no weight learns.
+func (r *run) teaches() error {
+	for _, s := range r.Job.sections() {
+		if !r.Job.trains(s) {
+			continue
+		}
+		if err := r.plain.CheckGradient(r.ctx, r.be, r.plain, s.w.Objective, r.Views.Weights, r.Job.Seed); err != nil {
+			return &JobError{[]error{&keyed{s.key + ".objective", err}}}
+		}
+		return nil
+	}
+	return nil
+}
+
 // network prepares a model to run, learn and be scored as the job says.
 func (r *run) network(m *ir.Model, super *space.Supernet) (*net.Network, error) {
 	n, err := net.NewNetworkOn(m, r.Job.Data.Batch, r.Set, super)

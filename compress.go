@@ -66,6 +66,9 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subne
 	if err := r.fits(); err != nil {
 		return nil, nil, err
 	}
+	if err := r.teaches(); err != nil {
+		return nil, nil, err
+	}
 	if err := r.order(); err != nil {
 		return nil, nil, err
 	}
@@ -84,6 +87,9 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 		return nil, err
 	}
 	if err := r.fits(); err != nil {
+		return nil, err
+	}
+	if err := r.teaches(); err != nil {
 		return nil, err
 	}
 	out := &Outcome{Model: p.Job.Model, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles(), Outputs: p.Outputs}

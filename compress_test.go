@@ -11,6 +11,7 @@ import (
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/internal/runtest"
+	"github.com/entangle-nas/entangle/measure"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
@@ -72,6 +73,7 @@ func TestCompressWithoutLabels(t *testing.T) {
 	b.Job.Tune.Objective = b.Job.Search.Weights.Objective
 	b.Job.Tune.Epochs = 6
 	b.Job.Target[0].Share = 0.6
+	b.Job.Outputs = unlabelled
 	p := b.Plan(t)
 	o, err := p.Compress(context.Background(), b.Be, entangle.Options{})
 	if err != nil {
@@ -106,12 +108,37 @@ func TestCompressWithoutLabels(t *testing.T) {
 	}
 }
 
+// unlabelled says of multi-output's outputs that labels are for none.
+var unlabelled = net.Settings{{Output: "heat", Kind: measure.Values, Weight: 1}, {Output: "embedding", Kind: measure.Embedding, Weight: 1}, {Output: "logits", Kind: measure.Values, Weight: 1}}
+
+// TestOutputsBesideLabels: labels teach the output of as many classes, wherever it stands, and
+// the others have their distances.
+func TestOutputsBesideLabels(t *testing.T) {
+	b := runtest.New(t, "multi-output-tiny")
+	slices.Reverse(b.Model.Graph.Outputs)
+	b.Job.Tune.Epochs = 2
+	b.Job.Method = "uniform"
+	o, err := b.Plan(t).Compress(context.Background(), b.Be, entangle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []net.Meaning{{Output: "heat", Kind: measure.Sigmoid}, {Output: "embedding", Kind: measure.Values}, {Output: "logits", Kind: measure.Logits, Labels: true}} {
+		if got := o.Outputs[i]; got.Output != want.Output || got.Kind != want.Kind || got.Labels != want.Labels {
+			t.Errorf("want %+v, got %+v", want, got)
+		}
+	}
+	if c := o.Candidates[0]; o.Original.Test == nil || c.Test.Tuned == nil || c.Test.Distance == nil || len(c.Test.Distance.Tuned.Outputs) != 3 {
+		t.Errorf("want a score and three distances, got %+v", c.Test)
+	}
+}
+
 // TestTuneWithoutLabels: with a teacher and no classes, tuning says how far the outputs
 // are from the teacher's before and after; without a teacher it says nothing.
 func TestTuneWithoutLabels(t *testing.T) {
 	b := runtest.New(t, "multi-output-tiny")
 	slices.Reverse(b.Model.Graph.Outputs)
 	b.Job.Tune.Objective = net.Objective{Distill: 1, Temperature: 1}
+	b.Job.Outputs = unlabelled
 	b.Job.Tune.Epochs, b.Job.Tune.Hyper.WeightDecay, b.Job.Calibrate = 0.25, 0.5, 0
 	m := runtest.Wrap(b.Model)
 	train, err := entangle.PrepareTraining(m, m, b.Set, b.Job)

@@ -73,6 +73,9 @@ func (p *Plan) Estimate(ctx context.Context, o Options) (*Estimate, error) {
 			return nil, err
 		}
 	}
+	if err := e.teaches(); err != nil {
+		return nil, err
+	}
 	if err := e.all(); err != nil {
 		return nil, memoryFault(err)
 	}

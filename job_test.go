@@ -13,6 +13,8 @@ import (
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/internal/runtest"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/measure"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -50,6 +52,9 @@ func spoilt(field reflect.Value) []any {
 		return []any{entangle.Targets(nil), entangle.Targets{{Metric: "frob", Share: 0.5}}, entangle.Targets{{Metric: "macs", Share: 2}}, entangle.Targets{{Metric: "macs", Limit: math.NaN()}},
 			entangle.Targets{{Metric: "macs", Share: 0.5}, {Metric: "macs", Share: 0.4}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "ms"}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "B"}}}
 	default:
+		if field.Type() == reflect.TypeFor[net.Settings]() {
+			return []any{net.Settings{{Output: "nothing", Kind: measure.Values, Weight: 1}}}
+		}
 		switch field.Kind() {
 		case reflect.String:
 			return []any{reflect.ValueOf("\x00frob").Convert(field.Type()).Interface()}

@@ -34,6 +34,23 @@ type Plan struct {
 	parts int // batches that stand for one of the job as it was given
 }
 
+// Says is what is known before a run, a line each: what was not taken as it is written, and
+// what outputs are taken for.
+func (p *Plan) Says() []string {
+	out := slices.Clone(p.Notes)
+	for _, x := range p.Outputs {
+		line := fmt.Sprintf("output %q is taken for %s: %s", x.Output, x.Kind, x.Reason)
+		if x.Labels {
+			line += "; the data's labels are for it"
+		}
+		if x.Weight != 1 {
+			line += fmt.Sprintf("; weight %g", x.Weight)
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
 // Profile is the cost of a reference subnet by metric.
 type Profile struct {
 	Name string             `json:"name"`

@@ -63,7 +63,7 @@ func (j *Job) Folder() string {
 // writes job.yaml: every setting of what a verb runs on an engine, with what it is made with. A
 // folder with checkpoints of other settings is refused; with force they go.
 func (p *Plan) Begin(be engine.Backend, host *Host, verb string, force bool) error {
-	host.say(p.Notes)
+	host.say(p.Says())
 	return begin(p.Job, p.Source, p.Set, be, host, verb, force)
 }
 

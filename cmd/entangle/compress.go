@@ -81,7 +81,7 @@ func (e *env) compress(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("dry-run") {
-		for _, n := range p.Notes {
+		for _, n := range p.Says() {
 			e.logf("note: %s", n)
 		}
 		return e.dryRun(c, p)

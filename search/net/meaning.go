@@ -73,6 +73,14 @@ func (s *Settings) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// of returns the setting of an output, or nil.
+func (s Settings) of(output string) *Setting {
+	if at := slices.IndexFunc(s, func(x Setting) bool { return x.Output == output }); at >= 0 {
+		return &s[at]
+	}
+	return nil
+}
+
 // MarshalText writes what UnmarshalText reads.
 func (s Settings) MarshalText() ([]byte, error) {
 	var out []string
@@ -108,40 +116,62 @@ func LabelsOf(set *data.Set) Labels {
 
 // Meanings says of every float output of a model what it means: as it is set, by the
 // operator that makes it, by its shape and the labels, in this order; a single column is never
-// a distribution. Keys and values that a decoder hands to its next call are left out where
+// a distribution. Labels are for the first output that they fit, of classes for one of just
+// as many where there is one. Keys and values that a decoder hands to its next call are left out where
 // there is anything else. Facts are the model's at so many samples.
 func Meanings(m *ir.Model, f *ops.Facts, batch int, labels Labels, set Settings) ([]Meaning, error) {
 	caches := ops.CacheAxes(m.Graph, f)
 	var out, past []Meaning
 	var errs []error
-	taken := !labels.Any && !labels.Open
 	for _, s := range set {
 		if !slices.ContainsFunc(m.Graph.Outputs, func(v ir.Value) bool { return v.Name == s.Output && f.Values[v.Name].Type.Elem.IsFloat() }) {
 			errs = append(errs, fmt.Errorf("output %q: want one of the float outputs %s", s.Output, floats(m, f)))
 		}
 	}
+	read := func(output string, target bool) (Meaning, error) {
+		r := reader{m: m, f: f, labels: labels, output: output, shape: f.Values[output].Shape(), batch: batch}
+		x, err := r.meaning(set.of(output), target)
+		if err != nil {
+			return x, fmt.Errorf("output %q: %w", output, err)
+		}
+		return x, nil
+	}
 	for _, v := range m.Graph.Outputs {
 		if !f.Values[v.Name].Type.Elem.IsFloat() {
 			continue
 		}
-		at := slices.IndexFunc(set, func(s Setting) bool { return s.Output == v.Name })
-		r := reader{m: m, f: f, labels: labels, output: v.Name, shape: f.Values[v.Name].Shape(), batch: batch}
-		x, err := r.meaning(at >= 0, func() Setting { return set[max(at, 0)] }, taken)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("output %q: %w", v.Name, err))
-			continue
-		}
-		if caches[v.Name] != nil && at < 0 {
+		x, err := read(v.Name, true)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case caches[v.Name] != nil && set.of(v.Name) == nil:
 			past = append(past, x)
-			continue
+		default:
+			out = append(out, x)
 		}
-		taken = taken || x.Labels
-		out = append(out, x)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	if len(out) == 0 {
 		out = past
 	}
-	return out, errors.Join(errs...)
+	target := slices.IndexFunc(out, func(x Meaning) bool { return x.Labels })
+	for i, x := range out {
+		if x.Labels && labels.Shape == nil && x.Kind.Distributes() && f.Values[x.value].Shape()[x.axis] == labels.Classes {
+			target = i
+			break
+		}
+	}
+	for i, x := range out {
+		if x.Labels && i != target {
+			var err error
+			if out[i], err = read(x.Output, false); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
 }
 
 func floats(m *ir.Model, f *ops.Facts) string {
@@ -164,18 +194,15 @@ type reader struct {
 	batch  int
 }
 
-// meaning reads one output; taken says that labels are another's, or nobody's.
-func (r reader) meaning(isSet bool, set func() Setting, taken bool) (Meaning, error) {
+// meaning reads one output, which labels may be for, or not.
+func (r reader) meaning(given *Setting, target bool) (Meaning, error) {
 	x := Meaning{Output: r.output, Weight: 1, value: r.output, axis: len(r.shape) - 1}
 	maker, behind, axis := r.maker()
 	fit, own, fits := r.fit(maker)
-	if taken {
-		fits = false
-	}
+	fits = fits && target
 	switch {
-	case isSet:
-		s := set()
-		x.Kind, x.Weight, x.Reason = s.Kind, s.Weight, "set"
+	case given != nil:
+		x.Kind, x.Weight, x.Reason = given.Kind, given.Weight, "set"
 	case maker == measure.Probabilities && fits && fit == measure.NextToken && axis == own:
 		x.Kind, x.Reason = measure.NextToken, "a Softmax makes it, labels are tokens"
 	case maker != "":
@@ -545,15 +572,15 @@ func (n *Network) of(t *Network, list []Meaning) ([]Meaning, error) {
 			continue
 		}
 		x := t.Outputs[at]
-		if (own.value == own.Output) == (x.value == x.Output) && own.Kind != x.Kind {
-			x.Kind = own.Kind // as it is set, or as labels say
-		}
-		if own.value == own.Output {
-			x.value, x.axis = x.Output, own.axis
-		}
-		if x.Kind.Distributes() != own.Kind.Distributes() || (own.Kind == measure.Sigmoid) != (x.Kind == measure.Sigmoid) {
+		switch behind := x.value != x.Output; {
+		case own.value != own.Output && (!behind || x.Kind.Distributes() != own.Kind.Distributes()),
+			own.value == own.Output && own.Kind.Distributes() && behind:
 			errs = append(errs, fmt.Errorf("output %q: want %s as the network's %q, got %s", x.Output, own.Kind, own.Output, x.Kind))
+			continue
+		case own.value == own.Output:
+			x.value = x.Output
 		}
+		x.Kind, x.axis = own.Kind, own.axis
 		if want, got := n.Facts.Values[own.value].Shape(), t.Facts.Values[x.value].Shape(); !slices.Equal(want, got) {
 			errs = append(errs, fmt.Errorf("output %q: want %v as the network's %q, got %v", x.Output, want, own.Output, got))
 		}

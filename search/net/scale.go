@@ -22,14 +22,14 @@ type Scale struct {
 
 // Variance is that of numbers by column, which are the positions of one axis.
 type Variance struct {
-	axis int // behind the samples from 1 on; 0: one column
+	axis int // −1: one column
 	v    []float64
 }
 
 // inverse is 1 / variance, to be multiplied with values of that rank.
 func (v *Variance) inverse(b *prim.Builder, rank int) prim.ID {
 	t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: slices.Repeat([]int{1}, rank)})
-	if v.axis > 0 {
+	if v.axis >= 0 {
 		t.Shape[v.axis] = len(v.v)
 	}
 	t.F32 = make([]float32, len(v.v))
@@ -131,6 +131,7 @@ type tally struct {
 	kind    measure.Kind
 	axis    int // of the columns, or of the classes
 	shape   []int
+	lead    int // axes of shape that the output does not have
 	samples int
 	// Of values: sums of squares by column, and sums by position (or column).
 	positions    []float64
@@ -145,6 +146,7 @@ func newTally(x Meaning, shape []int, batch int) tally {
 	if len(shape) > 0 && shape[0] != batch || len(shape) == 0 {
 		t.shape = append([]int{1}, shape...) // no samples: all of it is one
 		t.axis++
+		t.lead = 1
 	}
 	if !x.Kind.Distributes() && x.Kind != measure.Embedding {
 		t.axis = 0
@@ -276,7 +278,10 @@ func (t *tally) scale() (s Scale) {
 // variance is that around the mean of each position, where there are means to speak of, else
 // around the column's. A column's is no less than a share of its mean square.
 func (t *tally) variance() *Variance {
-	v := &Variance{axis: t.axis, v: make([]float64, len(t.mean))}
+	v := &Variance{axis: -1, v: make([]float64, len(t.mean))}
+	if t.axis > 0 {
+		v.axis = t.axis - t.lead
+	}
 	each := float64(t.samples) * float64(columns(t.shape)) / float64(len(t.mean))
 	around := make([]float64, len(t.mean)) // Σ of squared means
 	if t.positions != nil && t.samples >= fewSamples {
