@@ -11,7 +11,9 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/measure"
 	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -34,27 +36,36 @@ func (e *env) inspectCommand() *cli.Command {
 }
 
 type inspection struct {
-	File        string           `json:"file"`
-	Bytes       int64            `json:"bytes"`
-	SHA256      string           `json:"sha256"`
-	IRVersion   int64            `json:"ir_version"`
-	Opsets      []inspectedOpset `json:"opsets"`
-	Producer    string           `json:"producer,omitempty"`
-	Inputs      []inspectedValue `json:"inputs"`
-	Outputs     []inspectedValue `json:"outputs"`
-	Sizes       map[string]int   `json:"sizes,omitempty"` // taken for dimensions that neither the model nor --dim gives
-	Operators   []inspectedOp    `json:"operators"`       // of the file, by name
-	Parameters  int              `json:"parameters"`
-	WeightBytes int              `json:"weight_bytes"`
-	MACs        float64          `json:"macs"`
-	Unpriced    []string         `json:"unpriced,omitempty"` // nodes whose sizes are not all known
-	Nodes       []inspectedNode  `json:"nodes"`
-	SpaceError  string           `json:"space_error,omitempty"` // why nothing can be said of elasticity
+	File        string            `json:"file"`
+	Bytes       int64             `json:"bytes"`
+	SHA256      string            `json:"sha256"`
+	IRVersion   int64             `json:"ir_version"`
+	Opsets      []inspectedOpset  `json:"opsets"`
+	Producer    string            `json:"producer,omitempty"`
+	Inputs      []inspectedValue  `json:"inputs"`
+	Outputs     []inspectedOutput `json:"outputs"`
+	Sizes       map[string]int    `json:"sizes,omitempty"` // taken for dimensions that neither the model nor --dim gives
+	Operators   []inspectedOp     `json:"operators"`       // of the file, by name
+	Parameters  int               `json:"parameters"`
+	WeightBytes int               `json:"weight_bytes"`
+	MACs        float64           `json:"macs"`
+	Unpriced    []string          `json:"unpriced,omitempty"` // nodes whose sizes are not all known
+	Nodes       []inspectedNode   `json:"nodes"`
+	SpaceError  string            `json:"space_error,omitempty"` // why nothing can be said of elasticity
 }
 
 type inspectedOpset struct {
 	Domain  string `json:"domain"`
 	Version int64  `json:"version"`
+}
+
+// inspectedOutput is an output with what it is taken for as long as no labels tell: "" where
+// it is no float, or a cache.
+type inspectedOutput struct {
+	Name   string       `json:"name"`
+	Type   string       `json:"type"`
+	Kind   measure.Kind `json:"kind,omitempty"`
+	Reason string       `json:"reason,omitempty"`
 }
 
 type inspectedValue struct {
@@ -230,7 +241,13 @@ func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
 		}
 	}
 	for _, v := range m.Normal.Graph.Outputs {
-		r.Outputs = append(r.Outputs, inspectedValue{v.Name, v.Type.String()})
+		r.Outputs = append(r.Outputs, inspectedOutput{Name: v.Name, Type: v.Type.String()})
+	}
+	if list, err := net.Meanings(m.Normal, f, 1, net.Labels{}, nil); err == nil {
+		for _, x := range list {
+			at := slices.IndexFunc(r.Outputs, func(o inspectedOutput) bool { return o.Name == x.Output })
+			r.Outputs[at].Kind, r.Outputs[at].Reason = x.Kind, x.Reason
+		}
 	}
 	r.Operators = operators(m.Raw)
 	cost := ops.ModelCost(m.Normal, f)
@@ -381,7 +398,11 @@ func (e *env) printInspection(r *inspection) error {
 		fmt.Fprintf(e.stdout, "input   %s  %s\n", v.Name, v.Type)
 	}
 	for _, v := range r.Outputs {
-		fmt.Fprintf(e.stdout, "output  %s  %s\n", v.Name, v.Type)
+		fmt.Fprintf(e.stdout, "output  %s  %s", v.Name, v.Type)
+		if v.Kind != "" {
+			fmt.Fprintf(e.stdout, "  %s: %s", v.Kind, v.Reason)
+		}
+		fmt.Fprintln(e.stdout)
 	}
 	fmt.Fprintf(e.stdout, "parameters  %s (%d)\nMACs        %s (%.0f)\n\n", count(float64(r.Parameters)), r.Parameters, count(r.MACs), r.MACs)
 	t := columns("operator", ">count", "runs")

@@ -239,7 +239,7 @@ func (r reader) meaning(given *Setting, target bool) (Meaning, error) {
 			x.axis = own
 		}
 	}
-	if narrow := x.axis < 1 || r.shape[x.axis] < 2; narrow && x.Kind.Distributes() {
+	if narrow := x.axis < 1 || r.shape[x.axis] == 0 || r.shape[x.axis] == 1; narrow && x.Kind.Distributes() {
 		return x, fmt.Errorf("want two classes or more for %s, its type is %s", x.Kind, r.f.Values[r.output].Type)
 	} else if narrow && x.Kind == measure.Embedding {
 		return x, fmt.Errorf("want vectors along the last axis for %s, its type is %s", x.Kind, r.f.Values[r.output].Type)
