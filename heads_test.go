@@ -1,0 +1,149 @@
+package entangle_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/entangle-nas/entangle"
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/internal/nettest"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/measure"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/search/net"
+)
+
+// head is one kind of network's end, on features [32, 8, 8], with what someone who knows it
+// would set.
+type head struct {
+	name string
+	wire func(n *models.Net, x models.Val)
+	hand net.Settings
+}
+
+// linear is a matrix on the mean over the map.
+func linear(n *models.Net, name string, x models.Val, out int) models.Val {
+	return n.Linear(name, n.Flatten(name+".flat", n.GlobalAveragePool(name+".pool", x)), out)
+}
+
+// pointwise is a 1×1 convolution.
+func pointwise(n *models.Net, name string, x models.Val, out int) models.Val {
+	return n.Conv(name, x, out, models.ConvOptions{Kernel: 1, Bias: true})
+}
+
+// anchored turns a map [c·k, h, w] to [h·w·k, c].
+func anchored(n *models.Net, name string, x models.Val, c int) models.Val {
+	rows := x.Shape[0] * x.Shape[1] * x.Shape[2] / c
+	t := n.Node("Transpose", name+".last", []models.Val{x}, []int{x.Shape[1], x.Shape[2], x.Shape[0]}, ir.IntsAttr("perm", 0, 2, 3, 1))
+	return n.Reshape(name+".rows", t, rows, c)
+}
+
+func one(kind measure.Kind, outputs ...string) (s net.Settings) {
+	for _, o := range outputs {
+		s = append(s, net.Setting{Output: o, Kind: kind, Weight: 1})
+	}
+	return s
+}
+
+var heads = []head{
+	{"one logit", func(n *models.Net, x models.Val) { n.Output("logit", linear(n, "fc", x, 1)) }, one(measure.Values, "logit")},
+	{"one probability", func(n *models.Net, x models.Val) { n.Output("p", n.Unary("Sigmoid", "sigmoid", linear(n, "fc", x, 1))) }, one(measure.Sigmoid, "p")},
+	{"sigmoid vector", func(n *models.Net, x models.Val) {
+		n.Output("tags", n.Unary("Sigmoid", "sigmoid", linear(n, "fc", x, 12)))
+	}, one(measure.Sigmoid, "tags")},
+	{"boxes and scores", func(n *models.Net, x models.Val) {
+		n.Output("scores", n.Node("Softmax", "softmax", []models.Val{anchored(n, "score", pointwise(n, "score.conv", x, 4), 2)}, []int{128, 2}, ir.IntAttr("axis", 2)))
+		n.Output("boxes", anchored(n, "box", pointwise(n, "box.conv", x, 8), 4))
+	}, append(one(measure.Probabilities, "scores"), one(measure.Values, "boxes")...)},
+	{"landmarks", func(n *models.Net, x models.Val) { n.Output("points", linear(n, "fc", x, 20)) }, one(measure.Values, "points")},
+	{"heat map", func(n *models.Net, x models.Val) {
+		n.Output("heat", n.Unary("Sigmoid", "sigmoid", pointwise(n, "last", x, 3)))
+	}, one(measure.Sigmoid, "heat")},
+	{"embedding", func(n *models.Net, x models.Val) {
+		n.Output("face", n.Node("LpNormalization", "unit", []models.Val{linear(n, "fc", x, 16)}, []int{16}, ir.IntAttr("axis", -1), ir.IntAttr("p", 2)))
+	}, one(measure.Embedding, "face")},
+	{"depth map", func(n *models.Net, x models.Val) { n.Output("depth", n.Relu("relu", pointwise(n, "last", x, 1))) }, one(measure.Values, "depth")},
+	{"segmentation", func(n *models.Net, x models.Val) {
+		n.Output("mask", n.Node("Softmax", "softmax", []models.Val{pointwise(n, "last", x, 5)}, []int{5, 8, 8}, ir.IntAttr("axis", 1)))
+	}, one(measure.Probabilities, "mask")},
+	{"CTC", func(n *models.Net, x models.Val) {
+		steps := anchored(n, "step", pointwise(n, "last", n.Pool("AveragePool", "rows", x, 2, 2, 0), 11), 11)
+		n.Output("text", n.Node("Softmax", "softmax", []models.Val{steps}, []int{16, 11}, ir.IntAttr("axis", 2)))
+	}, one(measure.Probabilities, "text")},
+	{"span", func(n *models.Net, x models.Val) {
+		for _, name := range []string{"start", "end"} {
+			n.Output(name, n.Reshape(name+".flat", pointwise(n, name+".conv", x, 1), 64))
+		}
+	}, one(measure.Logits, "start", "end")},
+	{"value and class", func(n *models.Net, x models.Val) {
+		n.Output("age", linear(n, "age.fc", x, 1))
+		n.Output("gender", n.Node("Softmax", "softmax", []models.Val{linear(n, "gender.fc", x, 2)}, []int{2}, ir.IntAttr("axis", 1)))
+	}, append(one(measure.Values, "age"), one(measure.Probabilities, "gender")...)},
+}
+
+// TestHeads: without labels, every kind of output is tuned as well by what the rule finds as
+// by what someone who knows it would set, and better than the bare cut, each by its own measure.
+func TestHeads(t *testing.T) {
+	set, err := data.Synthetic(data.SyntheticOptions{Classes: 4, Shape: [3]int{3, 16, 16}, Train: 320, Test: 160, Noise: 0.3, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Classes = nil
+	for _, p := range set.Parts {
+		p.Labels = nil
+	}
+	for _, h := range heads {
+		t.Run(h.name, func(t *testing.T) {
+			if testing.Short() && h.name != "value and class" {
+				t.Skip("tunes twice: skipped by -short")
+			}
+			entry := models.Entry{Name: "head", Defaults: models.Options{Classes: 2, Channels: 3, Size: 16, Width: 16, Depth: 1}, Wire: func(n *models.Net, o models.Options) {
+				x := n.Input("image", 3, 16, 16)
+				for i, stride := range []int{1, 2, 1} {
+					name := fmt.Sprintf("block.%d", i)
+					x = n.Relu(name+".relu", n.Conv(name, x, 16<<min(i, 1), models.ConvOptions{Kernel: 3, Stride: stride, Bias: true}))
+				}
+				h.wire(n, x)
+			}}
+			raw, err := entry.Build(models.Options{Scatter: true, Seed: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tuned := func(s net.Settings) *entangle.Candidate {
+				m, err := entangle.Normalise(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				j := entangle.DefaultJob()
+				j.Data.Batch, j.Seed, j.Method, j.Space.Divisor = 32, 3, "uniform", 2
+				j.Target = entangle.Targets{{Metric: "macs", Share: 0.6}}
+				j.Tune = nettest.Adam(12, 0.004)
+				j.Tune.Objective = net.Objective{Distill: 1, Temperature: 2}
+				j.Search.Weights.Objective, j.Outputs = j.Tune.Objective, s
+				p, err := entangle.Prepare(m, set, j)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o, err := p.Compress(context.Background(), cpu.New(cpu.Options{Threads: 2}), entangle.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return &o.Candidates[0]
+			}
+			found, hand := tuned(nil).Test.Distance, tuned(h.hand).Test.Distance
+			for i, o := range found.Tuned.Outputs {
+				// Both are measured as the rule has it, but for spans, whose places count.
+				was, now, want := found.Inherited.Outputs[i], o, hand.Tuned.Outputs[i]
+				t.Logf("%s as %s: %s cut, %s tuned (distance %.4f, %.4f); as %s %s (%.4f)", o.Name, o.Kind, was.Figure(), now.Figure(), was.Error, now.Error, want.Kind, want.Figure(), want.Error)
+				if !(now.Error < was.Error) {
+					t.Errorf("%s: want it nearer than the cut's %.4f, got %.4f", o.Name, was.Error, now.Error)
+				}
+				if now.Error > 1.1*want.Error+0.005 {
+					t.Errorf("%s: want it about as near as set by hand, %.4f, got %.4f", o.Name, want.Error, now.Error)
+				}
+			}
+		})
+	}
+}
