@@ -40,7 +40,7 @@ SHOWN = log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_FILES) $(1) >$$log 2>&1
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers docs demo demo-data clean
+.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers bench-large docs demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -135,6 +135,12 @@ bench-peers: build ## time the engine and PyTorch (PEERS=path/torch_steps.py, be
 	@$(PYTHON) bench/torch_product.py $(if $(filter 1,$(PEER_ANYWAY)),--anyway) ./bin/entangle
 	./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) $(PEERS)" $(WORKLOADS)
 	@test -z "$(DECODERS)" || ./bin/entangle bench --rounds $(ROUNDS) --steps $(STEPS) --peer "$(PYTHON) bench/torch_decoder.py" $(DECODERS)
+
+# The folder of files of BERT-base's and GPT-2-small's size, 1.5 GB with what is made of them.
+LARGE_DIR ?= $(CACHE)/large
+bench-large: build ## time and memory of files of BERT-base's and GPT-2-small's size, and a search step next to PyTorch's
+	@$(PYTHON) -c '$(TORCH); import numpy' 2>/dev/null || { echo "bench-large: $(PYTHON) lacks numpy, torch, or Debian's torch OpenBLAS: install python3-numpy, python3-torch and libopenblas0-pthread, or name one that has by PYTHON=" >&2; exit 1; }
+	$(WITH_FILES) $(PYTHON) bench/large.py --rounds $(ROUNDS) $(LARGE_DIR)
 
 # A product takes 5 to 20 ms: many short turns make the two programs share what the machine does.
 GEMM_ROUNDS ?= 15

@@ -344,7 +344,11 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 	for _, s := range j.sections() {
 		// The search's objective ranks units as well.
 		if j.trains(s) || s.key == "search.weights" && j.Space.Order == "taylor" {
-			f.add(s.key+".objective.labels", s.w.Objective.Check(n, labelled))
+			err := s.w.Objective.Check(n, labelled)
+			if err != nil && s.w.Objective.Distill > 0 && (!labelled || n.Classes == 0) {
+				err = fmt.Errorf("%w; --distill 1 learns from the original alone", err)
+			}
+			f.add(s.key+".objective.labels", err)
 		}
 	}
 	return nil

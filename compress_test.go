@@ -160,6 +160,10 @@ func TestTuneWithoutLabels(t *testing.T) {
 	if _, err := entangle.PrepareTraining(m, nil, b.Set, b.Job); err == nil || !strings.Contains(err.Error(), "tune.objective.labels") {
 		t.Errorf("labels for a model without classes: %v", err)
 	}
+	b.Job.Tune.Objective.Distill = 0.5
+	if _, err := entangle.PrepareTraining(m, m, b.Set, b.Job); err == nil || !strings.Contains(err.Error(), "--distill 1") {
+		t.Errorf("labels beside distillation for a model without classes: want the way out named, got %v", err)
+	}
 }
 
 // TestTightTarget: a longer search with a tight target ends with an expected cost

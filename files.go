@@ -84,6 +84,6 @@ func (j Job) complete(m *Model, set *data.Set, be engine.Backend) (*Job, error) 
 // Digest returns SHA-256 of the model's file, and of the graph with its weights, which covers
 // those that lie in other files.
 func (m *Model) Digest() (file, weights string, err error) {
-	f, err := digest(m.Path)
+	f, err := Digest(m.Path)
 	return f.SHA256, space.Fingerprint(m.Raw), err
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -44,14 +45,19 @@ type File struct {
 	SHA256 string `json:"sha256"`
 }
 
-// digest reads a file's size and SHA-256.
-func digest(path string) (File, error) {
-	b, err := os.ReadFile(path)
+// Digest reads a file's size and SHA-256, without holding its content.
+func Digest(path string) (File, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return File{}, err
 	}
-	sum := sha256.Sum256(b)
-	return File{path, int64(len(b)), hex.EncodeToString(sum[:])}, nil
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	if err != nil {
+		return File{}, err
+	}
+	return File{path, n, hex.EncodeToString(h.Sum(nil))}, nil
 }
 
 // Folder returns the run folder: Run, else Out with .run for its extension.
@@ -211,7 +217,7 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 		}
 	}
 	for i, path := range []string{cmp.Or(p.Source.Path, out.File), out.File} {
-		if out.Files[i], err = digest(path); err != nil {
+		if out.Files[i], err = Digest(path); err != nil {
 			return nil, err
 		}
 	}

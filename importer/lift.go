@@ -13,6 +13,7 @@ import (
 // what they are about, outermost first.
 type lifter struct {
 	external *external
+	aside    asides
 }
 
 func (l *lifter) model(pb *onnxpb.ModelProto) (*ir.Model, error) {

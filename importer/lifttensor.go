@@ -22,6 +22,7 @@ func (l *lifter) tensors(pbs []*onnxpb.TensorProto) ([]*ir.Tensor, error) {
 }
 
 func (l *lifter) tensor(pb *onnxpb.TensorProto) (*ir.Tensor, error) {
+	l.aside.take(pb)
 	t := &ir.Tensor{Name: pb.GetName(), Doc: pb.GetDocString(), DType: ir.DType(pb.GetDataType()), Meta: props(pb.MetadataProps)}
 	fail := func(format string, args ...any) (*ir.Tensor, error) {
 		return nil, fmt.Errorf("tensor %q: %w", t.Name, fmt.Errorf(format, args...))

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,7 +67,7 @@ func Read(path string, opts ...Option) (*ir.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := Decode(b, filepath.Dir(path), opts...)
+	m, err := decode(b, filepath.Dir(path), opts...)
 	if err != nil {
 		return nil, fmt.Errorf("%w (file %s)", err, path)
 	}
@@ -91,12 +92,18 @@ func readFile(path string) ([]byte, error) {
 // Decode is Read on the bytes of a file. External data is looked up in dir; with
 // dir "" a model that has any is an error. The model does not alias b.
 func Decode(b []byte, dir string, opts ...Option) (*ir.Model, error) {
+	return decode(bytes.Clone(b), dir, opts...)
+}
+
+// decode is Decode to a model whose large tensors are parts of b.
+func decode(b []byte, dir string, opts ...Option) (*ir.Model, error) {
 	o := collect(opts)
 	var pb onnxpb.ModelProto
-	if err := unmarshal(b, &pb, "model", o.limits); err != nil {
+	var aside asides
+	if err := unmarshal(b, &pb, "model", o.limits, &aside); err != nil {
 		return nil, err
 	}
-	l := &lifter{external: newExternal(dir)}
+	l := &lifter{external: newExternal(dir), aside: aside}
 	defer l.external.close()
 	m, err := l.model(&pb)
 	if err != nil {
@@ -134,7 +141,7 @@ func DecodeTensor(b []byte) (*ir.Tensor, error) { return decodeTensor(b, "") }
 
 func decodeTensor(b []byte, dir string) (*ir.Tensor, error) {
 	var pb onnxpb.TensorProto
-	if err := unmarshal(b, &pb, "tensor", Limits{}.withDefaults()); err != nil {
+	if err := unmarshal(b, &pb, "tensor", Limits{}.withDefaults(), nil); err != nil {
 		return nil, err
 	}
 	l := &lifter{external: newExternal(dir)}
@@ -147,11 +154,14 @@ func decodeTensor(b []byte, dir string) (*ir.Tensor, error) {
 }
 
 // unmarshal checks the wire structure first, so that errors have an address and
-// hostile input is refused before memory is taken.
-func unmarshal(b []byte, m proto.Message, root string, lim Limits) error {
+// hostile input is refused before memory is taken. Raw data of a model go to aside, as parts of b.
+func unmarshal(b []byte, m proto.Message, root string, lim Limits, aside *asides) error {
 	s := scanner{limits: lim}
 	if err := s.message(b, m.ProtoReflect().Descriptor(), root, 0, 0); err != nil {
 		return fmt.Errorf("importer: %w", err)
+	}
+	if aside != nil {
+		b = aside.message(nil, b, m.ProtoReflect().Descriptor())
 	}
 	// The scanner counts depth as messages; the decoder counts the same.
 	if err := (proto.UnmarshalOptions{RecursionLimit: lim.Depth + 2}).Unmarshal(b, m); err != nil {

@@ -35,6 +35,9 @@ func (s *scanner) message(b []byte, md protoreflect.MessageDescriptor, path stri
 			return fmt.Errorf("%s: byte %d: field %s: malformed or truncated protobuf: %w", short(path), base+at, fieldName(fields, num), protowire.ParseError(n))
 		}
 		at = start + n
+		if num == placeField {
+			return fmt.Errorf("%s: byte %d: field %d: want one that protobuf lets message types define", short(path), base+start, num)
+		}
 		fd := fields.ByNumber(num)
 		if fd == nil || fd.Message() == nil || typ != protowire.BytesType {
 			continue

@@ -53,6 +53,13 @@ func (t *Tensor) Clone() *Tensor {
 	return &c
 }
 
+// Part returns elements from to to, to excluded, as a vector that shares the tensor's bytes.
+// Its dtype is of 8 bits or more, and no string.
+func (t *Tensor) Part(from, to int) *Tensor {
+	w := t.DType.Bits() / 8
+	return &Tensor{Name: t.Name, DType: t.DType, Dims: []int{to - from}, Raw: t.Raw[from*w : to*w]}
+}
+
 // Prod returns the product of the sizes, 1 for none.
 func Prod(sizes []int) int {
 	n := 1

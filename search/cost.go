@@ -42,6 +42,16 @@ func Measure(be engine.Backend, n, teach *net.Network, weights, alpha data.View,
 	if weight.Seconds, err = s.Time(s.advance); err != nil || arch.Steps == 0 {
 		return weight, arch, err
 	}
+	if s.unrolled == nil {
+		arch.Seconds, err = s.Time(func() error {
+			move, err := s.alphaStep(nil)
+			if err != nil {
+				return err
+			}
+			return move()
+		})
+		return weight, arch, err
+	}
 	s.cfg.AlphaFrom = 0
 	both, err := s.Time(s.advance)
 	arch.Seconds = max(both-weight.Seconds, 0)

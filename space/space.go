@@ -188,12 +188,12 @@ type Scores [][]float64
 // Magnitude scores units by the squared L2 norm of their weights; each tensor
 // counts relative to its mean so that large layers do not drown small ones.
 func Magnitude(an *Analysis, s *Space) (Scores, error) {
-	return score(an, s, func(t *ir.Tensor) ([]float64, error) {
-		v, err := t.Float64s()
-		for i, x := range v {
-			v[i] = x * x
-		}
-		return v, err
+	return score(an, s, func(t *ir.Tensor) (func(v []float64, at int), error) {
+		return func(v []float64, _ int) {
+			for i, x := range v {
+				v[i] = x * x
+			}
+		}, nil
 	}, true)
 }
 
@@ -201,32 +201,29 @@ func Magnitude(an *Analysis, s *Space) (Scores, error) {
 // (Σ w·∂L/∂w)² over each tensor's slice, added over tensors. Grads holds the
 // gradient of every trained initialiser, row-major; the others count nothing.
 func Taylor(an *Analysis, s *Space, grads map[string][]float32) (Scores, error) {
-	return score(an, s, func(t *ir.Tensor) ([]float64, error) {
-		v, err := t.Float64s()
-		if err != nil {
-			return nil, err
-		}
+	return score(an, s, func(t *ir.Tensor) (func(v []float64, at int), error) {
 		g, trained := grads[t.Name]
 		if !trained {
-			return make([]float64, len(v)), nil
+			return func(v []float64, _ int) { clear(v) }, nil
 		}
-		if len(g) != len(v) {
-			return nil, fmt.Errorf("space: gradient of %q: want %d elements, got %d", t.Name, len(v), len(g))
+		if len(g) != t.Len() {
+			return nil, fmt.Errorf("space: gradient of %q: want %d elements, got %d", t.Name, t.Len(), len(g))
 		}
-		for i := range v {
-			v[i] *= float64(g[i])
-		}
-		return v, nil
+		return func(v []float64, at int) {
+			for i := range v {
+				v[i] *= float64(g[at+i])
+			}
+		}, nil
 	}, false)
 }
 
-// score adds up element scores per unit. Magnitude: relative sums per tensor;
-// otherwise the square of each tensor's sum.
-func score(an *Analysis, s *Space, elements func(*ir.Tensor) ([]float64, error), relative bool) (Scores, error) {
+// score adds up element scores per unit. elements gives what makes weights, those from
+// element at on, to their scores. Magnitude: relative sums per tensor; otherwise the square
+// of each tensor's sum.
+func score(an *Analysis, s *Space, elements func(*ir.Tensor) (func(v []float64, at int), error), relative bool) (Scores, error) {
 	if _, err := s.Bind(an); err != nil {
 		return nil, err
 	}
-	cache := map[string][]float64{}
 	out := make(Scores, len(s.Dims))
 	for i, d := range s.Dims {
 		if !d.CountsUnits() {
@@ -239,15 +236,14 @@ func score(an *Analysis, s *Space, elements func(*ir.Tensor) ([]float64, error),
 				continue
 			}
 			t := an.Model.Graph.Init(mb.Value)
-			v := cache[mb.Value]
-			if v == nil {
-				var err error
-				if v, err = elements(t); err != nil {
-					return nil, err
-				}
-				cache[mb.Value] = v
+			f, err := elements(t)
+			if err != nil {
+				return nil, err
 			}
-			part := unitSums(t.Dims, v, mb)
+			part, err := unitSums(t, f, mb)
+			if err != nil {
+				return nil, err
+			}
 			mean := 0.0
 			for _, x := range part {
 				mean += x / float64(len(part))
@@ -271,9 +267,13 @@ func score(an *Analysis, s *Space, elements func(*ir.Tensor) ([]float64, error),
 	return out, nil
 }
 
-// unitSums adds up the elements of a tensor that belong to each unit of a member.
-func unitSums(dims []int, v []float64, mb Member) []float64 {
-	unit := make([]int, dims[mb.Axis])
+// scored is how many weights are scored at once.
+const scored = 1 << 16
+
+// unitSums adds up the scores of a tensor's elements that belong to each unit of a member.
+func unitSums(t *ir.Tensor, scores func(v []float64, at int), mb Member) ([]float64, error) {
+	positions := t.Dims[mb.Axis]
+	unit := make([]int, positions)
 	for i := range unit {
 		unit[i] = -1
 	}
@@ -282,14 +282,29 @@ func unitSums(dims []int, v []float64, mb Member) []float64 {
 			unit[p] = u
 		}
 	}
-	inner := ir.Prod(dims[mb.Axis+1:])
+	inner := ir.Prod(t.Dims[mb.Axis+1:])
 	out := make([]float64, len(mb.Units))
-	for i, x := range v {
-		if u := unit[i/inner%dims[mb.Axis]]; u >= 0 {
-			out[u] += x
+	for from := 0; from < t.Len(); from += scored {
+		v, err := t.Part(from, min(from+scored, t.Len())).Float64s()
+		if err != nil {
+			return nil, err
+		}
+		scores(v, from)
+		p, left := from/inner%positions, inner-from%inner
+		for _, x := range v {
+			if u := unit[p]; u >= 0 {
+				out[u] += x
+			}
+			if left--; left == 0 {
+				if left = inner; p+1 < positions {
+					p++
+				} else {
+					p = 0
+				}
+			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // SetOrder ranks every width's units by descending score; ties keep file order.

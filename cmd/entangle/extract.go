@@ -96,11 +96,11 @@ func (e *env) extract(c *cli.Context) error {
 	if err := exporter.Write(out, result, exporter.Options{External: c.Bool("external")}); err != nil {
 		return err
 	}
-	size, sum, err := fileDigest(out)
+	file, err := entangle.Digest(out)
 	if err != nil {
 		return err
 	}
-	x.Bytes, x.SHA256 = size, sum
+	x.Bytes, x.SHA256 = file.Bytes, file.SHA256
 	if c.Bool("json") {
 		return e.printJSON(x)
 	}

@@ -227,11 +227,11 @@ func (e *env) printLowered(m *entangle.Model, f *ops.Facts, passes []engine.Pass
 }
 
 func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
-	size, sum, err := fileDigest(m.Path)
+	file, err := entangle.Digest(m.Path)
 	if err != nil {
 		return nil, err
 	}
-	r := &inspection{File: m.Path, Bytes: size, SHA256: sum, IRVersion: m.Raw.IRVersion, Producer: strings.TrimSpace(m.Raw.ProducerName + " " + m.Raw.ProducerVersion)}
+	r := &inspection{File: m.Path, Bytes: file.Bytes, SHA256: file.SHA256, IRVersion: m.Raw.IRVersion, Producer: strings.TrimSpace(m.Raw.ProducerName + " " + m.Raw.ProducerVersion)}
 	for _, o := range m.Raw.Opsets {
 		r.Opsets = append(r.Opsets, inspectedOpset{o.Domain, o.Version})
 	}

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"os"
-
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 )
@@ -16,14 +12,4 @@ func source(m *entangle.Model, runtime string) runtimes.Source {
 		return runtimes.Source{Path: m.Path, Model: m.Normal}
 	}
 	return runtimes.Source{Path: m.Path, Model: m.Raw}
-}
-
-// fileDigest returns the size and the SHA-256 of a file.
-func fileDigest(path string) (int64, string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return 0, "", err
-	}
-	sum := sha256.Sum256(b)
-	return int64(len(b)), hex.EncodeToString(sum[:]), nil
 }

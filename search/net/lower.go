@@ -20,6 +20,7 @@ const (
 	LossName    = "@loss"    // output f32[]: mean over the batch
 	CorrectName = "@correct" // output f32[]: how many labels are met
 	AlphaName   = "@alpha"   // output f32[coefficients + 1]: their gradient, then the loss
+	SlotsName   = "@opt/"    // begins the names of the optimiser's state
 	CoefName    = "coef"     // input f32[coefficients]: of all dims, one after the other
 )
 
@@ -27,7 +28,7 @@ const (
 func ParamName(param string) string { return "@param/" + param }
 
 // SlotName is the input and output that holds a slot of the optimiser's state of a parameter.
-func SlotName(param, slot string) string { return "@opt/" + slot + "/" + param }
+func SlotName(param, slot string) string { return SlotsName + slot + "/" + param }
 
 // SumName is the input and output that sums a parameter's gradients over micro-batches.
 func SumName(param string) string { return "@sum/" + param }

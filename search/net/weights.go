@@ -2,6 +2,7 @@ package net
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -21,15 +22,34 @@ func (n *Network) Load(be engine.Backend, env Env) error {
 		default:
 			continue
 		}
-		h, err := ops.HostTensor(t, prim.F32)
+		h, err := n.Loaded(name)
 		if err != nil {
-			return fmt.Errorf("search: weight %q: %w", t.Name, err)
+			return err
 		}
 		if env[name], err = be.Upload(h); err != nil {
 			return fmt.Errorf("search: weight %q: %w", t.Name, err)
 		}
 	}
 	return nil
+}
+
+// Loaded returns what Load uploads as the buffer of that name; nil where it uploads none.
+func (n *Network) Loaded(name string) (*prim.Tensor, error) {
+	weight, ok := strings.CutPrefix(name, ParamName(""))
+	if !ok {
+		if weight, ok = strings.CutPrefix(name, statName("")); !ok {
+			return nil, nil
+		}
+	}
+	t := n.Model.Graph.Init(weight)
+	if t == nil {
+		return nil, nil
+	}
+	h, err := ops.HostTensor(t, prim.F32)
+	if err != nil {
+		return nil, fmt.Errorf("search: weight %q: %w", weight, err)
+	}
+	return h, nil
 }
 
 // Weights reads parameters and statistics back from env, which must hold them all, as

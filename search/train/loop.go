@@ -34,9 +34,6 @@ type Loop struct {
 // objective asks for them and samples for a step; it loads the network's weights. teach may
 // be nil unless the objective distils. Name tells apart the draws of loops of one stage.
 func NewLoop(be engine.Backend, n, teach *net.Network, view data.View, c Weights, seed uint64, h Hooks, name string) (*Loop, error) {
-	if h.LogEvery == 0 {
-		h.LogEvery = 20
-	}
 	if h.Stage == "" {
 		h.Stage = "train"
 	}
@@ -90,6 +87,9 @@ func (l *Loop) schedule(samples int) error {
 	l.Plan = l.settings.plan(l.PerEpoch)
 	if l.Total = l.Plan.Total; l.Total < 1 {
 		return fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", l.Hooks.Stage, l.Net.Batch*l.settings.Parts(), l.settings.Epochs, samples)
+	}
+	if l.Hooks.LogEvery == 0 {
+		l.Hooks.LogEvery = min(max(l.Total/20, 1), 20)
 	}
 	if l.Hooks.Every == 0 {
 		l.Hooks.Every = l.PerEpoch

@@ -57,5 +57,5 @@ func (l *Loop) save() error {
 		return err
 	}
 	l.Pos.Loaders[ofWeights] = l.Loader.State()
-	return saveCheckpoint(l.Hooks.Checkpoint, l.Pos, l.Env)
+	return saveCheckpoint(l.Hooks.Checkpoint, l.Pos, l.Net, l.Env, l.Pos.Step == l.Total)
 }

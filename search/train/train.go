@@ -14,7 +14,7 @@ type Hooks struct {
 	Observe    func(Event) // called between steps, from the caller's goroutine; nil: none
 	Checkpoint string      // file; "" keeps none
 	Every      int         // steps between checkpoints; 0: one per epoch
-	LogEvery   int         // steps between "step" events, the last of which takes what is left; 0: 20
+	LogEvery   int         // steps between "step" events, the last of which takes what is left; 0: a twentieth of the run, at most 20
 	Stage      string      // name in events and messages; "": "train"
 }
 
