@@ -28,6 +28,7 @@ type Candidate struct {
 	Cost    map[string]float64 `json:"cost"`
 	Val     Quality            `json:"val"`
 	Test    Quality            `json:"test"`
+	Notes   []string           `json:"notes,omitempty"`
 	Seconds float64            `json:"seconds"`
 	Model   *ir.Model          `json:"-"` // its metadata carry the recipe and the costs
 	Recipe  *subnet.Recipe     `json:"-"`
@@ -162,7 +163,7 @@ func (r *run) recover(c *Candidate) error {
 	if c.Model, c.Val, c.Test, err = back.run(n); err != nil {
 		return err
 	}
-	c.Model = r.Source.written(c.Model)
+	c.Model, c.Notes = r.Source.written(c.Model), back.notes
 	c.Seconds = time.Since(start).Seconds()
 	return nil
 }

@@ -119,7 +119,7 @@ func TestHeads(t *testing.T) {
 				j := entangle.DefaultJob()
 				j.Data.Batch, j.Seed, j.Method, j.Space.Divisor = 32, 3, "uniform", 2
 				j.Target = entangle.Targets{{Metric: "macs", Share: 0.6}}
-				j.Tune = nettest.Adam(12, 0.004)
+				j.Tune = nettest.Adam(24, 0.001)
 				j.Tune.Objective = net.Objective{Distill: 1, Temperature: 2}
 				j.Search.Weights.Objective, j.Outputs = j.Tune.Objective, s
 				p, err := entangle.Prepare(m, set, j)

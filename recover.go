@@ -24,6 +24,14 @@ type Quality struct {
 // Last returns the latest score.
 func (q Quality) Last() *net.Score { return latest(q.Tuned, q.Recalibrated, q.Inherited) }
 
+// forget leaves a stage out.
+func (q *Quality) forget(stage int) {
+	*[]**net.Score{&q.Inherited, &q.Recalibrated, &q.Tuned}[stage] = nil
+	if q.Distance != nil {
+		*[]**net.Fidelity{&q.Distance.Inherited, &q.Distance.Recalibrated, &q.Distance.Tuned}[stage] = nil
+	}
+}
+
 // Distance is a network's fidelity at the three points of its life.
 type Distance struct {
 	Inherited    *net.Fidelity `json:"inherited,omitempty"`
@@ -62,6 +70,7 @@ type recovery struct {
 	weights   train.Weights
 	seed      uint64
 	hooks     train.Hooks
+	notes     []string // what became of the network that its quality does not say
 }
 
 // run takes a network through the stages. It returns the model with its new weights.
@@ -77,11 +86,24 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 		return m, val, test, err
 	}
 	if r.calibrate > 0 && len(n.Stats) > 0 {
+		before := n
 		if m, n, err = n.Calibrated(r.ctx, r.be, r.views.Both, r.calibrate, r.seed); err != nil {
 			return m, val, test, err
 		}
 		if err = measure(recalibrated); err != nil {
 			return m, val, test, err
+		}
+		better, err := r.better(n, before)
+		if err != nil {
+			return m, val, test, err
+		}
+		if !better {
+			r.notes = append(r.notes, "recalibrated statistics are worse on validation than the original's: these stay, in training as well")
+			frozen := *before
+			frozen.Frozen = true
+			n, m = &frozen, before.Model
+			val.forget(recalibrated)
+			test.forget(recalibrated)
 		}
 	}
 	if r.weights.Epochs == 0 {
@@ -91,10 +113,33 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 	if err != nil {
 		return m, val, test, err
 	}
+	if t.Best != nil && t.Best.Step == 0 {
+		r.notes = append(r.notes, "tuning made nothing better on validation: the weights are those before it")
+	}
 	if m, n, err = n.With(t.Weights); err != nil {
 		return m, val, test, err
 	}
 	return m, val, test, measure(tuned)
+}
+
+// better reports whether a network is not worse than another on validation, by the objective
+// of tuning; without validation it is taken to be.
+func (r *recovery) better(now, before *net.Network) (bool, error) {
+	o := r.weights.Objective
+	if r.views.Val.Len() == 0 || o.Check(now, now.Learns(r.views.Val.Part())) != nil || o.Distill > 0 && r.teacher == nil {
+		return true, nil
+	}
+	var verdicts [2]net.Verdict
+	for i, n := range []*net.Network{now, before} {
+		j, err := net.NewJudge(r.be, n, r.teacher, o, r.views.Val)
+		if err != nil {
+			return false, err
+		}
+		if verdicts[i], err = j.Own(r.ctx); err != nil {
+			return false, err
+		}
+	}
+	return verdicts[0].Better(verdicts[1]), nil
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/entangle-nas/entangle"
@@ -85,7 +86,7 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 
 // notes says where latency was measured and what verified the result.
 func notes(r *entangle.Outcome) []string {
-	var out []string
+	out := slices.Clone(r.Candidates[0].Notes)
 	if r.LatencyOn != "" {
 		out = append(out, fmt.Sprintf("latency on %s, median of %d runs", r.LatencyOn, r.Latency.Runs))
 	}

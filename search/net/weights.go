@@ -52,6 +52,30 @@ func (n *Network) Loaded(name string) (*prim.Tensor, error) {
 	return h, nil
 }
 
+// Copy returns buffers of their own with the parameters and statistics of env.
+func (n *Network) Copy(be engine.Backend, env Env) (Env, error) {
+	out := Env{}
+	add := func(name string) error {
+		t, err := env[name].Read()
+		if err != nil {
+			return err
+		}
+		out[name], err = be.Upload(t)
+		return err
+	}
+	for _, p := range n.Params {
+		if err := add(ParamName(p)); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range n.Stats {
+		if err := add(statName(s)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // Weights reads parameters and statistics back from env, which must hold them all, as
 // initialisers of the model's own dtypes by name.
 func (n *Network) Weights(env Env) (map[string]*ir.Tensor, error) {

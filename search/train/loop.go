@@ -26,6 +26,7 @@ type Loop struct {
 	Pos      Position
 	settings Weights
 	mover    mover
+	best     *keeper // nil: the last state counts
 	losses   losses
 	start    time.Time
 }

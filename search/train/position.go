@@ -20,6 +20,7 @@ type Position struct {
 	Slots   [][][]float64         `json:"alpha_optimiser,omitempty"` // state of α's optimiser
 	Lambda  []float64             `json:"multipliers,omitempty"`     // per limit of the budget
 	Curve   []Event               `json:"curve,omitempty"`           // "eval" events
+	Best    *Best                 `json:"best,omitempty"`            // so far; nil without validation
 }
 
 // ofWeights names the loader of weight steps in a Position.
@@ -57,5 +58,10 @@ func (l *Loop) save() error {
 		return err
 	}
 	l.Pos.Loaders[ofWeights] = l.Loader.State()
+	if l.best != nil {
+		if err := l.best.save(); err != nil {
+			return err
+		}
+	}
 	return saveCheckpoint(l.Hooks.Checkpoint, l.Pos, l.Net, l.Env, l.Pos.Step == l.Total)
 }

@@ -22,10 +22,12 @@ type Hooks struct {
 type Result struct {
 	Weights map[string]*ir.Tensor // parameters and statistics by name, in the model's own dtypes
 	Curve   []Event               // "eval" events
+	Best    *Best                 // state that Weights are of; nil: the last
 }
 
 // Train trains every parameter of a plain network on a view. teach may be nil
-// unless the objective distils; val, when not empty, is scored after every epoch.
+// unless the objective distils; val, when not empty, is looked at before the first step and after
+// every epoch, and the state that is best there counts, the network's own among them.
 // With a checkpoint in h it goes on where a run of the same settings stopped.
 //
 // When ctx ends it returns an *Interrupted, when the loss does an error that wraps
@@ -39,9 +41,8 @@ func Train(ctx context.Context, be engine.Backend, n, teach *net.Network, view, 
 	if err := l.Resume(); err != nil {
 		return nil, err
 	}
-	var ev *net.Evaluator
-	if val.Len() > 0 && l.Feed.Labels {
-		if ev, err = net.NewEvaluator(be, n); err != nil {
+	if val.Len() > 0 {
+		if err := l.keeps(ctx, teach, val); err != nil {
 			return nil, err
 		}
 	}
@@ -56,8 +57,8 @@ func Train(ctx context.Context, be engine.Backend, n, teach *net.Network, view, 
 		if err := l.WeightStepOn(x, nil); err != nil {
 			return nil, err
 		}
-		if ev != nil && (l.Pos.Step%l.PerEpoch == 0 || l.Pos.Step == l.Total) {
-			if err := l.Eval(ctx, ev, l.Env, val); err != nil {
+		if l.best != nil && (l.Pos.Step%l.PerEpoch == 0 || l.Pos.Step == l.Total) {
+			if err := l.best.look(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -68,6 +69,10 @@ func Train(ctx context.Context, be engine.Backend, n, teach *net.Network, view, 
 	if err := l.Finish(); err != nil {
 		return nil, err
 	}
+	if l.best != nil && l.Pos.Best.Step < l.Total {
+		w, err := l.best.weights()
+		return &Result{w, l.Pos.Curve, l.Pos.Best}, err
+	}
 	w, err := n.Weights(l.Env)
-	return &Result{w, l.Pos.Curve}, err
+	return &Result{w, l.Pos.Curve, l.Pos.Best}, err
 }
