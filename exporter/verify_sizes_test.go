@@ -50,7 +50,7 @@ func TestToleranceOf(t *testing.T) {
 // TestIntegers: those of 8 bits may differ by a step of quantised numbers, others not at all.
 func TestIntegers(t *testing.T) {
 	for dt, want := range map[ir.DType]int{ir.Uint8: 0, ir.Int8: 0, ir.Int64: 1, ir.Bool: 1} {
-		c := newComparison(&ir.Graph{Outputs: []ir.Value{{Name: "y"}}}, nil, ToleranceOf())
+		c := newComparison(&ir.Graph{Outputs: []ir.Value{{Name: "y"}}}, nil, ToleranceOf(), false)
 		side := func(v ...int64) map[string]*ir.Tensor {
 			x, err := ir.NewInts("y", dt, []int{len(v)}, v)
 			if err != nil {

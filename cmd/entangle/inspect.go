@@ -42,8 +42,10 @@ type inspection struct {
 	Producer    string           `json:"producer,omitempty"`
 	Inputs      []inspectedValue `json:"inputs"`
 	Outputs     []inspectedValue `json:"outputs"`
-	Sizes       map[string]int   `json:"sizes,omitempty"` // taken for dimensions that neither the model nor --dim gives
-	Operators   []inspectedOp    `json:"operators"`       // of the file, by name
+	LearnsAt    []string         `json:"learns_at,omitempty"` // tensors, where it is not at the outputs
+	Learns      string           `json:"learns,omitempty"`    // the same in words, with what stands behind; or why nothing can be learned
+	Sizes       map[string]int   `json:"sizes,omitempty"`     // taken for dimensions that neither the model nor --dim gives
+	Operators   []inspectedOp    `json:"operators"`           // of the file, by name
 	Parameters  int              `json:"parameters"`
 	WeightBytes int              `json:"weight_bytes"`
 	MACs        float64          `json:"macs"`
@@ -162,7 +164,7 @@ func (e *env) inspect(c *cli.Context) error {
 	if c.String("stage") == "lowered" {
 		return e.printLowered(m, f, passes)
 	}
-	r, err := inspectModel(m, f)
+	r, err := inspectModel(m, f, dims)
 	if err != nil {
 		return err
 	}
@@ -215,7 +217,7 @@ func (e *env) printLowered(m *entangle.Model, f *ops.Facts, passes []engine.Pass
 	return engine.Dump(e.stdout, p)
 }
 
-func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
+func inspectModel(m *entangle.Model, f *ops.Facts, dims map[string]int) (*inspection, error) {
 	size, sum, err := fileDigest(m.Path)
 	if err != nil {
 		return nil, err
@@ -243,12 +245,19 @@ func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
 		}
 		r.Nodes = append(r.Nodes, n)
 	}
-	an, err := space.Analyse(m.Normal, f)
+	head, err := m.Split()
+	if err != nil {
+		r.Learns = err.Error()
+		head = m.Learned()
+	} else if r.Learns = head.LearnsAt(); head.Tail != nil {
+		r.LearnsAt = head.Tail.At
+	}
+	an, err := head.Analyse(dims)
 	if err != nil {
 		r.SpaceError = err.Error()
 		return r, nil
 	}
-	r.elasticity(m.Normal.Graph, an)
+	r.elasticity(head.Normal.Graph, an)
 	return r, nil
 }
 
@@ -322,6 +331,10 @@ func (r *inspection) elasticity(g *ir.Graph, an *space.Analysis) {
 	}
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
+		if byLabel[n.Name] == nil {
+			n.Note = "behind where learning ends: it stays as it is"
+			continue
+		}
 		n.Elastic, n.Choices = births[n.Name], choices[n.Name]
 		for _, w := range byLabel[n.Name].Inputs {
 			for _, a := range sortedAxes(reasons[w]) {
@@ -382,6 +395,9 @@ func (e *env) printInspection(r *inspection) error {
 	}
 	for _, v := range r.Outputs {
 		fmt.Fprintf(e.stdout, "output  %s  %s\n", v.Name, v.Type)
+	}
+	if r.Learns != "" {
+		fmt.Fprintln(e.stdout, r.Learns)
 	}
 	fmt.Fprintf(e.stdout, "parameters  %s (%d)\nMACs        %s (%.0f)\n\n", count(float64(r.Parameters)), r.Parameters, count(r.MACs), r.MACs)
 	t := columns("operator", ">count", "runs")
