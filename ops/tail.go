@@ -3,6 +3,7 @@ package ops
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,7 +45,8 @@ var picking = []string{"Gather", "GatherElements", "GatherND"}
 //
 //   - operators that cannot run, and all that depends on them;
 //   - what outputs without a gradient are computed by, back to the last floats that have one: a
-//     float has one when a path leads back to a trained parameter past integers and steps;
+//     float has one when a path leads back to a trained parameter past integers and steps; of
+//     those the ones that follow from others without a parameter are behind as well;
 //   - rows that a computed choice has picked, when no trained parameter is read behind: which
 //     of them belongs to which is not the same for two networks.
 //
@@ -91,12 +93,14 @@ type tailWalk struct {
 	picked map[string]bool     // rows that a computed choice picked, and no parameter after
 	named  map[string]bool
 	behind map[string]bool // it depends on a named value
-	head   map[*ir.Node]bool
+	// derived values follow from others that are taught.
+	derived map[string]bool
+	head    map[*ir.Node]bool
 }
 
 func newTailWalk(m *ir.Model, f *Facts, at []string) *tailWalk {
 	w := &tailWalk{model: m, facts: f, index: ir.NewIndex(m.Graph), roles: TrainingRoles(m, f), cannot: map[*ir.Node]string{}, bad: map[string]bool{},
-		grad: map[string]bool{}, moved: map[string]bool{}, picked: map[string]bool{}, named: map[string]bool{}, behind: map[string]bool{}, head: map[*ir.Node]bool{}}
+		grad: map[string]bool{}, moved: map[string]bool{}, picked: map[string]bool{}, named: map[string]bool{}, behind: map[string]bool{}, derived: map[string]bool{}, head: map[*ir.Node]bool{}}
 	for _, v := range at {
 		w.named[v] = true
 	}
@@ -148,7 +152,7 @@ func (w *tailWalk) node(n *ir.Node, static bool) {
 
 // taught reports a value that can be taught.
 func (w *tailWalk) taught(v string) bool {
-	return w.grad[v] && w.index.Producer(v) != nil && (w.named[v] || !w.picked[v] && !w.behind[v])
+	return w.grad[v] && w.index.Producer(v) != nil && (w.named[v] || !w.picked[v] && !w.behind[v] && !w.derived[v])
 }
 
 func (w *tailWalk) checkAt(at []string) error {
@@ -207,15 +211,50 @@ func (w *tailWalk) fix(at []string) {
 			w.keep(o.Name)
 		}
 	}
+	own := maps.Clone(w.head)
 	for again := true; again; {
 		again = false
+		all := map[string]bool{}
 		for _, o := range w.model.Graph.Outputs {
 			ends, _ := w.back(o.Name)
 			for _, v := range ends {
+				all[v] = true
 				again = w.keep(v) || again
 			}
 		}
+		if again {
+			continue
+		}
+		for _, v := range slices.Sorted(maps.Keys(all)) {
+			if w.taught(v) && !w.index.IsOutput(v) && !w.named[v] && w.derive(v, all, own) {
+				again = true
+			}
+		}
+		if again {
+			w.head = maps.Clone(own)
+		}
 	}
+}
+
+// derive reports a value that is computed of other ends alone, without parameters and by nodes
+// that no taught output needs: to teach those is to teach it. It and what lies between are then
+// behind.
+func (w *tailWalk) derive(v string, ends map[string]bool, own map[*ir.Node]bool) bool {
+	n := w.index.Producer(v)
+	if n == nil || own[n] {
+		return false
+	}
+	for _, u := range ir.Uses(n) {
+		switch {
+		case w.roles[u] == Parameter && w.index.Init(u) != nil:
+			return false
+		case !w.grad[u] || ends[u] || w.index.IsOutput(u) && w.taught(u):
+		case !w.derive(u, ends, own):
+			return false
+		}
+	}
+	w.derived[v] = true
+	return true
 }
 
 // back walks from a value to the values of the head that it is computed from, and lists the
