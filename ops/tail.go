@@ -59,9 +59,12 @@ func FindTail(m *ir.Model, f *Facts, at []string) (*Tail, error) {
 	if err := w.checkAt(at); err != nil {
 		return nil, err
 	}
+	if len(at) == 0 && !slices.ContainsFunc(m.Graph.Outputs, func(v ir.Value) bool { return !w.taught(v.Name) }) {
+		return nil, nil
+	}
 	w.fix(at)
 	t := w.tail(at)
-	if len(t.At) == 0 || len(at) == 0 && slices.Equal(names(t.Head.Graph.Outputs), names(m.Graph.Outputs)) && len(t.Nodes) == 0 {
+	if len(t.At) == 0 || len(at) == 0 && len(t.Nodes) == 0 {
 		return nil, nil
 	}
 	if len(at) == 0 {
@@ -376,12 +379,11 @@ func (w *tailWalk) tail(at []string) *Tail {
 	for _, v := range h.Inits {
 		made[v.Name] = true
 	}
-	h.Info = slices.DeleteFunc(h.Info, func(v ir.Value) bool { return !made[v.Name] || slices.Contains(names(outs), v.Name) })
-	for _, v := range g.Info {
-		if !slices.Contains(names(h.Info), v.Name) {
-			t.info = append(t.info, v)
-		}
+	for _, v := range outs {
+		made[v.Name] = false // its type stands with the outputs
 	}
+	h.Info = slices.DeleteFunc(h.Info, func(v ir.Value) bool { return !made[v.Name] })
+	t.info = slices.DeleteFunc(slices.Clone(g.Info), func(v ir.Value) bool { return made[v.Name] })
 	for _, x := range t.inits {
 		if w.roles[x.Name] == Parameter {
 			t.Trained += x.Len()
@@ -595,9 +597,12 @@ func (t *Tail) Graft(head *ir.Model) *ir.Model {
 	g.Nodes = append(g.Nodes, nodes...)
 	g.Outputs = slices.Clone(t.outputs)
 	g.Info = slices.DeleteFunc(g.Info, func(v ir.Value) bool { return late[v.Name] })
-	index := ir.NewIndex(g)
+	index, stated := ir.NewIndex(g), map[string]bool{}
+	for _, v := range g.Info {
+		stated[v.Name] = true
+	}
 	for _, v := range t.info {
-		if index.Producer(v.Name) != nil && !index.IsOutput(v.Name) && !slices.Contains(names(g.Info), v.Name) {
+		if index.Producer(v.Name) != nil && !index.IsOutput(v.Name) && !stated[v.Name] {
 			g.Info = append(g.Info, v)
 		}
 	}

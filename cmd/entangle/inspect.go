@@ -207,7 +207,11 @@ func passesOf(c *cli.Context) ([]engine.Pass, error) {
 
 // printLowered prints the program of the forward pass at the sizes of f.
 func (e *env) printLowered(m *entangle.Model, f *ops.Facts, passes []engine.Pass) error {
-	p, _, err := ops.Program(m.Normal, f.Bind, prim.F32)
+	head := m.Runnable()
+	if head.Tail != nil {
+		e.logf("note: the program of what is before the tail: %s", head.LearnsAt())
+	}
+	p, _, err := ops.Program(head.Normal, f.Bind, prim.F32)
 	if err != nil {
 		return &entangle.ModelError{Err: err}
 	}

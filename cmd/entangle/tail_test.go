@@ -75,6 +75,7 @@ func TestTails(t *testing.T) {
 		{"inspect " + path, 0, `(?m)^nms .* behind where learning ends: it stays as it is$`, ""},
 		{"inspect " + path, 0, `"scores" keeps its shape: what stays as it is reads it`, ""},
 		{"inspect --json " + path, 0, `"learns_at": \[\s*"boxes",\s*"scores"\s*\]`, ""},
+		{"inspect --stage lowered " + path, 0, `(?m)^output "scores"`, `note: the program of what is before the tail: learns at boxes, scores`},
 		{"space --divisor 4 -o " + space + " " + path, 0, "width", `note: learns at boxes, scores`},
 		{"space --divisor 4 --learn-at s1,b1 --force --json -o " + space + " " + path, 0, `"learns_at": "learns at b1, s1 \(before Transpose \\"boxes\\", Sigmoid \\"sigmoid\\"\)`, `note: learns at b1, s1`},
 		{"space --learn-at s11 --force -o " + space + " " + path, 2, "", `^entangle: learn_at: the model has no tensor "s11" \(did you mean s1`},
