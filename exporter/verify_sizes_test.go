@@ -238,3 +238,18 @@ func TestRandomKinds(t *testing.T) {
 		}
 	}
 }
+
+// TestChoicesOfOtherSizes: where differences are informative, outputs whose sizes depend on what
+// was computed are counted; elsewhere they are an error.
+func TestChoicesOfOtherSizes(t *testing.T) {
+	side := func(rows int) map[string]*ir.Tensor {
+		return map[string]*ir.Tensor{"y": ir.NewInt64("y", []int{rows, 3}, make([]int64, 3*rows))}
+	}
+	for _, loose := range []bool{true, false} {
+		c := newComparison(&ir.Graph{Outputs: []ir.Value{{Name: "y"}}}, nil, ToleranceOf(), loose)
+		err := errors.Join(c.add(side(2), side(2)), c.add(side(2), side(1)))
+		if r := c.outputs[0]; (err == nil) != loose || loose && (r.Resized != 1 || r.Elements != 6) {
+			t.Errorf("loose %t: got %+v, %v", loose, r, err)
+		}
+	}
+}
