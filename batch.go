@@ -35,9 +35,10 @@ func (j *Job) samples(models ...*Model) (notes []string, parts int, err error) {
 	return notes, parts, nil
 }
 
-// written returns a trained model as its file is: inputs and outputs declared as in the source.
+// written returns a trained model as its file is: inputs and outputs declared as in the source,
+// its tail behind it.
 func (m *Model) written(trained *ir.Model) *ir.Model {
-	return ops.Settle(net.Declare(trained, m.Normal))
+	return m.Tail.Graft(ops.Settle(net.Declare(trained, m.Normal)))
 }
 
 // say logs notes.

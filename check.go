@@ -57,6 +57,16 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 	j.checkWords(&f)
 	j.checkFiles(&f)
 	if m != nil {
+		split, err := m.Split(j.LearnAt...)
+		var job *JobError
+		switch {
+		case errors.As(err, &job):
+			f = append(f, job.Faults...)
+		case err != nil:
+			return err
+		default:
+			m = split
+		}
 		j.checkModel(&f, m)
 	}
 	if set != nil {
@@ -242,6 +252,11 @@ func (j *Job) checkModel(f *faults, m *Model) {
 	var labels []string
 	for _, n := range m.Normal.Graph.Nodes {
 		labels = append(labels, n.Label())
+	}
+	if m.Tail != nil {
+		for _, n := range m.Tail.Nodes {
+			labels = append(labels, n.Label())
+		}
 	}
 	for _, x := range []struct {
 		key   string

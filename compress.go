@@ -143,10 +143,11 @@ func (r *run) candidate(method string) (*Candidate, error) {
 	if c.Recipe, err = subnet.NewRecipe(r.super, choice, r.Job.Seed, by); err != nil {
 		return nil, err
 	}
+	c.Recipe.LearnAt = r.Job.LearnAt
 	if c.Model, err = subnet.Cut(r.super, choice, weights); err != nil {
 		return nil, err
 	}
-	if c.Kept, err = subnet.NewKept(r.super, choice, c.Model); err != nil {
+	if c.Kept, err = r.Source.kept(subnet.NewKept(r.super, choice, c.Model)); err != nil {
 		return nil, err
 	}
 	return c, Describe(c.Model, c.Recipe)

@@ -13,17 +13,19 @@ import (
 	"github.com/entangle-nas/entangle/importer"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
-	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
 
 // Model is an imported model: as its file has it, and in the normal form that is
-// searched and cut.
+// searched and cut. After Split, Normal is the part before Tail.
 type Model struct {
 	Path        string // "" of a model that is no file
 	Beside      int64  // bytes of the files beside it that hold weights
 	Raw, Normal *ir.Model
+	Tail        *ops.Tail // what stays as it is behind Normal; nil: nothing does
+	split       bool
+	whole       string // fingerprint of the normal form with its tail
 }
 
 // Import reads an ONNX file and normalises it (see importer.Normal). A file that the file
@@ -48,10 +50,11 @@ func Import(path string) (*Model, error) {
 }
 
 // Normalise wraps a model that was built or decoded elsewhere. In the normal form, sizes
-// follow the batch where ops.FollowBatch finds how, so that cutting and training keep one graph.
+// follow the batch where ops.FollowBatch finds how, so that cutting and training keep one graph;
+// in a tail (Split) they stay as they are.
 func Normalise(raw *ir.Model) (*Model, error) {
 	if normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantsAtAnyBatch), importer.WithCopies(ops.SeparateVectors)); err == nil {
-		if normal, open := net.Followed(normal); open {
+		if normal, open := followed(normal); open {
 			return &Model{Raw: raw, Normal: normal}, nil
 		}
 	}
@@ -86,8 +89,10 @@ func (m *Model) Infer(dims map[string]int) (*ops.Facts, error) {
 }
 
 // Analyse finds the groups of axes that can only change together, as dims of these kinds are
-// bound to; none stands for all that need not be asked for. Dims is as in Infer.
+// bound to; none stands for all that need not be asked for. Dims is as in Infer. Of a model with
+// a tail (Split) it is what is before.
 func (m *Model) Analyse(dims map[string]int, kinds ...string) (*space.Analysis, error) {
+	m = m.Learned()
 	f, err := m.Infer(dims)
 	if err != nil {
 		return nil, err
@@ -96,6 +101,7 @@ func (m *Model) Analyse(dims map[string]int, kinds ...string) (*space.Analysis, 
 	if err != nil {
 		return nil, &ModelError{err}
 	}
+	m.mark(an)
 	return an, nil
 }
 
@@ -118,6 +124,13 @@ type Cut struct {
 // Cut cuts a recipe's subnet out of the model. Dims is as in Infer, and goes before the sizes
 // that the recipe carries.
 func (m *Model) Cut(r *subnet.Recipe, dims map[string]int) (*Cut, error) {
+	if len(r.LearnAt) > 0 {
+		var err error
+		if m, err = m.Split(r.LearnAt...); err != nil {
+			return nil, err
+		}
+	}
+	m = m.Learned()
 	c := &Cut{Sizes: map[string]int{}}
 	named, bind, open := m.Normal.Clone(), maps.Clone(dims), []string{}
 	if bind == nil {
@@ -174,17 +187,18 @@ func (m *Model) cut(c *Cut, r *subnet.Recipe, named *ir.Model, bind map[string]i
 	if err != nil {
 		return &ModelError{err}
 	}
+	m.mark(an)
 	if c.Model, err = subnet.Extract(an, r, nil); err != nil {
 		return err
 	}
-	if c.Kept, err = keptOf(an, r, c.Model); err != nil {
+	if c.Kept, err = m.keptOf(an, r, c.Model); err != nil {
 		return err
 	}
 	c.Model = m.written(c.Model)
 	return Describe(c.Model, r)
 }
 
-func keptOf(an *space.Analysis, r *subnet.Recipe, cut *ir.Model) (*subnet.Kept, error) {
+func (m *Model) keptOf(an *space.Analysis, r *subnet.Recipe, cut *ir.Model) (*subnet.Kept, error) {
 	s, choice, err := r.Space()
 	if err != nil {
 		return nil, err
@@ -193,7 +207,18 @@ func keptOf(an *space.Analysis, r *subnet.Recipe, cut *ir.Model) (*subnet.Kept, 
 	if err != nil {
 		return nil, err
 	}
-	return subnet.NewKept(super, choice, cut)
+	return m.kept(subnet.NewKept(super, choice, cut))
+}
+
+// kept adds what the tail reads.
+func (m *Model) kept(k *subnet.Kept, err error) (*subnet.Kept, error) {
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range m.Tail.Inits() {
+		k.Add(t)
+	}
+	return k, nil
 }
 
 // Export writes a model as ONNX, whole or not at all.

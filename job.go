@@ -19,6 +19,7 @@ type Job struct {
 	Run     string `json:"run" doc:"run folder: checkpoints, log, recipe, report, job.yaml; empty: out with .run for its extension"`
 
 	Data      Data             `json:"data"`
+	LearnAt   []string         `json:"learn_at" doc:"tensors to learn at, in place of the outputs behind them; what comes behind stays as it is; none: the outputs, or the last floats before operators without gradients"`
 	Outputs   net.Settings     `json:"outputs" doc:"what outputs are, NAME=KIND[:WEIGHT],…: logits, probabilities, next-token, sigmoid, values or embedding; empty: found by operators, shapes and labels"`
 	Target    Targets          `json:"target" doc:"most that the subnet may cost, METRIC=LIMIT,…: a share of the original (0.5, 50%) or a count (20M, 1MiB)"`
 	Method    string           `json:"method" oneof:"method" doc:"what chooses the subnet"`

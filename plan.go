@@ -19,8 +19,8 @@ import (
 // Plan is a job that has been checked against model and data and costs nothing yet.
 type Plan struct {
 	Job     Job
-	Source  *Model
-	Model   *ir.Model // the source's normal graph, its batch open unless a note says otherwise
+	Source  *Model    // split where learning ends
+	Model   *ir.Model // its normal graph, the batch open unless a note says otherwise
 	Set     *data.Set
 	Outputs []net.Meaning // what the float outputs are taken for
 	Views   *search.Views
@@ -86,6 +86,10 @@ func (j *Job) open() (*Model, *data.Set, error) {
 // wrong with the job is a *JobError, with the model a *ModelError.
 func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, error) {
 	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
+	m, err := m.Split(j.LearnAt...)
+	if err != nil {
+		return nil, err
+	}
 	if err := m.CheckTrainable(); err != nil {
 		return nil, err
 	}
@@ -106,6 +110,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if n := views.Weights.Len(); !j.searches() && j.Tune.Epochs == 0 && n > 0 {
 		j.Data.Batch = min(j.Data.Batch, n) // steps refuse a batch beyond the samples; what only evaluates would pad it
 	}
+	notes = append(m.notes(), notes...)
 	o := net.Open(m.Normal)
 	p := &Plan{Job: j, Source: m, Model: o.Model, Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra), Notes: notes, parts: parts}
 	bind, err := net.BindingOn(p.Model, cmp.Or(o.Fixed, 2), set)
@@ -133,13 +138,14 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if p.An, err = space.Analyse(p.Model, facts, kinds...); err != nil {
 		return nil, &ModelError{err}
 	}
+	m.mark(p.An)
 	switch {
 	case given == nil:
 		if p.Space, err = space.New(p.An, j.Space.Options); err != nil {
 			return nil, &ModelError{err}
 		}
-	case given.Source != "" && given.Source != space.Fingerprint(p.Model):
-		return nil, &JobError{[]error{&keyed{"space.file", fmt.Errorf("the space is for a model with fingerprint %.16s…, this one has %.16s…", given.Source, space.Fingerprint(p.Model))}}}
+	case given.Source != "" && given.Source != p.An.Fingerprint():
+		return nil, &JobError{[]error{&keyed{"space.file", fmt.Errorf("the space is for a model with fingerprint %.16s…, this one has %.16s…", given.Source, p.An.Fingerprint())}}}
 	default:
 		p.Space = given
 	}

@@ -13,12 +13,13 @@ import (
 // refusal is a kind of operator whose weights cannot be searched or trained.
 type refusal struct {
 	what, instead string
+	anywhere      bool // in a tail too
 	has           func(n *ir.Node, constant map[string]*ir.Tensor) bool
 }
 
 var refusals = []refusal{
-	{"quantised", "its weights are integers, which no step can move: give the float model that it was made from, and quantise the result", quantised},
-	{"recurrent", "they have no gradient rule: give a model without them", recurrent},
+	{"quantised", "its weights are integers, which no step can move: give the float model that it was made from, and quantise the result", true, quantised},
+	{"recurrent", "they have no gradient rule: give a model without them, or a tensor before them to learn at (--learn-at)", false, recurrent},
 }
 
 // integerOps are the operators on quantised numbers that no name gives away.
@@ -46,12 +47,17 @@ func recurrent(n *ir.Node, _ map[string]*ir.Tensor) bool {
 }
 
 // CheckTrainable returns a *ModelError that names the operators of the file whose weights
-// cannot be searched or trained, with counts and what helps; nil when there are none.
+// cannot be searched or trained, with counts and what helps; nil when there are none. In a tail
+// (Split) recurrent operators may stand.
 func (m *Model) CheckTrainable() error {
 	var errs []error
 	for _, r := range refusals {
 		found := map[string][]string{} // operator → nodes
-		collect(m.Raw, r.has, found)
+		if r.anywhere || m.Tail == nil {
+			collect(m.Raw, r.has, found)
+		} else {
+			collect(m.Normal, r.has, found)
+		}
 		if len(found) == 0 {
 			continue
 		}

@@ -51,8 +51,15 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	d, own := DefaultJob(), j
 	own.Target, own.Method, own.Space, own.Search, own.Evolution = d.Target, "uniform", d.Space, d.Search, d.Evolution
 	own.Space.Order = "none"
+	m, err := m.Split(j.LearnAt...)
+	if err != nil {
+		return nil, err
+	}
 	if err := m.CheckTrainable(); err != nil {
 		return nil, err
+	}
+	if teacher != nil {
+		teacher = teacher.likewise(m, j.LearnAt)
 	}
 	notes, _, err := j.samples(m, teacher)
 	if err != nil {
@@ -62,7 +69,7 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	if err := own.Check(m, set); err != nil {
 		return nil, err
 	}
-	t := &Training{Job: j, Source: m, Set: set, Notes: notes}
+	t := &Training{Job: j, Source: m, Set: set, Notes: append(m.notes(), notes...)}
 	if t.Views, err = j.Data.Split.View(set, j.Seed); err != nil {
 		return nil, err
 	}

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"strings"
 
+	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/exporter"
@@ -52,9 +55,23 @@ func (p *Plan) verify(ctx context.Context, foreign runtimes.Runtime, out *Outcom
 	if err != nil {
 		return err
 	}
-	own := exporter.Subject{Source: runtimes.Source{Path: small.Path, Model: small.Normal}, Runtime: native.New(cpu.New(cpu.Options{Threads: p.Job.Workers()}), native.Options{Float: prim.F32, Threads: p.Job.Workers()})}
+	// A tail need not run on the engine, nor give the same choice after rounding: what is before
+	// it is compared, and the whole file is run.
+	whole := small
+	if t := p.Source.Tail; t != nil {
+		small = &Model{Path: whole.Path, Raw: whole.Raw, Normal: t.HeadOf(whole.Normal), Tail: t}
+	}
+	mine, err := small.Source(true)
+	if err != nil {
+		return err
+	}
+	own := exporter.Subject{Source: mine, Runtime: native.New(cpu.New(cpu.Options{Threads: p.Job.Workers()}), native.Options{Float: prim.F32, Threads: p.Job.Workers()})}
 	onORT := func(m *Model) exporter.Subject {
 		return exporter.Subject{Source: runtimes.Source{Path: m.Path, Model: m.Raw}, Runtime: foreign}
+	}
+	candidate := exporter.Subject{Runtime: foreign}
+	if candidate.Source, err = small.Source(false); err != nil {
+		return err
 	}
 	view := p.Views.Val
 	if view.Len() == 0 {
@@ -68,21 +85,36 @@ func (p *Plan) verify(ctx context.Context, foreign runtimes.Runtime, out *Outcom
 		}
 		return exporter.VerifyOptions{Inputs: f.Pairs()}, nil
 	}
-	o, err := feed(own, onORT(small))
+	o, err := feed(own, candidate)
 	if err != nil {
 		return err
 	}
 	o.Sizes = true
 	if p.Source.Path != "" {
-		original := onORT(p.Source)
+		original := exporter.Subject{Runtime: foreign}
+		if original.Source, err = p.Source.Source(false); err != nil {
+			return err
+		}
 		o.Original = &original
 	}
-	v, err := Verify(ctx, own, onORT(small), o)
+	v, err := Verify(ctx, own, candidate, o)
 	out.Verification = v
 	var mismatch *exporter.MismatchError
 	if err != nil && !errors.As(err, &mismatch) {
 		out.Unverified = err.Error()
 		return err
+	}
+	if p.Source.Tail != nil {
+		small = whole
+		fault, rerr := p.runWhole(ctx, onORT, small, view, out)
+		switch {
+		case rerr != nil:
+			out.Unverified = rerr.Error()
+			return rerr
+		case fault != nil:
+			v.Pass, v.Failures = false, append(v.Failures, fault.Error())
+			err = &exporter.MismatchError{Result: v}
+		}
 	}
 	if p.Source.Path == "" {
 		return err
@@ -97,4 +129,50 @@ func (p *Plan) verify(ctx context.Context, foreign runtimes.Runtime, out *Outcom
 		out.Latency, out.LatencyOn = both.Latency, both.Candidate.Runtime.Version+Threads(both.Candidate.Runtime)
 	}
 	return err
+}
+
+// runWhole runs the written file with its tail on samples, in batches or one by one, and says in
+// out how that went. Fault says that it does not run where the original does.
+func (p *Plan) runWhole(ctx context.Context, on func(*Model) exporter.Subject, small *Model, view data.View, out *Outcome) (fault, err error) {
+	text := fmt.Sprintf("compared at %s; ", strings.Join(p.Source.Tail.At, ", "))
+	for _, batch := range []int{verifyBatch, 1} {
+		f, err := NewFeeder(view, batch, on(p.Source).Source, on(small).Source)
+		if err != nil {
+			return nil, err
+		}
+		n, err := exporter.Execute(ctx, on(small), f.Pairs())
+		if err == nil {
+			out.Tail = text + fmt.Sprintf("the whole file ran on %d samples", n)
+			return nil, nil
+		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		fault = err
+		if p.Source.Path == "" {
+			break
+		}
+		if _, err := exporter.Execute(ctx, on(p.Source), swapped(f.Pairs())); err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if batch == 1 {
+			out.Tail = text + "the whole file was not run, nor does the original run there: " + fault.Error()
+			return nil, nil
+		}
+	}
+	return fault, nil
+}
+
+// swapped gives each side what the other has.
+func swapped(pairs iter.Seq2[[2]exporter.Feed, error]) iter.Seq2[[2]exporter.Feed, error] {
+	return func(yield func([2]exporter.Feed, error) bool) {
+		for in, err := range pairs {
+			if !yield([2]exporter.Feed{in[1], in[0]}, err) {
+				return
+			}
+		}
+	}
 }

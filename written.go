@@ -32,6 +32,7 @@ type Written struct {
 	Latency      *exporter.LatencyReport `json:"latency,omitempty"`
 	LatencyOn    string                  `json:"latency_on,omitempty"`
 	Unverified   string                  `json:"unverified,omitempty"` // why the result was not checked
+	Tail         string                  `json:"tail,omitempty"`       // of a model with a tail: where it was compared, and how the whole ran
 	Seconds      float64                 `json:"seconds"`
 	PeakBytes    int64                   `json:"peak_memory_bytes,omitempty"`
 	DataWait     float64                 `json:"data_wait_seconds"` // of all steps

@@ -165,7 +165,7 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 		inputs = each(random, o.Part)
 	}
 	v := &Verification{Random: o.Inputs == nil, Tolerance: o.Tolerance}
-	r.v, r.cmp = v, newComparison(r.graphs[0], o.Part, o.Tolerance)
+	r.v, r.cmp = v, newComparison(r.graphs[0], o.Part, o.Tolerance, o.Informative)
 	for i, s := range []Subject{reference, candidate} {
 		info, err := s.Runtime.Describe()
 		if err != nil {
@@ -226,6 +226,29 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 		return v, &MismatchError{v}
 	}
 	return v, nil
+}
+
+// Execute runs a subject on the candidate's side of inputs, within DefaultLimit or 20 times the
+// slowest run before, and counts the samples. Outputs may have any sizes.
+func Execute(ctx context.Context, s Subject, inputs iter.Seq2[[2]Feed, error]) (int, error) {
+	ses, err := guard(ctx, s, 0)
+	if err != nil {
+		return 0, fmt.Errorf("verify: %w", err)
+	}
+	defer ses.Close()
+	count, slowest := 0, time.Duration(0)
+	for in, err := range inputs {
+		if err != nil {
+			return count, err
+		}
+		_, took, err := ses.run(ctx, in[1], slowest)
+		if err != nil {
+			return count, fmt.Errorf("verify: %w", err)
+		}
+		slowest = max(slowest, took)
+		count += samples(s.Source.Model.Graph, in[1])
+	}
+	return count, nil
 }
 
 // run is a verification under way.

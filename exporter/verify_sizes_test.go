@@ -50,7 +50,7 @@ func TestToleranceOf(t *testing.T) {
 // TestIntegers: those of 8 bits may differ by a step of quantised numbers, others not at all.
 func TestIntegers(t *testing.T) {
 	for dt, want := range map[ir.DType]int{ir.Uint8: 0, ir.Int8: 0, ir.Int64: 1, ir.Bool: 1} {
-		c := newComparison(&ir.Graph{Outputs: []ir.Value{{Name: "y"}}}, nil, ToleranceOf())
+		c := newComparison(&ir.Graph{Outputs: []ir.Value{{Name: "y"}}}, nil, ToleranceOf(), false)
 		side := func(v ...int64) map[string]*ir.Tensor {
 			x, err := ir.NewInts("y", dt, []int{len(v)}, v)
 			if err != nil {
@@ -235,6 +235,21 @@ func TestRandomKinds(t *testing.T) {
 		low, high := slices.Min(v), slices.Max(v)
 		if low < want[0] || high > want[1] || high-low < 0.95*(want[1]-want[0]) {
 			t.Errorf("%s: want numbers from %g to %g, got %g to %g", name, want[0], want[1], low, high)
+		}
+	}
+}
+
+// TestChoicesOfOtherSizes: where differences are informative, outputs whose sizes depend on what
+// was computed are counted; elsewhere they are an error.
+func TestChoicesOfOtherSizes(t *testing.T) {
+	side := func(rows int) map[string]*ir.Tensor {
+		return map[string]*ir.Tensor{"y": ir.NewInt64("y", []int{rows, 3}, make([]int64, 3*rows))}
+	}
+	for _, loose := range []bool{true, false} {
+		c := newComparison(&ir.Graph{Outputs: []ir.Value{{Name: "y"}}}, nil, ToleranceOf(), loose)
+		err := errors.Join(c.add(side(2), side(2)), c.add(side(2), side(1)))
+		if r := c.outputs[0]; (err == nil) != loose || loose && (r.Resized != 1 || r.Elements != 6) {
+			t.Errorf("loose %t: got %+v, %v", loose, r, err)
 		}
 	}
 }

@@ -18,7 +18,8 @@ type SizeRead struct {
 var arithmetics = []string{"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where", "Mod"}
 
 // SizeReads finds where sizes that Shape or Size take meet computed numbers, such as
-// a sum divided by the size of its axis. Sizes that only shape values are no reads.
+// a sum divided by the size of its axis, or are outputs. Sizes that only shape values are no
+// reads.
 func SizeReads(g *ir.Graph, f *Facts) []SizeRead {
 	from := map[string][][]place{} // per element of a value known from sizes: the axes behind it
 	var out []SizeRead
@@ -43,6 +44,16 @@ func SizeReads(g *ir.Graph, f *Facts) []SizeRead {
 		}
 		for _, p := range union(elems) {
 			out = append(out, SizeRead{p.value, p.axis, n})
+		}
+	}
+	for _, v := range g.Outputs {
+		elems := from[v.Name]
+		if elems == nil {
+			continue
+		}
+		at := slices.IndexFunc(g.Nodes, func(n *ir.Node) bool { return slices.Contains(n.Outputs, v.Name) })
+		for _, p := range union(elems) {
+			out = append(out, SizeRead{p.value, p.axis, g.Nodes[at]})
 		}
 	}
 	return out

@@ -44,6 +44,7 @@ type Pin struct {
 type Analysis struct {
 	Model  *ir.Model
 	Facts  *ops.Facts
+	Source string // Fingerprint of the model that Model is the head of (ops.Tail); "" where it is whole
 	Groups []*Group
 	Batch  int // samples that the facts were inferred for; 1 when the model fixes its batch
 	// Pins holds, by value name and axis, why an axis with weights' positions is not elastic.

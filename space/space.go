@@ -39,13 +39,21 @@ func Fingerprint(m *ir.Model) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Fingerprint identifies the model that was analysed, with its tail where it has one.
+func (an *Analysis) Fingerprint() string {
+	if an.Source != "" {
+		return an.Source
+	}
+	return Fingerprint(an.Model)
+}
+
 // New offers every dim of the asked kinds that the model allows. It is an error
 // when there is none.
 func New(an *Analysis, o Options) (*Space, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	s := &Space{Source: Fingerprint(an.Model)}
+	s := &Space{Source: an.Fingerprint()}
 	for _, k := range Kinds {
 		switch asked := slices.Contains(o.Kinds, k.Name); {
 		case asked && !k.fits(an):

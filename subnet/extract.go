@@ -13,7 +13,7 @@ import (
 // initialisers of the source by name (same dtype and dims) before they are
 // sliced; nil keeps the source's own.
 func Extract(an *space.Analysis, r *Recipe, weights map[string]*ir.Tensor) (*ir.Model, error) {
-	if fp := space.Fingerprint(an.Model); r.Source != fp {
+	if fp := an.Fingerprint(); r.Source != fp {
 		return nil, fmt.Errorf("subnet: recipe is for a model with fingerprint %.16s…, this one has %.16s…", r.Source, fp)
 	}
 	s, choice, err := r.Space()

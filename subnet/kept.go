@@ -63,6 +63,12 @@ func NewKept(net *space.Supernet, choice []int, cut *ir.Model) (*Kept, error) {
 	return k, nil
 }
 
+// Add lists an initialiser of the source that stays whole.
+func (k *Kept) Add(t *ir.Tensor) {
+	sum := sha256.Sum256(t.Raw)
+	k.Inits = append(k.Inits, KeptTensor{Name: t.Name, DType: t.DType.String(), Dims: append([]int{}, t.Dims...), SHA256: hex.EncodeToString(sum[:]), Keep: make(ops.Positions, len(t.Dims))})
+}
+
 // Marshal writes kept.json: one line per initialiser.
 func (k *Kept) Marshal() ([]byte, error) {
 	var b bytes.Buffer

@@ -22,10 +22,12 @@ type Recipe struct {
 	Method  string `json:"method,omitempty"` // how the choices were made
 	// Sizes are those of the source's open dimensions behind the batch that the choices were
 	// made at, by name; an unnamed one is called by its input and its axis, as in image_2.
-	Sizes map[string]int     `json:"sizes,omitempty"`
-	Dims  []Decision         `json:"dimensions"`
-	Cost  map[string]float64 `json:"cost"` // of the subnet, by metric
-	From  map[string]float64 `json:"source_cost"`
+	Sizes map[string]int `json:"sizes,omitempty"`
+	// LearnAt names the tensors that were taught in place of outputs; behind them nothing is cut.
+	LearnAt []string           `json:"learn_at,omitempty"`
+	Dims    []Decision         `json:"dimensions"`
+	Cost    map[string]float64 `json:"cost"` // of the subnet, by metric
+	From    map[string]float64 `json:"source_cost"`
 }
 
 // Decision is one dimension's choice. Order is carried so that the recipe alone

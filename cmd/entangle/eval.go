@@ -83,7 +83,13 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	src := source(m, rt.Name())
+	if head := m.Runnable(); isNative(rt.Name()) && head.Normal.Graph.Outputs[0].Name == m.Normal.Graph.Outputs[0].Name {
+		m = head
+	}
+	src, err := source(m, rt.Name())
+	if err != nil {
+		return err
+	}
 	f, err := entangle.NewFeeder(part.All(), j.Data.Batch, src)
 	if err != nil {
 		return err

@@ -44,8 +44,10 @@ type inspection struct {
 	Producer    string            `json:"producer,omitempty"`
 	Inputs      []inspectedValue  `json:"inputs"`
 	Outputs     []inspectedOutput `json:"outputs"`
-	Sizes       map[string]int    `json:"sizes,omitempty"` // taken for dimensions that neither the model nor --dim gives
-	Operators   []inspectedOp     `json:"operators"`       // of the file, by name
+	LearnsAt    []string          `json:"learns_at,omitempty"` // tensors, where it is not at the outputs
+	Learns      string            `json:"learns,omitempty"`    // the same in words, with what stands behind; or why nothing can be learned
+	Sizes       map[string]int    `json:"sizes,omitempty"`     // taken for dimensions that neither the model nor --dim gives
+	Operators   []inspectedOp     `json:"operators"`           // of the file, by name
 	Parameters  int               `json:"parameters"`
 	WeightBytes int               `json:"weight_bytes"`
 	MACs        float64           `json:"macs"`
@@ -173,7 +175,7 @@ func (e *env) inspect(c *cli.Context) error {
 	if c.String("stage") == "lowered" {
 		return e.printLowered(m, f, passes)
 	}
-	r, err := inspectModel(m, f)
+	r, err := inspectModel(m, f, dims)
 	if err != nil {
 		return err
 	}
@@ -216,7 +218,11 @@ func passesOf(c *cli.Context) ([]engine.Pass, error) {
 
 // printLowered prints the program of the forward pass at the sizes of f.
 func (e *env) printLowered(m *entangle.Model, f *ops.Facts, passes []engine.Pass) error {
-	p, _, err := ops.Program(m.Normal, f.Bind, prim.F32)
+	head := m.Runnable()
+	if head.Tail != nil {
+		e.logf("note: the program of what is before the tail: %s", head.LearnsAt())
+	}
+	p, _, err := ops.Program(head.Normal, f.Bind, prim.F32)
 	if err != nil {
 		return &entangle.ModelError{Err: err}
 	}
@@ -226,7 +232,7 @@ func (e *env) printLowered(m *entangle.Model, f *ops.Facts, passes []engine.Pass
 	return engine.Dump(e.stdout, p)
 }
 
-func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
+func inspectModel(m *entangle.Model, f *ops.Facts, dims map[string]int) (*inspection, error) {
 	file, err := entangle.Digest(m.Path)
 	if err != nil {
 		return nil, err
@@ -243,12 +249,6 @@ func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
 	for _, v := range m.Normal.Graph.Outputs {
 		r.Outputs = append(r.Outputs, inspectedOutput{Name: v.Name, Type: v.Type.String()})
 	}
-	if list, err := net.Meanings(m.Normal, f, 1, net.Labels{}, nil); err == nil {
-		for _, x := range list {
-			at := slices.IndexFunc(r.Outputs, func(o inspectedOutput) bool { return o.Name == x.Output })
-			r.Outputs[at].Kind, r.Outputs[at].Reason = x.Kind, x.Reason
-		}
-	}
 	r.Operators = operators(m.Raw)
 	cost := ops.ModelCost(m.Normal, f)
 	r.Parameters, r.WeightBytes, r.MACs = cost.Params, cost.Bytes, cost.MACs
@@ -260,13 +260,38 @@ func inspectModel(m *entangle.Model, f *ops.Facts) (*inspection, error) {
 		}
 		r.Nodes = append(r.Nodes, n)
 	}
-	an, err := space.Analyse(m.Normal, f)
+	head, err := m.Split()
+	if err != nil {
+		r.Learns = err.Error()
+		head = m.Learned()
+	} else if r.Learns = head.LearnsAt(); head.Tail != nil {
+		r.LearnsAt = head.Tail.At
+	}
+	r.meanings(head, dims)
+	an, err := head.Analyse(dims)
 	if err != nil {
 		r.SpaceError = err.Error()
 		return r, nil
 	}
-	r.elasticity(m.Normal.Graph, an)
+	r.elasticity(head.Normal.Graph, an)
 	return r, nil
+}
+
+// meanings says what outputs are taken for where nothing is known of labels.
+func (r *inspection) meanings(m *entangle.Model, dims map[string]int) {
+	f, err := m.Infer(dims)
+	if err != nil {
+		return
+	}
+	list, err := net.Meanings(m.Normal, f, 1, net.Labels{}, nil)
+	if err != nil {
+		return
+	}
+	for _, x := range list {
+		if at := slices.IndexFunc(r.Outputs, func(o inspectedOutput) bool { return o.Name == x.Output }); at >= 0 {
+			r.Outputs[at].Kind, r.Outputs[at].Reason = x.Kind, x.Reason
+		}
+	}
 }
 
 // operators counts the operators of the file, subgraphs included.
@@ -339,6 +364,10 @@ func (r *inspection) elasticity(g *ir.Graph, an *space.Analysis) {
 	}
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
+		if byLabel[n.Name] == nil {
+			n.Note = "behind where learning ends: it stays as it is"
+			continue
+		}
 		n.Elastic, n.Choices = births[n.Name], choices[n.Name]
 		for _, w := range byLabel[n.Name].Inputs {
 			for _, a := range sortedAxes(reasons[w]) {
@@ -403,6 +432,9 @@ func (e *env) printInspection(r *inspection) error {
 			fmt.Fprintf(e.stdout, "  %s: %s", v.Kind, v.Reason)
 		}
 		fmt.Fprintln(e.stdout)
+	}
+	if r.Learns != "" {
+		fmt.Fprintln(e.stdout, r.Learns)
 	}
 	fmt.Fprintf(e.stdout, "parameters  %s (%d)\nMACs        %s (%.0f)\n\n", count(float64(r.Parameters)), r.Parameters, count(r.MACs), r.MACs)
 	t := columns("operator", ">count", "runs")

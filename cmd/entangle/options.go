@@ -54,6 +54,7 @@ var options = []option{
 	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch"},
 
 	{name: "target", group: groupTarget, keys: []string{"target"}, usage: "METRIC=LIMIT,…: macs=0.5, params=20M, bytes=1MiB"},
+	{name: "learn-at", group: groupTarget, keys: []string{"learn_at"}, usage: "tensors to learn at, in place of the outputs behind them, which stay as they are"},
 	{name: "space", group: groupTarget, keys: []string{"space.file"}, usage: "space.yaml to search instead of all that the model offers", file: true},
 	{name: "elastic", group: groupTarget, keys: []string{"space.elastic"}, usage: "globs of nodes that may change"},
 	{name: "keep", group: groupTarget, keys: []string{"space.keep"}, usage: "globs of nodes that must not change"},

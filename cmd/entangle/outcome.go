@@ -98,6 +98,9 @@ func notes(r *entangle.Outcome) []string {
 	default:
 		out = append(out, "not verified on a runtime: "+r.Unverified)
 	}
+	if r.Tail != "" {
+		out = append(out, r.Tail)
+	}
 	return out
 }
 

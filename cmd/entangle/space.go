@@ -18,7 +18,7 @@ func (e *env) spaceCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "Each dimension names what may change and its choices; the last choice is the original. Units are ranked\n" +
 			"by the magnitude of their weights. Give the edited file to search or compress with --space.",
-		Flags: append(optionFlags("elastic", "keep", "kinds", "divisor"),
+		Flags: append(optionFlags("learn-at", "elastic", "keep", "kinds", "divisor"),
 			setFlag(), forceFlag(),
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "file to write; without it, the YAML goes to stdout", TakesFile: true},
 			dimFlag(), jsonFlag()),
@@ -31,7 +31,8 @@ type spaceReport struct {
 	Subnets float64        `json:"subnets"`
 	Dims    map[string]int `json:"dimensions"` // by kind
 	Cost    []spaceCost    `json:"cost"`
-	Sizes   map[string]int `json:"sizes,omitempty"` // taken for dimensions that neither the model nor --dim gives
+	LearnAt string         `json:"learns_at,omitempty"` // where it is not at the outputs
+	Sizes   map[string]int `json:"sizes,omitempty"`     // taken for dimensions that neither the model nor --dim gives
 }
 
 type spaceCost struct {
@@ -41,7 +42,7 @@ type spaceCost struct {
 }
 
 func (e *env) space(c *cli.Context) error {
-	j, err := checkedJob(c, "space")
+	j, err := checkedJob(c, "space", "learn_at")
 	if err != nil {
 		return err
 	}
@@ -56,11 +57,19 @@ func (e *env) space(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(j.LearnAt) == 0 {
+		m = m.Learned()
+	} else if m, err = m.Split(j.LearnAt...); err != nil {
+		return err
+	}
 	if err := m.CheckTrainable(); err != nil {
 		return err
 	}
 	if err := j.Check(m, nil); err != nil {
 		return err
+	}
+	if at := m.LearnsAt(); at != "" {
+		e.logf("note: %s", at)
 	}
 	sizes := e.defaultSizes(m, dims)
 	an, err := m.Analyse(dims, j.Space.Kinds...)
@@ -84,7 +93,7 @@ func (e *env) space(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r := spaceReport{File: c.String("out"), Subnets: s.Size(), Dims: map[string]int{}, Sizes: sizes}
+	r := spaceReport{File: c.String("out"), Subnets: s.Size(), Dims: map[string]int{}, LearnAt: m.LearnsAt(), Sizes: sizes}
 	for _, d := range s.Dims {
 		r.Dims[d.Kind]++
 	}

@@ -10,10 +10,10 @@ import (
 )
 
 // tuneOptions are the named options of verbs that train without a search.
-var tuneOptions = []string{groupData, "output", "epochs", "lr", "optimizer", "weight-decay", "augment", "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
+var tuneOptions = []string{groupData, "output", "learn-at", "epochs", "lr", "optimizer", "weight-decay", "augment", "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
 
 // tuneKeys are the keys that they read.
-var tuneKeys = []string{"model", "teacher", "data", "outputs", "tune", "calibrate", "out", "run", "every", "record", engineKeys}
+var tuneKeys = []string{"model", "teacher", "learn_at", "data", "outputs", "tune", "calibrate", "out", "run", "every", "record", engineKeys}
 
 // tuneDefaults is a job that does not recalibrate unless it is asked to.
 func tuneDefaults() entangle.Job {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -77,7 +78,16 @@ func (e *env) verify(c *cli.Context) error {
 		if models[i], err = entangle.Import(paths[min(i, len(paths)-1)]); err != nil {
 			return err
 		}
-		sides[i].Source = source(models[i], name)
+	}
+	for i, name := range []string{against, tested} {
+		if isNative(against) || isNative(tested) {
+			if models[i] = models[i].Runnable(); models[i].Tail != nil && i >= 2-len(paths) {
+				e.logf("note: %s is compared where its tail begins: %s", models[i].Path, strings.Join(models[i].Tail.At, ", "))
+			}
+		}
+		if sides[i].Source, err = source(models[i], name); err != nil {
+			return err
+		}
 	}
 	o.Part = ops.PartOf(sides[0].Source.Model, sides[1].Source.Model)
 	if j.Data.Source != "" {
@@ -168,7 +178,11 @@ func (e *env) printVerification(v *exporter.Verification) error {
 		if o.Top1 != nil {
 			agree = fmt.Sprintf("%.4f", o.Top1.Agreement)
 		}
-		t.Add(o.Name, o.Type, fmt.Sprintf("%.3g", o.MaxAbs), fmt.Sprintf("%.3g", o.MaxRel), fmt.Sprintf("%.3g", o.Peak), fmt.Sprintf("%.3g", o.Scale), fmt.Sprintf("%d/%d", o.Exceeding, o.Elements), agree)
+		beyond := fmt.Sprintf("%d/%d", o.Exceeding, o.Elements)
+		if o.Resized > 0 {
+			beyond += fmt.Sprintf(", %d batches of other sizes", o.Resized)
+		}
+		t.Add(o.Name, o.Type, fmt.Sprintf("%.3g", o.MaxAbs), fmt.Sprintf("%.3g", o.MaxRel), fmt.Sprintf("%.3g", o.Peak), fmt.Sprintf("%.3g", o.Scale), beyond, agree)
 	}
 	if err := t.Text(e.stdout); err != nil {
 		return err
@@ -190,7 +204,7 @@ func (e *env) printVerification(v *exporter.Verification) error {
 	switch {
 	case !v.Pass:
 		verdict = "different"
-	case v.Outputs[0].Exceeding > 0:
+	case slices.ContainsFunc(v.Outputs, func(o exporter.OutputReport) bool { return o.Exceeding > 0 || o.Resized > 0 }):
 		verdict = "compared"
 	}
 	_, err := fmt.Fprintf(e.stdout, "\n%s (%s)\n", verdict, v.Tolerance.Rule())
