@@ -93,12 +93,12 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 		if err = measure(recalibrated); err != nil {
 			return m, val, test, err
 		}
-		better, err := r.better(n, before)
+		better, err := r.recalibrates(n, before)
 		if err != nil {
 			return m, val, test, err
 		}
 		if !better {
-			r.notes = append(r.notes, "recalibrated statistics are worse on validation than the original's: these stay, in training as well")
+			r.notes = append(r.notes, "recalibrated statistics are much worse on validation than the original's: these stay, in training as well")
 			frozen := *before
 			frozen.Frozen = true
 			n, m = &frozen, before.Model
@@ -122,24 +122,29 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 	return m, val, test, measure(tuned)
 }
 
-// better reports whether a network is not worse than another on validation, by the objective
-// of tuning; without validation it is taken to be.
-func (r *recovery) better(now, before *net.Network) (bool, error) {
+// muchWorse is the factor in validation's loss from which recalibration does harm.
+const muchWorse = 1.5
+
+// recalibrates reports whether a network with recalibrated statistics is not much worse than
+// before on validation, by the objective of tuning; without validation it is taken to be.
+func (r *recovery) recalibrates(now, before *net.Network) (bool, error) {
 	o := r.weights.Objective
 	if r.views.Val.Len() == 0 || o.Check(now, now.Learns(r.views.Val.Part())) != nil || o.Distill > 0 && r.teacher == nil {
 		return true, nil
 	}
-	var verdicts [2]net.Verdict
+	var loss [2]float64
 	for i, n := range []*net.Network{now, before} {
 		j, err := net.NewJudge(r.be, n, r.teacher, o, r.views.Val)
 		if err != nil {
 			return false, err
 		}
-		if verdicts[i], err = j.Own(r.ctx); err != nil {
+		v, err := j.Own(r.ctx)
+		if err != nil {
 			return false, err
 		}
+		loss[i] = v.Loss
 	}
-	return verdicts[0].Better(verdicts[1]), nil
+	return !(loss[0] > muchWorse*loss[1]), nil
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are

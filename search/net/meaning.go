@@ -462,7 +462,13 @@ func (n *Network) Learns(p *data.Part) bool {
 // Scored returns what a target is as measures take it; false without one.
 func (n *Network) Scored() (measure.Output, bool) {
 	x, ok := n.Target()
-	return measure.Output{Name: x.Output, Kind: x.Kind, Axis: x.axis, Raw: x.Raw()}, ok
+	out := measure.Output{Name: x.Output, Kind: x.Kind, Axis: x.axis, Raw: x.Raw()}
+	if x.Kind.Distributes() {
+		if out.Kind = measure.Logits; x.value != x.Output {
+			out.Kind = measure.Probabilities
+		}
+	}
+	return out, ok
 }
 
 // ScoredOn returns the output of a model that labels of a set are for, also of one that the
