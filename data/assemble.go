@@ -41,9 +41,9 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 		}
 	}
 	if part.targets != nil {
-		b.Labels = prim.NewTensor(prim.Type{DType: prim.I64, Shape: append([]int{n}, set.LabelShape...)})
-		size := prim.Prod(set.LabelShape)
-		l.integers(part.targets.(intReader), b.Index, offset, b.Labels.I64, size)
+		if err := l.target(b, offset); err != nil {
+			return nil, err
+		}
 	}
 	for _, s := range l.o.Augment {
 		if s.Lambda != nil {
@@ -54,6 +54,23 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 		b.soften(len(set.Classes))
 	}
 	return b, nil
+}
+
+// target reads the labels of a set that has a LabelShape.
+func (l *Loader) target(b *Batch, offset int) error {
+	set, part := l.view.part.set, l.view.part
+	size := prim.Prod(set.LabelShape)
+	b.Labels = prim.NewTensor(prim.Type{DType: prim.I64, Shape: append([]int{len(b.Index)}, set.LabelShape...)})
+	if !set.FloatLabels {
+		return l.integers(part.targets.(intReader), b.Index, offset, b.Labels.I64, size)
+	}
+	b.Labels = prim.NewTensor(prim.Type{DType: prim.F32, Shape: b.Labels.Shape})
+	for i, at := range b.Index {
+		if err := part.targets.read(at, b.Labels.F32[i*size:(i+1)*size]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // batchShape returns the shape of field f in a batch of n.
@@ -67,8 +84,7 @@ func (s *Set) batchShape(f Field, n int) []int {
 func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int, r *rng.Stream) error {
 	size := prim.Prod(f.Shape)
 	if ints, ok := c.(intReader); ok && f.DType == prim.I64 {
-		l.integers(ints, index, offset, t.I64, size)
-		return nil
+		return l.integers(ints, index, offset, t.I64, size)
 	}
 	set := l.view.part.set
 	scale, shift, zero := set.normal(f)
@@ -92,16 +108,20 @@ func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int
 
 // integers reads size elements per sample; windows of a stream, but for the last of
 // every run, from the offset on.
-func (l *Loader) integers(c intReader, index []int, offset int, dst []int64, size int) {
+func (l *Loader) integers(c intReader, index []int, offset int, dst []int64, size int) error {
 	w, _ := c.(moved)
 	for i, at := range index {
-		to := dst[i*size : (i+1)*size]
+		to, err := dst[i*size:(i+1)*size], error(nil)
 		if w != nil && offset > 0 && !l.ends[at] {
-			w.readFrom(at, offset, to)
-			continue
+			err = w.readFrom(at, offset, to)
+		} else {
+			err = c.readInts(at, to)
 		}
-		c.readInts(at, to)
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // normalise writes scale·raw + shift per channel; last puts the channels last.

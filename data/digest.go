@@ -47,7 +47,7 @@ func digestColumn(h hash.Hash, c column, p *Part, k int) error {
 	if d, ok := c.(digester); ok {
 		return d.digest(h)
 	}
-	shape, integers := p.set.LabelShape, true
+	shape, integers := p.set.LabelShape, !p.set.FloatLabels
 	if k < len(p.set.Fields) {
 		shape, integers = p.set.Fields[k].Shape, p.set.Fields[k].DType == prim.I64
 	}
@@ -55,7 +55,9 @@ func digestColumn(h hash.Hash, c column, p *Part, k int) error {
 	if integers {
 		values, raw := make([]int64, n), make([]byte, 8*n)
 		for i := range c.count() {
-			c.(intReader).readInts(i, values)
+			if err := c.(intReader).readInts(i, values); err != nil {
+				return err
+			}
 			for j, v := range values {
 				binary.LittleEndian.PutUint64(raw[8*j:], uint64(v))
 			}

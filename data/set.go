@@ -102,9 +102,12 @@ type Set struct {
 	Fields  []Field
 	Classes []string // names by label; empty without labels per sample
 	Parts   []*Part
-	// LabelShape is the shape of one sample's label: nil for a class, [positions] for a
-	// target at every position, where negative ones do not count.
+	// LabelShape is the shape of one sample's label: nil for a class; else of integers, such
+	// as [positions] or [height, width], where negative ones do not count, or of floats, and
+	// then without axes for one float.
 	LabelShape []int
+	// FloatLabels says that labels are floats.
+	FloatLabels bool
 	// Vocab is above every token number of the first field; 0 for sets without tokens.
 	Vocab int
 
@@ -119,7 +122,7 @@ type Part struct {
 
 	set     *Set
 	columns []column
-	targets column // of integers, when the set has a LabelShape
+	targets column // when the set has a LabelShape
 	n       int
 	// ordered says that samples are a stream; each shares elements with the overlap
 	// samples after it.
@@ -151,7 +154,7 @@ func (s *Set) Shape() []int { return s.Fields[0].Shape }
 // Len returns the number of samples.
 func (p *Part) Len() int { return p.n }
 
-// Labelled reports whether samples have labels, one each or one per position.
+// Labelled reports whether samples have labels.
 func (p *Part) Labelled() bool { return p.Labels != nil || p.targets != nil }
 
 // All returns the view of every sample in the order of the source.
