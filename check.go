@@ -162,6 +162,7 @@ func (j *Job) checkFiles(f *faults) {
 	readable("model", j.Model)
 	readable("teacher", j.Teacher)
 	readable("data.tokenizer", j.Data.Tokenizer)
+	readable("data.classes", j.Data.Classes)
 	readable("pjrt_plugin", j.Plugin)
 	readable("ort_lib", j.ORTLib)
 	readable("space.file", j.Space.File)
@@ -186,7 +187,7 @@ func (j *Job) checkFiles(f *faults) {
 func (j *Job) Inputs() []string {
 	spec, _, _ := strings.Cut(j.Data.Source, "?")
 	_, data, _ := strings.Cut(spec, ":")
-	return []string{j.Model, j.Teacher, j.Space.File, j.Data.Tokenizer, data}
+	return []string{j.Model, j.Teacher, j.Space.File, j.Data.Tokenizer, j.Data.Classes, data}
 }
 
 // CheckOut refuses an output that cannot be written, or that is one of the inputs or lies in
@@ -335,6 +336,9 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 	n, err := net.NewNetworkOn(m.Normal, run.Data.Batch, set, nil)
 	if err != nil {
 		return &ModelError{err}
+	}
+	if _, err := m.CheckClasses(set); err != nil {
+		f.add("data.source", err)
 	}
 	labelled := set.Part("train") != nil && set.Part("train").Labelled()
 	for _, s := range j.sections() {

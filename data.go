@@ -8,6 +8,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/internal/keys"
+	"github.com/entangle-nas/entangle/search/net"
 )
 
 // options is what begins the options in a data set's spec.
@@ -67,6 +68,7 @@ func OpenData(m *Model, d Data) (*data.Set, error) {
 	}
 	if m != nil {
 		m.fillImages(spec, &o)
+		o.Inputs = net.Inputs(m.Normal)
 	}
 	set, err := data.Open(spec, o)
 	var option *data.OptionError

@@ -271,6 +271,8 @@ func (s *Set) hint(model []int, k int) string {
 		return " (the model takes channels last: layout nhwc)"
 	case first && s.opts.Layout == NHWC:
 		return " (the model takes channels first: leave the layout as it is)"
+	case Reads(s.Spec, "resize"):
+		return " (the option resize brings images to a size, resize=HEIGHTxWIDTH)"
 	}
 	return ""
 }

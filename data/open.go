@@ -25,7 +25,7 @@ func Sources() []Source {
 	return []Source{
 		{"idx", "folder with MNIST-style IDX files (train-*, t10k-*), plain or .gz", readIDX, images},
 		{"cifar10", "folder with CIFAR-10 in its binary layout (data_batch_*.bin, test_batch.bin)", readCIFAR, images},
-		{"folder", "folder with one sub-folder of PNG or JPEG files per class, or train/, val/, test/ above them", readFolder, append([]string{"channels", "cache_bytes"}, images...)},
+		{"folder", "folder with one sub-folder of PNG, JPEG, BMP or WebP files per class, or with such files and no labels; or train/, val/, test/ above them", readFolder, append([]string{"channels", "cache_bytes", "classes", "skip_bad"}, images...)},
 		{"npz", "NumPy .npz file with one array per model input and, optionally, \"labels\"; or a folder with train.npz and test.npz", readNPZSet, images},
 		{"tokens", "NumPy .npz file with token arrays (input_ids, attention_mask, …) and, optionally, \"labels\", one per sample or per position; .npy of input_ids; or a folder with train, val, test", readTokens, nil},
 		{"lm", "stream of tokens for next-token prediction: raw .bin or .u16 (two bytes a token), .u32, .npy of rank 1, or .txt with a tokenizer; or a folder with train, val, test", readLM, []string{"seq", "stride", "tokenizer"}},
@@ -74,7 +74,7 @@ func (s Source) check(o Options) error {
 	v := reflect.ValueOf(o)
 	for i := range v.NumField() {
 		key := v.Type().Field(i).Tag.Get("json")
-		if !v.Field(i).IsZero() && v.Field(i).Interface() != ScaleUnit && !Reads(s.Name, key) {
+		if key != "-" && !v.Field(i).IsZero() && v.Field(i).Interface() != ScaleUnit && !Reads(s.Name, key) {
 			errs = append(errs, &OptionError{key, fmt.Errorf("option %s: data of the kind %s has none", key, s.Name)})
 		}
 	}

@@ -67,7 +67,7 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	part, err := openPart(c, m, j)
+	part, err := e.openPart(c, m, j)
 	if err != nil {
 		return err
 	}
