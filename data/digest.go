@@ -95,9 +95,13 @@ func (c *imageColumn) digest(h hash.Hash) error {
 	return nil
 }
 
-// AbsoluteSpec returns a spec with its path from the root.
+// AbsoluteSpec returns a spec with its path from the root; a command goes to the present
+// folder first.
 func (s *Set) AbsoluteSpec(spec string) string {
 	kind, path, ok := strings.Cut(spec, ":")
+	if dir, err := os.Getwd(); kind == "cmd" && err == nil {
+		return kind + ":" + within(dir, path)
+	}
 	if abs, err := filepath.Abs(path); ok && err == nil {
 		return kind + ":" + abs
 	}

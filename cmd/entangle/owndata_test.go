@@ -9,6 +9,7 @@ import (
 	"image/color"
 	"image/png"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,7 +77,7 @@ func drawClasses(t *testing.T, dir string, n int, classes ...string) {
 // tiny writes a model of 4 classes for images of 8×8, channels last if asked.
 func tiny(t *testing.T, last bool) string {
 	t.Helper()
-	m := modeltest.Normal(t, "fashion-tiny", models.Options{Classes: 4})
+	m := modeltest.Normal(t, "fashion-tiny", models.Options{Classes: 4, Size: 8})
 	if last {
 		in := &m.Graph.Inputs[0]
 		shape := in.Type.Shape
@@ -163,5 +164,29 @@ func TestFolderVal(t *testing.T) {
 	}
 	if err := json.Unmarshal(text, &r); err != nil || r.Original.Val.Samples != 9 {
 		t.Errorf("want the 9 samples of val, got %d, %v", r.Original.Val.Samples, err)
+	}
+}
+
+// A run on the samples of a program: its job gives the same file from another folder.
+func TestProgramStreams(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3 on the path")
+	}
+	m := tiny(t, false)
+	command("eval", m, "--data", "cmd:echo hello").wants(t, 1, `data: cmd:echo hello: part "train": first line: want a line of JSON`, `got "hello"`)
+	command("eval", m, "--data", "cmd:echo no such drive >&2; false").wants(t, 1, "exit status 1", "its standard error:\nno such drive")
+	out := filepath.Join(t.TempDir(), "out.onnx")
+	source := "cmd:" + python + " ../../examples/stream/stream.py"
+	command("compress", m, "--data", source, "--batch", "4", "--method", "uniform", "--epochs", "0", "--set", "calibrate=0", "--set", "space.divisor=2", "--no-verify", "--out", out).wants(t, 0)
+	first, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := filepath.Join(filepath.Dir(out), "out.run", "job.yaml")
+	t.Chdir(t.TempDir())
+	command("compress", "--job", job, "--out", "again.onnx", "--run", "again.run").wants(t, 0)
+	if again, err := os.ReadFile("again.onnx"); err != nil || !bytes.Equal(first, again) {
+		t.Errorf("want the same file, got %d bytes of %d, %v", len(again), len(first), err)
 	}
 }
