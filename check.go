@@ -346,6 +346,9 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 		if j.trains(s) || s.key == "search.weights" && j.Space.Order == "taylor" {
 			f.add(s.key+".objective.labels", s.w.Objective.Check(n, labelled))
 		}
+		if steps, err := data.ParseAugments(s.w.Augment); err == nil && j.trains(s) && labelled && s.w.Objective.Labels > 0 {
+			f.add(s.key+".augment", set.CheckAugment(steps))
+		}
 	}
 	return nil
 }

@@ -24,12 +24,16 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 	if l.o.Moves {
 		b.Moves = l.draw(n, r)
 	}
+	var moves [][]Move
+	if set.spatial() {
+		moves = make([][]Move, n)
+	}
 	for k, f := range set.Fields {
 		if l.o.Moves {
 			break
 		}
 		t := prim.NewTensor(prim.Type{DType: f.DType, Shape: set.batchShape(f, n)})
-		if err := l.fill(t, f, part.columns[k], b.Index, offset, r); err != nil {
+		if err := l.fill(t, f, part.columns[k], b.Index, offset, r, moves); err != nil {
 			return nil, err
 		}
 		b.Inputs = append(b.Inputs, t)
@@ -41,7 +45,7 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 		}
 	}
 	if part.targets != nil {
-		if err := l.target(b, offset); err != nil {
+		if err := l.target(b, offset, moves); err != nil {
 			return nil, err
 		}
 	}
@@ -57,12 +61,20 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 }
 
 // target reads the labels of a set that has a LabelShape.
-func (l *Loader) target(b *Batch, offset int) error {
+func (l *Loader) target(b *Batch, offset int, moves [][]Move) error {
 	set, part := l.view.part.set, l.view.part
 	size := prim.Prod(set.LabelShape)
 	b.Labels = prim.NewTensor(prim.Type{DType: prim.I64, Shape: append([]int{len(b.Index)}, set.LabelShape...)})
 	if !set.FloatLabels {
-		return l.integers(part.targets.(intReader), b.Index, offset, b.Labels.I64, size)
+		if err := l.integers(part.targets.(intReader), b.Index, offset, b.Labels.I64, size); err != nil {
+			return err
+		}
+		for i, list := range moves {
+			for _, m := range list {
+				m.applyMask(b.Labels.I64[i*size:(i+1)*size], set.LabelShape[1])
+			}
+		}
+		return nil
 	}
 	b.Labels = prim.NewTensor(prim.Type{DType: prim.F32, Shape: b.Labels.Shape})
 	for i, at := range b.Index {
@@ -81,7 +93,8 @@ func (s *Set) batchShape(f Field, n int) []int {
 	return append([]int{n}, f.Shape...)
 }
 
-func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int, r *rng.Stream) error {
+// fill reads a field. Moves, when not nil, takes those of every sample.
+func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int, r *rng.Stream, moves [][]Move) error {
 	size := prim.Prod(f.Shape)
 	if ints, ok := c.(intReader); ok && f.DType == prim.I64 {
 		return l.integers(ints, index, offset, t.I64, size)
@@ -96,7 +109,12 @@ func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int
 		if f.Image {
 			x := &Image{C: f.Shape[0], H: f.Shape[1], W: f.Shape[2], Pix: raw, Fill: zero}
 			for _, s := range l.o.Augment {
-				if s.Apply != nil {
+				switch {
+				case s.Move != nil && moves != nil:
+					m := s.Move(s.Amount, r)
+					m.apply(x)
+					moves[i] = append(moves[i], m)
+				case s.Apply != nil:
 					s.Apply(x, s.Amount, r)
 				}
 			}

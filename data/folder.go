@@ -415,12 +415,17 @@ func (c *imageColumn) read(i int, dst []float32) error {
 }
 
 func (c *imageColumn) pixels(i int) ([]byte, error) {
+	return c.kept(i, func(i int) ([]byte, error) { return c.store.load(c.files[i]) })
+}
+
+// kept returns what load gives of sample i, from the cache if it is there.
+func (c *imageColumn) kept(i int, load func(i int) ([]byte, error)) ([]byte, error) {
 	c.store.mu.Lock()
 	pix := c.cache[i]
 	c.store.mu.Unlock()
 	if pix == nil {
 		var err error
-		if pix, err = c.store.load(c.files[i]); err != nil {
+		if pix, err = load(i); err != nil {
 			return nil, err
 		}
 		c.store.mu.Lock()

@@ -100,8 +100,10 @@ func (v View) Loader(o LoaderOptions) (*Loader, error) {
 	if err := checkSteps(o.Augment); err != nil {
 		return nil, err
 	}
-	if v.part.targets != nil && slices.ContainsFunc(o.Augment, func(s Step) bool { return s.Lambda != nil }) {
-		return nil, fmt.Errorf("data: loader %q: samples that have other labels than one class cannot be mixed", o.Name)
+	if set := v.part.set; v.part.targets != nil && (set.spatial() || slices.ContainsFunc(o.Augment, func(s Step) bool { return s.Lambda != nil })) {
+		if err := set.CheckAugment(o.Augment); err != nil {
+			return nil, err
+		}
 	}
 	if o.Moves {
 		if err := v.part.Movable(o.Augment); err != nil {

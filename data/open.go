@@ -26,6 +26,7 @@ func Sources() []Source {
 		{"idx", "folder with MNIST-style IDX files (train-*, t10k-*), plain or .gz", readIDX, images},
 		{"cifar10", "folder with CIFAR-10 in its binary layout (data_batch_*.bin, test_batch.bin)", readCIFAR, images},
 		{"folder", "folder with one sub-folder of PNG, JPEG, BMP or WebP files per class, or with such files and no labels; or train/, val/, test/ above them", readFolder, append([]string{"channels", "cache_bytes", "classes", "skip_bad"}, images...)},
+		{"masks", "folder with images/ and masks/, files of the same names, or those in train/, val/, test/: masks are grey or palette PNG files whose values are class numbers, or .npy arrays [H, W]; 255 does not count", readMasks, append([]string{"channels", "cache_bytes", "skip_bad"}, images...)},
 		{"npz", "NumPy .npz file with one array per model input and, optionally, \"labels\"; or a folder with train.npz and test.npz", readNPZSet, images},
 		{"tokens", "NumPy .npz file with token arrays (input_ids, attention_mask, …) and, optionally, \"labels\", one per sample or per position; .npy of input_ids; or a folder with train, val, test", readTokens, nil},
 		{"cmd", "command of the shell whose program streams the samples as arrays by the names of the model's inputs, and \"labels\": see own-data.md", readCommand, []string{"mean", "std", "scale", "layout", "cache_bytes"}},

@@ -144,7 +144,8 @@ type Set struct {
 	// Vocab is above every token number of the first field; 0 for sets without tokens.
 	Vocab int
 
-	opts Options
+	opts    Options
+	checked func() error // called when every sample has been read once; nil: nothing to do
 }
 
 // Part is a named part of a set as the source divides it: "train", "test", "val".
@@ -235,7 +236,10 @@ func (s *Set) finish() error {
 			p.limit(s.opts.Limit)
 		}
 	}
-	return s.probe()
+	if err := s.probe(); err != nil || s.checked == nil {
+		return err
+	}
+	return s.checked()
 }
 
 func (s *Set) checkOptions() error {
