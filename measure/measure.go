@@ -32,6 +32,8 @@ type Score struct {
 	Accuracy  float64 `json:"accuracy"` // share whose largest output is the label's
 	Top5      float64 `json:"top5"`     // share whose label is among the five largest outputs
 	Loss      float64 `json:"loss"`     // mean cross-entropy in nats
+	// Confidence is the mean of the largest probabilities; 0 where positions are scored by the engine.
+	Confidence float64 `json:"confidence,omitempty"`
 }
 
 // Perplexity is e to the loss.
@@ -47,6 +49,7 @@ type Sum struct {
 
 	samples, classes, labels, first, five int
 	loss                                  float64
+	sure                                  float64 // largest probabilities, of labels that Add counts
 }
 
 // Add counts labels with their rows of values, one row of so many classes per label; rows
@@ -65,6 +68,7 @@ func Add[F float32 | float64](s *Sum, values []F, classes int, labels []int64) e
 		}
 		loss, rank := Row(values[i*classes:(i+1)*classes], int(label), s.Kind)
 		s.Count(loss, rank)
+		s.sure += surest(values[i*classes:(i+1)*classes], int(label), loss, s.Kind)
 	}
 	s.Seen(len(labels)/per, classes)
 	return nil
@@ -122,7 +126,7 @@ func (s *Sum) Score() (*Score, error) {
 		return nil, errors.New("want at least one label, got none")
 	}
 	n := float64(s.labels)
-	out := &Score{Samples: s.samples, Classes: s.classes, Correct: s.first, Accuracy: float64(s.first) / n, Top5: float64(s.five) / n, Loss: s.loss / n}
+	out := &Score{Samples: s.samples, Classes: s.classes, Correct: s.first, Accuracy: float64(s.first) / n, Top5: float64(s.five) / n, Loss: s.loss / n, Confidence: s.sure / n}
 	if s.Positions > 0 {
 		out.Positions = s.labels
 	}

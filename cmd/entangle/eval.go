@@ -89,6 +89,9 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if w := entangle.Suspect(&q.Score); w != "" {
+		e.logf("WARNING: %s", w)
+	}
 	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Samples: q.Samples, Positions: q.Positions, Classes: q.Classes,
 		Top1: q.Accuracy, Top5: q.Top5, CrossEntropy: q.Loss, Seconds: q.Seconds, Pass: q.Accuracy >= gate}
 	if c.IsSet("gate") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle"
+	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
@@ -189,4 +191,39 @@ func TestProgramStreams(t *testing.T) {
 	if again, err := os.ReadFile("again.onnx"); err != nil || !bytes.Equal(first, again) {
 		t.Errorf("want the same file, got %d bytes of %d, %v", len(again), len(first), err)
 	}
+}
+
+// A model that the data reach otherwise than in its training is told of, on screen and in the
+// report, and the run goes on.
+func TestSuspectIsSaid(t *testing.T) {
+	m, dir := tiny(t, false), t.TempDir()
+	drawClasses(t, filepath.Join(dir, "train"), 10, "ant", "bee", "cat", "dog") // nobody trained the model
+	drawClasses(t, filepath.Join(dir, "test"), 10, "ant", "bee", "cat", "dog")
+	command("eval", m, "--data", "folder:"+dir).wants(t, 0, "WARNING: the model is right on ", "chance with 4 classes", "--classes FILE")
+	out := filepath.Join(t.TempDir(), "out.onnx")
+	o := command("compress", m, "--data", "folder:"+dir, "--batch", "4", "--method", "uniform", "--epochs", "0", "--set", "calibrate=0", "--set", "space.divisor=2", "--no-verify", "--out", out)
+	o.wants(t, 0, "WARNING: the model is right on ")
+	if !strings.Contains(o.out, "WARNING: the model is right on ") {
+		t.Errorf("want the warning beside the result, got:\n%s", o.out)
+	}
+	text, err := os.ReadFile(filepath.Join(strings.TrimSuffix(out, ".onnx")+".run", "report.json"))
+	if err != nil || !strings.Contains(string(text), `"warnings"`) {
+		t.Errorf("want the warning in the report, got %v:\n%s", err, text)
+	}
+}
+
+// Labels that an augmentation would not leave true are refused with it, by the key of both.
+func TestAugmentationIsRefused(t *testing.T) {
+	m, dir := tiny(t, false), t.TempDir()
+	path := filepath.Join(dir, "train.npz")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrays := []data.Array{{Name: "image", Shape: []int{40, 1, 8, 8}, Data: make([]float32, 40*64)}, {Name: "labels", Shape: []int{40, 4}, Data: make([]float32, 160)}}
+	if err := errors.Join(data.WriteNPZ(f, arrays), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	command("compress", m, "--data", "npz:"+path, "--batch", "4", "--dry-run", "--no-verify").
+		wants(t, 2, "search.weights.augment: data: augmentation \"flip\" changes images: labels, floats [4] a sample, do not follow: leave it out (augment none)", "tune.augment: ")
 }
