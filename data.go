@@ -15,10 +15,10 @@ import (
 var options = regexp.MustCompile(`\?[a-z_]+=`)
 
 // open divides Source into the spec that data.Open takes, and the options with those behind
-// the question mark set.
+// the question mark set. A command may hold question marks, and has no options behind it.
 func (d Data) open() (spec string, o data.Options, err error) {
 	at := options.FindStringIndex(d.Source)
-	if at == nil {
+	if at == nil || strings.HasPrefix(d.Source, "cmd:") {
 		return d.Source, d.Options, nil
 	}
 	spec, o = d.Source[:at[0]], d.Options

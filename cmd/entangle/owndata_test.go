@@ -178,6 +178,7 @@ func TestProgramStreams(t *testing.T) {
 	m := tiny(t, false)
 	command("eval", m, "--data", "cmd:echo hello").wants(t, 1, `data: cmd:echo hello: part "train": first line: want a line of JSON`, `got "hello"`)
 	command("eval", m, "--data", "cmd:echo no such drive >&2; false").wants(t, 1, "exit status 1", "its standard error:\nno such drive")
+	command("eval", m, "--data", "cmd:echo page?limit=3").wants(t, 1, `got "page?limit=3"`)
 	out := filepath.Join(t.TempDir(), "out.onnx")
 	source := "cmd:" + python + " ../../examples/stream/stream.py"
 	command("compress", m, "--data", source, "--batch", "4", "--method", "uniform", "--epochs", "0", "--set", "calibrate=0", "--set", "space.divisor=2", "--no-verify", "--out", out).wants(t, 0)
@@ -226,4 +227,24 @@ func TestAugmentationIsRefused(t *testing.T) {
 	}
 	command("compress", m, "--data", "npz:"+path, "--batch", "4", "--dry-run", "--no-verify").
 		wants(t, 2, "search.weights.augment: data: augmentation \"flip\" changes images: labels, floats [4] a sample, do not follow: leave it out (augment none)", "tune.augment: ")
+}
+
+// A model that leaves the size of images open takes theirs when it is one, and says so else.
+func TestFolderMeetsOpenSizes(t *testing.T) {
+	m, err := entangle.Import(tiny(t, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := m.Raw.Graph.Inputs[0].Type.Shape
+	shape[2], shape[3] = ir.Dim{Size: -1, Param: "h"}, ir.Dim{Size: -1, Param: "w"}
+	path, dir := filepath.Join(t.TempDir(), "open.onnx"), t.TempDir()
+	if err := entangle.Export(path, m.Raw); err != nil {
+		t.Fatal(err)
+	}
+	drawClasses(t, dir, 1, "ant", "bee", "cat", "dog")
+	command("eval", path, "--data", "folder:"+dir, "--part", "train").wants(t, 0)
+	drawGrey(t, filepath.Join(dir, "dog", "9.png"), 12, 3)
+	command("eval", path, "--data", "folder:"+dir, "--part", "train").wants(t, 1, "9.png: want 30×30 like ", "got 12×12", "resize=HEIGHTxWIDTH")
+	command("eval", path, "--data", "folder:"+dir, "--part", "train", "--set", "data.resize=16x16").wants(t, 0)
+	command("eval", tiny(t, false), "--data", "folder:"+dir, "--part", "train", "--set", "data.resize=16x16").wants(t, 1, "want samples of shape [1 8 8], got [1 16 16]", "the option resize brings images to a size")
 }
