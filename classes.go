@@ -2,6 +2,7 @@ package entangle
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/entangle-nas/entangle/data"
@@ -29,13 +30,23 @@ func (m *Model) CheckClasses(set *data.Set) (warning string, err error) {
 	case have == 0 || outputs == 0 || set.LabelShape != nil || have == outputs:
 		return "", nil
 	case have > outputs:
-		return "", fmt.Errorf("data: %s: want at most the model's %d classes, got %d: %s", set.Spec, outputs, have, classNames(set.Classes))
+		return "", fmt.Errorf("data: %s: want at most the model's %d classes, got %d%s", set.Spec, outputs, have, listed(set.Classes))
 	case set.ByName:
 		return fmt.Sprintf("the data has %d classes, the model %d: the folders are numbered in the order of their names (%s), so every class behind a missing one has a wrong number; a file with the model's classes, one a line, sets that right (--classes FILE)", have, outputs, classNames(set.Classes)), nil
 	case set.Options().Classes != "":
 		return fmt.Sprintf("%s lists %d classes, the model has %d: %s", set.Options().Classes, have, outputs, classNames(set.Classes)), nil
 	}
 	return "", nil
+}
+
+// listed is classNames behind a colon; nothing where the names are the numbers.
+func listed(names []string) string {
+	for i, n := range names {
+		if n != strconv.Itoa(i) {
+			return ": " + classNames(names)
+		}
+	}
+	return ""
 }
 
 // classNames lists names with their numbers, of many the first and the last.

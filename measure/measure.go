@@ -32,7 +32,7 @@ type Score struct {
 	Accuracy  float64 `json:"accuracy"` // share whose largest output is the label's
 	Top5      float64 `json:"top5"`     // share whose label is among the five largest outputs
 	Loss      float64 `json:"loss"`     // mean cross-entropy in nats
-	// Confidence is the mean of the largest probabilities; 0 where positions are scored by the engine.
+	// Confidence is the mean of the largest probabilities; 0 with a label per position.
 	Confidence float64 `json:"confidence,omitempty"`
 }
 
@@ -49,7 +49,7 @@ type Sum struct {
 
 	samples, classes, labels, first, five int
 	loss                                  float64
-	sure                                  float64 // largest probabilities, of labels that Add counts
+	sure                                  float64 // largest probabilities, of classifiers of samples
 }
 
 // Add counts labels with their rows of values, one row of so many classes per label; rows
@@ -68,7 +68,9 @@ func Add[F float32 | float64](s *Sum, values []F, classes int, labels []int64) e
 		}
 		loss, rank := Row(values[i*classes:(i+1)*classes], int(label), s.Kind)
 		s.Count(loss, rank)
-		s.sure += surest(values[i*classes:(i+1)*classes], int(label), loss, s.Kind)
+		if s.Positions == 0 {
+			s.sure += surest(values[i*classes:(i+1)*classes], int(label), loss, s.Kind)
+		}
 	}
 	s.Seen(len(labels)/per, classes)
 	return nil

@@ -44,15 +44,8 @@ func (e *env) openPart(c *cli.Context, m *entangle.Model, j entangle.Job) (*data
 	if err != nil {
 		return nil, err
 	}
-	warning, err := m.CheckClasses(set)
-	if err != nil {
-		return nil, err
-	}
 	for _, n := range set.Notes {
 		e.logf("note: %s", n)
-	}
-	if warning != "" {
-		e.logf("WARNING: %s", warning)
 	}
 	want := c.String("part")
 	if p := set.Part(want); p != nil {

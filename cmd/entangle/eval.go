@@ -83,6 +83,13 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	warning, err := m.CheckClasses(part.All().Set())
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		e.logf("WARNING: %s", warning)
+	}
 	out, _ := net.Scored(m.Normal, m.Normal.Graph.Outputs[0].Type)
 	e.debugf("eval: %d samples of part %q on %s", part.Len(), part.Name, info.Version)
 	q, err := exporter.MeasureQuality(c.Context, exporter.Subject{Source: src, Runtime: rt}, out, f.Labelled())
