@@ -41,6 +41,15 @@ func (m *Model) written(trained *ir.Model) *ir.Model {
 	return m.Tail.Graft(ops.Settle(net.Declare(trained, m.Normal)))
 }
 
+// warn logs what is likely to be wrong.
+func (h *Host) warn(warnings []string) {
+	for _, w := range warnings {
+		if h != nil {
+			h.logf(0, "WARNING: %s", w)
+		}
+	}
+}
+
 // say logs notes.
 func (h *Host) say(notes []string) {
 	if h == nil {

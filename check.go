@@ -172,6 +172,7 @@ func (j *Job) checkFiles(f *faults) {
 	readable("model", j.Model)
 	readable("teacher", j.Teacher)
 	readable("data.tokenizer", j.Data.Tokenizer)
+	readable("data.classes", j.Data.Classes)
 	readable("pjrt_plugin", j.Plugin)
 	readable("ort_lib", j.ORTLib)
 	readable("space.file", j.Space.File)
@@ -196,7 +197,7 @@ func (j *Job) checkFiles(f *faults) {
 func (j *Job) Inputs() []string {
 	spec, _, _ := strings.Cut(j.Data.Source, "?")
 	_, data, _ := strings.Cut(spec, ":")
-	return []string{j.Model, j.Teacher, j.Space.File, j.Data.Tokenizer, data}
+	return []string{j.Model, j.Teacher, j.Space.File, j.Data.Tokenizer, j.Data.Classes, data}
 }
 
 // CheckOut refuses an output that cannot be written, or that is one of the inputs or lies in
@@ -355,15 +356,18 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 		f.add("outputs", err)
 		return nil
 	}
+	if _, err := m.CheckClasses(set, j.Outputs); err != nil {
+		f.add("data.source", err)
+	}
 	labelled := set.Part("train") != nil && set.Part("train").Labelled()
 	for _, s := range j.sections() {
 		// The search's objective ranks units as well.
 		if j.trains(s) || s.key == "search.weights" && j.Space.Order == "taylor" {
 			err := s.w.Objective.Check(n, labelled)
-			if err != nil && s.w.Objective.Distill > 0 && (!labelled || n.Classes == 0) {
-				err = fmt.Errorf("%w; --distill 1 learns from the original alone", err)
-			}
 			f.add(s.key+".objective.labels", err)
+		}
+		if steps, err := data.ParseAugments(s.w.Augment); err == nil && j.trains(s) && labelled && s.w.Objective.Labels > 0 {
+			f.add(s.key+".augment", set.CheckAugment(steps))
 		}
 	}
 	return nil

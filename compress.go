@@ -1,7 +1,9 @@
 package entangle
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/entangle-nas/entangle/engine"
@@ -53,7 +55,8 @@ type Outcome struct {
 	Outputs    []net.Meaning      `json:"outputs"`
 	Profiles   []Profile          `json:"profile"`
 	SearchTime float64            `json:"search_seconds"`
-	Candidates []Candidate        `json:"candidates"` // the first is the job's method's
+	Candidates []Candidate        `json:"candidates"`         // the first is the job's method's
+	Warnings   []string           `json:"warnings,omitempty"` // what of model and data is likely to be wrong
 	Written
 }
 
@@ -99,6 +102,11 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 	}
 	if out.Original.Test, err = score(ctx, be, r.plain, p.Views.Test); err != nil {
 		return nil, err
+	}
+	out.Warnings = p.Warnings
+	if w := Suspect(cmp.Or(out.Original.Test, out.Original.Val)); w != "" {
+		o.Host.warn([]string{w})
+		out.Warnings = append(slices.Clip(out.Warnings), w)
 	}
 	start := time.Now()
 	if err := r.order(); err != nil {

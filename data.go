@@ -8,16 +8,17 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/internal/keys"
+	"github.com/entangle-nas/entangle/search/net"
 )
 
 // options is what begins the options in a data set's spec.
 var options = regexp.MustCompile(`\?[a-z_]+=`)
 
 // open divides Source into the spec that data.Open takes, and the options with those behind
-// the question mark set.
+// the question mark set. A command may hold question marks, and has no options behind it.
 func (d Data) open() (spec string, o data.Options, err error) {
 	at := options.FindStringIndex(d.Source)
-	if at == nil {
+	if at == nil || strings.HasPrefix(d.Source, "cmd:") {
 		return d.Source, d.Options, nil
 	}
 	spec, o = d.Source[:at[0]], d.Options
@@ -67,6 +68,7 @@ func OpenData(m *Model, d Data) (*data.Set, error) {
 	}
 	if m != nil {
 		m.fillImages(spec, &o)
+		o.Inputs = net.Inputs(m.Normal)
 	}
 	set, err := data.Open(spec, o)
 	var option *data.OptionError

@@ -63,7 +63,7 @@ func (j Job) complete(m *Model, set *data.Set, be engine.Backend) (*Job, error) 
 		return nil, err
 	}
 	j.Data.Source, j.Data.Options = set.AbsoluteSpec(spec), set.Options()
-	for _, path := range []*string{&j.Model, &j.Teacher, &j.Out, &j.Run, &j.Data.Tokenizer, &j.Space.File, &j.Plugin, &j.ORTLib} {
+	for _, path := range []*string{&j.Model, &j.Teacher, &j.Out, &j.Run, &j.Data.Tokenizer, &j.Data.Classes, &j.Space.File, &j.Plugin, &j.ORTLib} {
 		if *path == "" {
 			continue
 		}

@@ -25,6 +25,7 @@ func leaves(v reflect.Value, prefix string, visit func(key string, field reflect
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		key := prefix + name
 		switch {
+		case name == "-":
 		case f.Anonymous:
 			leaves(v.Field(i), prefix, visit)
 		case f.Type.Kind() == reflect.Struct:

@@ -31,7 +31,9 @@ type Plan struct {
 	Budget  decide.Budget
 	// Notes say what of the model was not taken as it is written, a line each.
 	Notes []string
-	parts int // batches that stand for one of the job as it was given
+	// Warnings say what of model and data is likely to be wrong, a line each.
+	Warnings []string
+	parts    int // batches that stand for one of the job as it was given
 }
 
 // Says is what is known before a run, a line each: what was not taken as it is written, and
@@ -113,6 +115,9 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	notes = append(m.notes(), notes...)
 	o := net.Open(m.Normal)
 	p := &Plan{Job: j, Source: m, Model: o.Model, Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra), Notes: notes, parts: parts}
+	if err := p.meet(); err != nil {
+		return nil, err
+	}
 	bind, err := net.BindingOn(p.Model, cmp.Or(o.Fixed, 2), set)
 	if err != nil {
 		return nil, err
@@ -164,6 +169,16 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 		p.Budget = append(p.Budget, l)
 	}
 	return p, p.Budget.Check(p.Space)
+}
+
+// meet notes how the data was understood, and warns of classes that are not the model's.
+func (p *Plan) meet() error {
+	p.Notes = append(p.Notes, p.Set.Notes...)
+	w, err := p.Source.CheckClasses(p.Set, p.Job.Outputs)
+	if w != "" {
+		p.Warnings = append(p.Warnings, w)
+	}
+	return err
 }
 
 // given reads the space file; nil when there is none.

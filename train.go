@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -16,13 +17,14 @@ import (
 
 // Training is a job's data, engine and tuning for one model, without a search.
 type Training struct {
-	Job     Job
-	Source  *Model
-	Set     *data.Set
-	Views   *search.Views
-	Notes   []string // as Plan.Notes
-	network *net.Network
-	teacher *net.Network
+	Job      Job
+	Source   *Model
+	Set      *data.Set
+	Views    *search.Views
+	Notes    []string // as Plan.Notes
+	Warnings []string // as Plan.Warnings
+	network  *net.Network
+	teacher  *net.Network
 }
 
 // OpenTraining opens the job's model, data and teacher, if it has one, and prepares them.
@@ -69,7 +71,12 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	if err := own.Check(m, set); err != nil {
 		return nil, err
 	}
-	t := &Training{Job: j, Source: m, Set: set, Notes: append(m.notes(), notes...)}
+	t := &Training{Job: j, Source: m, Set: set, Notes: slices.Concat(m.notes(), notes, set.Notes)}
+	if w, err := m.CheckClasses(set, j.Outputs); err != nil {
+		return nil, err
+	} else if w != "" {
+		t.Warnings = append(t.Warnings, w)
+	}
 	if t.Views, err = j.Data.Split.View(set, j.Seed); err != nil {
 		return nil, err
 	}
@@ -129,5 +136,6 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 // Begin is as Plan.Begin.
 func (t *Training) Begin(be engine.Backend, host *Host, verb string, force bool) error {
 	host.say(t.Notes)
+	host.warn(t.Warnings)
 	return begin(t.Job, t.Source, t.Set, be, host, verb, force)
 }

@@ -71,6 +71,7 @@ func (j *Job) Folder() string {
 // folder with checkpoints of other settings is refused; with force they go.
 func (p *Plan) Begin(be engine.Backend, host *Host, verb string, force bool) error {
 	host.say(p.Says())
+	host.warn(p.Warnings)
 	return begin(p.Job, p.Source, p.Set, be, host, verb, force)
 }
 

@@ -24,12 +24,16 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 	if l.o.Moves {
 		b.Moves = l.draw(n, r)
 	}
+	var moves [][]Move
+	if set.spatial() {
+		moves = make([][]Move, n)
+	}
 	for k, f := range set.Fields {
 		if l.o.Moves {
 			break
 		}
 		t := prim.NewTensor(prim.Type{DType: f.DType, Shape: set.batchShape(f, n)})
-		if err := l.fill(t, f, part.columns[k], b.Index, offset, r); err != nil {
+		if err := l.fill(t, f, part.columns[k], b.Index, offset, r, moves); err != nil {
 			return nil, err
 		}
 		b.Inputs = append(b.Inputs, t)
@@ -41,9 +45,9 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 		}
 	}
 	if part.targets != nil {
-		b.Labels = prim.NewTensor(prim.Type{DType: prim.I64, Shape: append([]int{n}, set.LabelShape...)})
-		size := prim.Prod(set.LabelShape)
-		l.integers(part.targets.(intReader), b.Index, offset, b.Labels.I64, size)
+		if err := l.target(b, offset, moves); err != nil {
+			return nil, err
+		}
 	}
 	for _, s := range l.o.Augment {
 		if s.Lambda != nil {
@@ -56,6 +60,31 @@ func (l *Loader) assemble(order []int, epoch, step int) (*Batch, error) {
 	return b, nil
 }
 
+// target reads the labels of a set that has a LabelShape.
+func (l *Loader) target(b *Batch, offset int, moves [][]Move) error {
+	set, part := l.view.part.set, l.view.part
+	size := prim.Prod(set.LabelShape)
+	b.Labels = prim.NewTensor(prim.Type{DType: prim.I64, Shape: append([]int{len(b.Index)}, set.LabelShape...)})
+	if !set.FloatLabels {
+		if err := l.integers(part.targets.(intReader), b.Index, offset, b.Labels.I64, size); err != nil {
+			return err
+		}
+		for i, list := range moves {
+			for _, m := range list {
+				m.applyMask(b.Labels.I64[i*size:(i+1)*size], set.LabelShape[1])
+			}
+		}
+		return nil
+	}
+	b.Labels = prim.NewTensor(prim.Type{DType: prim.F32, Shape: b.Labels.Shape})
+	for i, at := range b.Index {
+		if err := part.targets.read(at, b.Labels.F32[i*size:(i+1)*size]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // batchShape returns the shape of field f in a batch of n.
 func (s *Set) batchShape(f Field, n int) []int {
 	if f.Image && s.opts.Layout == NHWC {
@@ -64,11 +93,11 @@ func (s *Set) batchShape(f Field, n int) []int {
 	return append([]int{n}, f.Shape...)
 }
 
-func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int, r *rng.Stream) error {
+// fill reads a field. Moves, when not nil, takes those of every sample.
+func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int, r *rng.Stream, moves [][]Move) error {
 	size := prim.Prod(f.Shape)
 	if ints, ok := c.(intReader); ok && f.DType == prim.I64 {
-		l.integers(ints, index, offset, t.I64, size)
-		return nil
+		return l.integers(ints, index, offset, t.I64, size)
 	}
 	set := l.view.part.set
 	scale, shift, zero := set.normal(f)
@@ -80,7 +109,12 @@ func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int
 		if f.Image {
 			x := &Image{C: f.Shape[0], H: f.Shape[1], W: f.Shape[2], Pix: raw, Fill: zero}
 			for _, s := range l.o.Augment {
-				if s.Apply != nil {
+				switch {
+				case s.Move != nil && moves != nil:
+					m := s.Move(s.Amount, r)
+					m.apply(x)
+					moves[i] = append(moves[i], m)
+				case s.Apply != nil:
 					s.Apply(x, s.Amount, r)
 				}
 			}
@@ -92,16 +126,20 @@ func (l *Loader) fill(t *prim.Tensor, f Field, c column, index []int, offset int
 
 // integers reads size elements per sample; windows of a stream, but for the last of
 // every run, from the offset on.
-func (l *Loader) integers(c intReader, index []int, offset int, dst []int64, size int) {
+func (l *Loader) integers(c intReader, index []int, offset int, dst []int64, size int) error {
 	w, _ := c.(moved)
 	for i, at := range index {
-		to := dst[i*size : (i+1)*size]
+		to, err := dst[i*size:(i+1)*size], error(nil)
 		if w != nil && offset > 0 && !l.ends[at] {
-			w.readFrom(at, offset, to)
-			continue
+			err = w.readFrom(at, offset, to)
+		} else {
+			err = c.readInts(at, to)
 		}
-		c.readInts(at, to)
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // normalise writes scale·raw + shift per channel; last puts the channels last.

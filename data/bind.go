@@ -70,12 +70,17 @@ func (b *Binding) Sizes(batch int) (map[string]int, error) {
 // field fits is empty. Every field that is not optional must have its input. All faults are
 // reported.
 func (s *Set) Bind(inputs []ModelInput) (*Binding, error) {
+	return s.bind(inputs, "data: "+s.Spec+": ")
+}
+
+// bind is Bind with what its errors begin with.
+func (s *Set) bind(inputs []ModelInput, place string) (*Binding, error) {
 	if len(inputs) == 0 {
-		return nil, fmt.Errorf("data: %s: want a model with an input, got one without", s.Spec)
+		return nil, fmt.Errorf("%swant a model with an input, got one without", place)
 	}
 	b := &Binding{Dims: map[string]int{}}
 	fault := func(in ModelInput, format string, args ...any) error {
-		return fmt.Errorf("data: %s: model input %q: %w", s.Spec, in.Name, fmt.Errorf(format, args...))
+		return fmt.Errorf("%smodel input %q: %w", place, in.Name, fmt.Errorf(format, args...))
 	}
 	var errs []error
 	var spare []int
@@ -133,7 +138,7 @@ func (s *Set) Bind(inputs []ModelInput) (*Binding, error) {
 		for _, in := range inputs {
 			names = append(names, in.Name)
 		}
-		errs = append(errs, fmt.Errorf("data: %s: field %q: want a model input for it, got %q", s.Spec, s.Fields[k].Name, names))
+		errs = append(errs, fmt.Errorf("%sfield %q: want a model input for it, got %q", place, s.Fields[k].Name, names))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -271,6 +276,8 @@ func (s *Set) hint(model []int, k int) string {
 		return " (the model takes channels last: layout nhwc)"
 	case first && s.opts.Layout == NHWC:
 		return " (the model takes channels first: leave the layout as it is)"
+	case Reads(s.Spec, "resize"):
+		return " (the option resize brings images to a size, resize=HEIGHTxWIDTH)"
 	}
 	return ""
 }

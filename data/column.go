@@ -18,9 +18,9 @@ func (c byteColumn) read(i int, dst []float32) error {
 // noColumn is so many samples without elements.
 type noColumn int
 
-func (c noColumn) count() int                { return int(c) }
-func (c noColumn) read(int, []float32) error { return nil }
-func (c noColumn) readInts(_ int, _ []int64) {}
+func (c noColumn) count() int                  { return int(c) }
+func (c noColumn) read(int, []float32) error   { return nil }
+func (c noColumn) readInts(int, []int64) error { return nil }
 
 // floatColumn stores float32 elements, sample after sample.
 type floatColumn struct {
@@ -49,17 +49,21 @@ func (c intColumn) read(i int, dst []float32) error {
 
 // intReader is a column of integers.
 type intReader interface {
-	readInts(i int, dst []int64)
+	readInts(i int, dst []int64) error
 }
 
-func (c intColumn) readInts(i int, dst []int64) { copy(dst, c.data[i*c.size:(i+1)*c.size]) }
+func (c intColumn) readInts(i int, dst []int64) error {
+	copy(dst, c.data[i*c.size:(i+1)*c.size])
+	return nil
+}
 
-func (c picked) readInts(i int, dst []int64) { c.column.(intReader).readInts(c.index[i], dst) }
+func (c picked) readInts(i int, dst []int64) error {
+	return c.column.(intReader).readInts(c.index[i], dst)
+}
 
-func (c picked) readFrom(i, offset int, dst []int64) {
+func (c picked) readFrom(i, offset int, dst []int64) error {
 	if w, ok := c.column.(moved); ok {
-		w.readFrom(c.index[i], offset, dst)
-		return
+		return w.readFrom(c.index[i], offset, dst)
 	}
-	c.readInts(i, dst)
+	return c.readInts(i, dst)
 }

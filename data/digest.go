@@ -47,7 +47,7 @@ func digestColumn(h hash.Hash, c column, p *Part, k int) error {
 	if d, ok := c.(digester); ok {
 		return d.digest(h)
 	}
-	shape, integers := p.set.LabelShape, true
+	shape, integers := p.set.LabelShape, !p.set.FloatLabels
 	if k < len(p.set.Fields) {
 		shape, integers = p.set.Fields[k].Shape, p.set.Fields[k].DType == prim.I64
 	}
@@ -55,7 +55,9 @@ func digestColumn(h hash.Hash, c column, p *Part, k int) error {
 	if integers {
 		values, raw := make([]int64, n), make([]byte, 8*n)
 		for i := range c.count() {
-			c.(intReader).readInts(i, values)
+			if err := c.(intReader).readInts(i, values); err != nil {
+				return err
+			}
 			for j, v := range values {
 				binary.LittleEndian.PutUint64(raw[8*j:], uint64(v))
 			}
@@ -93,9 +95,13 @@ func (c *imageColumn) digest(h hash.Hash) error {
 	return nil
 }
 
-// AbsoluteSpec returns a spec with its path from the root.
+// AbsoluteSpec returns a spec with its path from the root; a command goes to the present
+// folder first.
 func (s *Set) AbsoluteSpec(spec string) string {
 	kind, path, ok := strings.Cut(spec, ":")
+	if dir, err := os.Getwd(); kind == "cmd" && err == nil {
+		return kind + ":" + within(dir, path)
+	}
 	if abs, err := filepath.Abs(path); ok && err == nil {
 		return kind + ":" + abs
 	}

@@ -12,6 +12,10 @@
 // Options.Seq whose labels are the next token at every position; then a set has a
 // LabelShape and batches have labels [batch, positions].
 //
+// Labels are a class per sample, integers of more axes, such as masks, or floats: see
+// Set.LabelShape and Set.FloatLabels. Open reads every file of a folder once, so that what is
+// damaged is known before any work.
+//
 // Set.Bind finds the field for every input of a model.
 //
 // A batch is a pure function of the seed, the loader's name, the epoch and its

@@ -16,8 +16,8 @@ type Batch struct {
 	// Inputs holds one tensor per Set.Fields entry: [batch, sample shape…], images
 	// in the set's layout.
 	Inputs []*prim.Tensor
-	// Labels is i64[batch], or i64[batch, positions…] with a label per position, or nil
-	// when the part has none. Under mixup it is the class of the sample itself.
+	// Labels is i64[batch], or [batch, Set.LabelShape…] of i64 or f32 when the set has a
+	// LabelShape, or nil when the part has none. Under mixup it is the class of the sample itself.
 	Labels *prim.Tensor
 	// Soft is f32[batch, classes], the target distribution after mixing, when asked
 	// for and there are labels.
@@ -100,8 +100,10 @@ func (v View) Loader(o LoaderOptions) (*Loader, error) {
 	if err := checkSteps(o.Augment); err != nil {
 		return nil, err
 	}
-	if v.part.targets != nil && slices.ContainsFunc(o.Augment, func(s Step) bool { return s.Lambda != nil }) {
-		return nil, fmt.Errorf("data: loader %q: samples with a label per position cannot be mixed", o.Name)
+	if set := v.part.set; v.part.targets != nil && (set.spatial() || slices.ContainsFunc(o.Augment, func(s Step) bool { return s.Lambda != nil })) {
+		if err := set.CheckAugment(o.Augment); err != nil {
+			return nil, err
+		}
 	}
 	if o.Moves {
 		if err := v.part.Movable(o.Augment); err != nil {

@@ -37,6 +37,55 @@ func (m Move) apply(x *Image) {
 	}
 }
 
+// applyMask moves the classes of a mask of that width; what comes in has none.
+func (m Move) applyMask(mask []int64, width int) {
+	if m.Flip {
+		for row := 0; row < len(mask); row += width {
+			slices.Reverse(mask[row : row+width])
+		}
+	}
+	if m.DY == 0 && m.DX == 0 {
+		return
+	}
+	old, height := slices.Clone(mask), len(mask)/width
+	for i := range mask {
+		mask[i] = -1
+		if y, x := i/width+m.DY, i%width+m.DX; y >= 0 && y < height && x >= 0 && x < width {
+			mask[i] = old[y*width+x]
+		}
+	}
+}
+
+// spatial reports whether labels are masks of the size of the only image, which move with it.
+func (s *Set) spatial() bool {
+	at := slices.IndexFunc(s.Fields, func(f Field) bool { return f.Image })
+	if at < 0 || s.FloatLabels || slices.ContainsFunc(s.Fields[at+1:], func(f Field) bool { return f.Image }) {
+		return false
+	}
+	return slices.Equal(s.LabelShape, s.Fields[at].Shape[1:])
+}
+
+// CheckAugment reports augmentations that labels would not follow: those that mix samples,
+// where labels are no class, and those that change images where labels may say something of
+// positions: several floats, and integers of two axes or more. Masks of the size of the image
+// move with it.
+func (s *Set) CheckAugment(steps []Step) error {
+	if s.LabelShape == nil {
+		return nil
+	}
+	placed := len(s.LabelShape) > 1 || s.FloatLabels && prim.Prod(s.LabelShape) > 1
+	placed = placed && slices.ContainsFunc(s.Fields, func(f Field) bool { return f.Image })
+	for _, a := range steps {
+		switch {
+		case a.Lambda != nil:
+			return fmt.Errorf("data: augmentation %q mixes samples: want labels that are one class, got %s: leave it out", a.Name, labelKind(s.LabelShape, s.FloatLabels))
+		case placed && !(a.Move != nil && s.spatial()):
+			return fmt.Errorf("data: augmentation %q changes images: labels, %s, do not follow: leave it out (augment none)", a.Name, labelKind(s.LabelShape, s.FloatLabels))
+		}
+	}
+	return nil
+}
+
 // moving makes an augmentation of one that only moves pixels.
 func moving(a Augment) Augment {
 	a.Apply = func(x *Image, amount float64, r *rng.Stream) { a.Move(amount, r).apply(x) }
@@ -67,7 +116,7 @@ func (p *Part) Whole() (samples *prim.Tensor, black []float32, err error) {
 		return nil, nil, err
 	}
 	samples = prim.NewTensor(p.set.BatchType(0, p.n))
-	if err := l.fill(samples, f, p.columns[0], v.Index, 0, nil); err != nil {
+	if err := l.fill(samples, f, p.columns[0], v.Index, 0, nil, nil); err != nil {
 		return nil, nil, err
 	}
 	scale, shift, _ := p.set.normal(f)

@@ -32,11 +32,20 @@ func (a Array) Len() int {
 	return n
 }
 
-// maxBytes bounds a declared array, so that sizes stay far from overflow.
-const maxBytes = 1 << 40
+// maxBytes bounds a declared array, so that sizes stay far from overflow; maxFrame one of a
+// stream.
+const (
+	maxBytes = 1 << 40
+	maxFrame = 1 << 30
+)
+
+var powers = map[int64]string{maxBytes: "2⁴⁰", maxFrame: "2³⁰"}
 
 // ReadNPY reads one array in NumPy's .npy format. name is for errors.
-func ReadNPY(r io.Reader, name string) (Array, error) {
+func ReadNPY(r io.Reader, name string) (Array, error) { return readNPY(r, name, maxBytes, readExactly) }
+
+// readNPY reads an array of at most so many bytes, its elements by rest.
+func readNPY(r io.Reader, name string, most int64, rest func(r io.Reader, n int64) ([]byte, error)) (Array, error) {
 	head := make([]byte, 10)
 	if n, err := io.ReadFull(r, head); err != nil {
 		return Array{}, fmt.Errorf("%s: offset %d: want the header of an .npy array: %w", name, n, err)
@@ -79,12 +88,12 @@ func ReadNPY(r io.Reader, name string) (Array, error) {
 			total = 0
 			break
 		}
-		if int64(s) > maxBytes/total {
-			return Array{}, fmt.Errorf("%s: offset %d: want at most 2⁴⁰ bytes, got shape %v", name, at, shape)
+		if int64(s) > most/total {
+			return Array{}, fmt.Errorf("%s: offset %d: want at most %s bytes, got shape %v", name, at, powers[most], shape)
 		}
 		total *= int64(s)
 	}
-	raw, err := readExactly(r, total)
+	raw, err := rest(r, total)
 	if err != nil {
 		return Array{}, fmt.Errorf("%s: offset %d: want %d bytes of %s%v: %w", name, at+size+len(raw), total, descr, shape, err)
 	}

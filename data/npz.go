@@ -62,9 +62,6 @@ func WriteNPZ(w io.Writer, arrays []Array) error {
 	return z.Close()
 }
 
-// labelsKey is the array that holds one class per sample.
-const labelsKey = "labels"
-
 // readNPZSet reads FILE as the part "train", or DIR/train.npz and DIR/test.npz
 // (and val.npz) as parts. The first axis of every array counts the samples.
 func readNPZSet(path string, _ Options) (*Set, error) {
@@ -119,23 +116,18 @@ func (s *Set) addNPZ(name, path string) error {
 	return s.addArrays(name, path, arrays)
 }
 
-// addArrays adds a part with a field per array. Labels are integers: a class per
-// sample, or with more axes a target per position.
+// addArrays adds a part with a field per array, and labels of the array of that name.
 func (s *Set) addArrays(name, path string, arrays []Array) error {
 	p := &Part{Name: name}
 	var fields []Field
-	var labelShape []int
 	for _, a := range arrays {
 		if a.Name == labelsKey {
-			ints := a.Ints()
-			switch {
-			case ints == nil || len(a.Shape) == 0 || a.Len() == 0:
-				return fmt.Errorf("%s: array %q: want integers of rank 1 or more, got %T of shape %v", path, a.Name, a.Data, a.Shape)
-			case len(a.Shape) == 1:
-				p.Labels = ints
-			default:
-				labelShape = a.Shape[1:]
-				p.targets = intColumn{ints, prim.Prod(labelShape)}
+			l, err := readLabels(a)
+			if err == nil {
+				err = s.label(p, l)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: array %q: %w", path, a.Name, err)
 			}
 			continue
 		}
@@ -146,20 +138,35 @@ func (s *Set) addArrays(name, path string, arrays []Array) error {
 		fields = append(fields, f)
 		p.columns = append(p.columns, c)
 	}
+	return s.addPart(p, path, fields)
+}
+
+// addPart adds a part whose columns belong to the fields, which must be the set's.
+func (s *Set) addPart(p *Part, path string, fields []Field) error {
 	if len(fields) == 0 {
 		return fmt.Errorf("%s: want an array for each model input, got none beside %q", path, labelsKey)
 	}
 	if len(s.Parts) == 0 {
-		s.Fields, s.LabelShape = fields, labelShape
-	} else if !slices.Equal(s.LabelShape, labelShape) {
-		return fmt.Errorf("%s: array %q: want labels as in the first part, %v a sample, got %v", path, labelsKey, s.LabelShape, labelShape)
+		s.Fields = fields
 	} else if !slices.EqualFunc(s.Fields, fields, func(a, b Field) bool {
 		return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) && a.DType == b.DType && a.Bytes == b.Bytes
 	}) {
-		return fmt.Errorf("%s: want the arrays of the first part, %v, got %v", path, s.Fields, fields)
+		return fmt.Errorf("%s: want the arrays of the first part, %s, got %s", path, fieldList(s.Fields), fieldList(fields))
 	}
 	s.Parts = append(s.Parts, p)
 	return nil
+}
+
+func fieldList(fields []Field) string {
+	var out []string
+	for _, f := range fields {
+		kind := f.DType.String()
+		if f.Bytes {
+			kind = "u8"
+		}
+		out = append(out, fmt.Sprintf("%q %s%v", f.Name, kind, f.Shape))
+	}
+	return strings.Join(out, ", ")
 }
 
 func npzField(a Array) (Field, column, error) {
@@ -184,10 +191,8 @@ func npzField(a Array) (Field, column, error) {
 		return f, intColumn{d, size}, nil
 	}
 	values := a.floats()
-	for i, v := range values {
-		if v-v != 0 {
-			return Field{}, nil, fmt.Errorf("sample %d: want finite numbers, got %v", i/size, v)
-		}
+	if err := finite(values, size, 0); err != nil {
+		return Field{}, nil, err
 	}
 	return f, floatColumn{values, size}, nil
 }

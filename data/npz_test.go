@@ -169,7 +169,8 @@ func TestNPZFolderAndFaults(t *testing.T) {
 	file := filepath.Join(dir, "f.npz")
 	for say, arrays := range map[string][]Array{
 		"none beside":        {{Name: "labels", Shape: []int{1}, Data: []int64{0}}},
-		"integers of rank 1": {x, {Name: "labels", Shape: []int{2}, Data: []float32{0, 1}}},
+		"along the first ax": {x, {Name: "labels", Shape: []int{}, Data: []int64{0}}},
+		"sample 1: want":     {x, {Name: "labels", Shape: []int{2, 2}, Data: []float32{0, 1, 2, float32(math.Inf(-1))}}},
 		"want 0 to":          {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, -1}}},
 		"below 1048576":      {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, 1 << 40}}},
 		"first axis":         {{Name: "x", Shape: []int{}, Data: []float32{1}}},

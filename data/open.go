@@ -25,9 +25,11 @@ func Sources() []Source {
 	return []Source{
 		{"idx", "folder with MNIST-style IDX files (train-*, t10k-*), plain or .gz", readIDX, images},
 		{"cifar10", "folder with CIFAR-10 in its binary layout (data_batch_*.bin, test_batch.bin)", readCIFAR, images},
-		{"folder", "folder with one sub-folder of PNG or JPEG files per class, or train/, val/, test/ above them", readFolder, append([]string{"channels", "cache_bytes"}, images...)},
+		{"folder", "folder with one sub-folder of PNG, JPEG, BMP or WebP files per class, or with such files and no labels; or train/, val/, test/ above them", readFolder, append([]string{"channels", "cache_bytes", "classes", "skip_bad"}, images...)},
+		{"masks", "folder with images/ and masks/, files of the same names, or those in train/, val/, test/: masks are grey or palette PNG files whose values are class numbers, or .npy arrays [H, W]; 255 does not count", readMasks, append([]string{"channels", "cache_bytes", "skip_bad"}, images...)},
 		{"npz", "NumPy .npz file with one array per model input and, optionally, \"labels\"; or a folder with train.npz and test.npz", readNPZSet, images},
 		{"tokens", "NumPy .npz file with token arrays (input_ids, attention_mask, …) and, optionally, \"labels\", one per sample or per position; .npy of input_ids; or a folder with train, val, test", readTokens, nil},
+		{"cmd", "command of the shell whose program streams the samples as arrays by the names of the model's inputs, and \"labels\": see docs/own-data.md", readCommand, []string{"mean", "std", "scale", "layout", "cache_bytes"}},
 		{"lm", "stream of tokens for next-token prediction: raw .bin or .u16 (two bytes a token), .u32, .npy of rank 1, or .txt with a tokenizer; or a folder with train, val, test", readLM, []string{"seq", "stride", "tokenizer"}},
 		{"tsv", "labelled sentences, sentence, tab and class number a line, as train.tsv and test.tsv, val.tsv or dev.tsv in a folder; words of the training part are the vocabulary", readTSV, []string{"seq", "vocab"}},
 	}
@@ -74,7 +76,7 @@ func (s Source) check(o Options) error {
 	v := reflect.ValueOf(o)
 	for i := range v.NumField() {
 		key := v.Type().Field(i).Tag.Get("json")
-		if !v.Field(i).IsZero() && v.Field(i).Interface() != ScaleUnit && !Reads(s.Name, key) {
+		if key != "-" && !v.Field(i).IsZero() && v.Field(i).Interface() != ScaleUnit && !Reads(s.Name, key) {
 			errs = append(errs, &OptionError{key, fmt.Errorf("option %s: data of the kind %s has none", key, s.Name)})
 		}
 	}

@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // resize makes every image field of s have the size of Options.Resize, as folder
@@ -25,6 +26,9 @@ func (s *Set) resize() error {
 		ch, cw := centred(c.height, c.width, h, w)
 		c.rows = filter(float64(c.height-ch)/2, ch, c.height, h)
 		c.cols = filter(float64(c.width-cw)/2, cw, c.width, w)
+		if len(s.LabelShape) == 2 && slices.Equal(s.LabelShape, f.Shape[1:]) {
+			s.resizeMasks(h, w)
+		}
 		f.Shape = []int{c.channels, h, w}
 		for _, p := range s.Parts {
 			c.column = p.columns[i]
@@ -32,6 +36,36 @@ func (s *Set) resize() error {
 		}
 	}
 	return nil
+}
+
+// resizeMasks brings labels of the image's size to that of its new one, by the nearest positions.
+func (s *Set) resizeMasks(h, w int) {
+	for _, p := range s.Parts {
+		if p.targets != nil {
+			p.targets = scaledMasks{p.targets, s.LabelShape[0], s.LabelShape[1], h, w}
+		}
+	}
+	s.LabelShape = []int{h, w}
+}
+
+// scaledMasks is a column [height, width] seen at the size h×w.
+type scaledMasks struct {
+	column
+	height, width, h, w int
+}
+
+func (c scaledMasks) read(i int, dst []float32) error {
+	src := make([]float32, c.height*c.width)
+	err := c.column.read(i, src)
+	copy(dst, nearest(src, c.height, c.width, c.h, c.w))
+	return err
+}
+
+func (c scaledMasks) readInts(i int, dst []int64) error {
+	src := make([]int64, c.height*c.width)
+	err := c.column.(intReader).readInts(i, src)
+	copy(dst, nearest(src, c.height, c.width, c.h, c.w))
+	return err
 }
 
 // centred returns the height and width of the largest rectangle within h×w that

@@ -1,6 +1,8 @@
 package data
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -74,6 +76,33 @@ type Options struct {
 	Vocab     int    `json:"vocab" want:">=0" doc:"most words that tsv keeps; 0: 8192"`
 	// CacheBytes bounds the decoded images kept by folder.
 	CacheBytes int64 `json:"cache_bytes" want:">=0" doc:"bytes of decoded images of a folder that are kept in memory; 0: 1 GiB"`
+	// Folders that are not on disk keep their number.
+	Classes string `json:"classes" doc:"file with the name of a class a line, in the order of the model's outputs, which numbers the folders of classes; empty: by their names"`
+	SkipBad bool   `json:"skip_bad" doc:"go on without files that cannot be read"`
+
+	Host   *Host        `json:"-"` // nil: nobody listens, nothing ends the reading
+	Inputs []ModelInput `json:"-"` // of the model that the set is for, which cmd is told; nil: unknown
+}
+
+// Host is what opening a set may touch of the world beside files.
+type Host struct {
+	Context context.Context // ends the reading; nil: nothing does
+	// Progress hears how many of a number of things are done; a total of 0 is unknown. It is
+	// called by one goroutine at a time, for every thing. Nil: nobody listens.
+	Progress func(what string, done, total int)
+}
+
+func (h *Host) context() context.Context {
+	if h == nil || h.Context == nil {
+		return context.Background()
+	}
+	return h.Context
+}
+
+func (h *Host) progress(what string, done, total int) {
+	if h != nil && h.Progress != nil {
+		h.Progress(what, done, total)
+	}
 }
 
 // Options returns what the set was opened with.
@@ -102,15 +131,21 @@ type Set struct {
 	Fields  []Field
 	Classes []string // names by label; empty without labels per sample
 	Parts   []*Part
-	// LabelShape is the shape of one sample's label: nil for a class, [positions] for a
-	// target at every position, where negative ones do not count.
+	// ByName says that classes are numbered in the order of their names.
+	ByName bool
+	// Notes say how the source was understood, a line each.
+	Notes []string
+	// LabelShape is the shape of one sample's label: nil for a class; else of integers, such
+	// as [positions] or [height, width], where negative ones do not count, or of floats, and
+	// then without axes for one float.
 	LabelShape []int
-	// FloatLabels says that labels are numbers, float32, and Batch.Labels with them.
+	// FloatLabels says that labels are floats.
 	FloatLabels bool
 	// Vocab is above every token number of the first field; 0 for sets without tokens.
 	Vocab int
 
-	opts Options
+	opts    Options
+	checked func() error // called when every sample has been read once; nil: nothing to do
 }
 
 // Part is a named part of a set as the source divides it: "train", "test", "val".
@@ -121,7 +156,7 @@ type Part struct {
 
 	set     *Set
 	columns []column
-	targets column // of integers, when the set has a LabelShape
+	targets column // when the set has a LabelShape
 	n       int
 	// ordered says that samples are a stream; each shares elements with the overlap
 	// samples after it.
@@ -153,8 +188,8 @@ func (s *Set) Shape() []int { return s.Fields[0].Shape }
 // Len returns the number of samples.
 func (p *Part) Len() int { return p.n }
 
-// Labelled reports whether samples have labels, one each or one per position.
-func (p *Part) Labelled() bool { return p.Labels != nil || p.targets != nil }
+// Labelled reports whether samples have labels; those of no part have none.
+func (p *Part) Labelled() bool { return p != nil && (p.Labels != nil || p.targets != nil) }
 
 // All returns the view of every sample in the order of the source.
 func (p *Part) All() View {
@@ -201,7 +236,10 @@ func (s *Set) finish() error {
 			p.limit(s.opts.Limit)
 		}
 	}
-	return nil
+	if err := s.probe(); err != nil || s.checked == nil {
+		return err
+	}
+	return s.checked()
 }
 
 func (s *Set) checkOptions() error {
@@ -226,6 +264,9 @@ func (s *Set) checkOptions() error {
 			continue
 		}
 		c := f.Shape[0]
+		if m := slices.MaxFunc(append([]float64{0}, o.Mean...), cmp.Compare); f.Bytes && m > 1 {
+			errs = append(errs, &OptionError{"mean", fmt.Errorf("mean: want values on the scale of 0…1, got %v: is it on 0…255? then give mean/255 and std/255, and the option scale raw255 for a model that takes pixels of 0…255", m)})
+		}
 		for _, v := range []struct {
 			name string
 			have int
@@ -289,8 +330,13 @@ func (p *Part) limit(n int) {
 	slices.SortStableFunc(keep, func(a, b int) int { return rank[a] - rank[b] })
 	keep = keep[:n]
 	slices.Sort(keep)
+	p.pick(keep)
+}
+
+// pick keeps some samples.
+func (p *Part) pick(keep []int) {
 	if p.Labels != nil {
-		labels := make([]int64, n)
+		labels := make([]int64, len(keep))
 		for k, i := range keep {
 			labels[k] = p.Labels[i]
 		}
@@ -302,7 +348,7 @@ func (p *Part) limit(n int) {
 	if p.targets != nil {
 		p.targets = picked{p.targets, keep}
 	}
-	p.n = n
+	p.n = len(keep)
 }
 
 // picked is a column seen through an index.

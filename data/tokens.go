@@ -116,17 +116,18 @@ func (w windows[T]) count() int {
 
 func (w windows[T]) read(int, []float32) error { panic("BUG: data: integers are read by readInts") }
 
-func (w windows[T]) readInts(i int, dst []int64) { w.readFrom(i, 0, dst) }
+func (w windows[T]) readInts(i int, dst []int64) error { return w.readFrom(i, 0, dst) }
 
-func (w windows[T]) readFrom(i, offset int, dst []int64) {
+func (w windows[T]) readFrom(i, offset int, dst []int64) error {
 	for k, v := range w.tokens[i*w.stride+w.shift+offset:][:w.size] {
 		dst[k] = int64(v)
 	}
+	return nil
 }
 
 // moved reads the windows of a stream from offset elements after their start.
 type moved interface {
-	readFrom(i, offset int, dst []int64)
+	readFrom(i, offset int, dst []int64) error
 }
 
 // fixedInts is a field that is the same in every sample.
@@ -135,9 +136,14 @@ type fixedInts struct {
 	values []int64
 }
 
-func (c fixedInts) count() int                  { return c.n }
-func (c fixedInts) read(int, []float32) error   { panic("BUG: data: integers are read by readInts") }
-func (c fixedInts) readInts(_ int, dst []int64) { copy(dst, c.values) }
+func (c fixedInts) count() int                { return c.n }
+func (c fixedInts) read(int, []float32) error { panic("BUG: data: integers are read by readInts") }
+
+func (c fixedInts) readInts(_ int, dst []int64) error {
+	copy(dst, c.values)
+	return nil
+}
+
 func intField(name string, n int, side bool) Field {
 	return Field{Name: name, Shape: []int{n}, DType: prim.I64, Optional: side}
 }

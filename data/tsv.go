@@ -27,10 +27,11 @@ const (
 	defaultWordList = 8192
 )
 
-// readTSV reads labelled sentences: lines SENTENCE<TAB>CLASS. FILE is the part
+// readTSV reads labelled sentences: lines SENTENCE<TAB>CLASS, or SENTENCE<TAB>VALUE when a
+// number of any line of the set is not whole. FILE is the part
 // "train"; a folder has train.tsv and test.tsv, val.tsv or dev.tsv, which is the
 // part "test" when there is no test.tsv and "val" otherwise. A first line whose
-// class is no number is a heading.
+// last column is no number is a heading.
 //
 // The vocabulary is made from the training part: lower-case words between white
 // space, the most frequent first, the rest in alphabetical order, Options.Vocab at
@@ -53,16 +54,18 @@ func readTSV(path string, o Options) (*Set, error) {
 	n := o.Seq
 	set := &Set{Fields: []Field{intField("input_ids", n, false), intField("attention_mask", n, true), intField("token_type_ids", n, true), intField("position_ids", n, true)}}
 	var ids map[string]int64
+	var values [][]float32
 	for _, f := range files {
-		sentences, labels, err := readSentences(f.path)
+		sentences, numbers, err := readSentences(f.path)
 		if err != nil {
 			return nil, err
 		}
+		values = append(values, numbers)
 		if ids == nil {
 			ids = vocabulary(sentences, o.Vocab)
 			set.Vocab = len(ids)
 		}
-		p := &Part{Name: f.part, Labels: labels}
+		p := &Part{Name: f.part}
 		tokens, mask := make([]int64, n*len(sentences)), make([]int64, n*len(sentences))
 		for i, words := range sentences {
 			encodeWords(tokens[i*n:(i+1)*n], mask[i*n:(i+1)*n], words, ids)
@@ -71,7 +74,24 @@ func readTSV(path string, o Options) (*Set, error) {
 		p.columns = []column{intColumn{tokens, n}, intColumn{mask, n}, fixedInts{count, make([]int64, n)}, fixedInts{count, counting(n)}}
 		set.Parts = append(set.Parts, p)
 	}
-	return set, set.countClasses()
+	return set, set.labelSentences(values)
+}
+
+// labelSentences takes the numbers of every part as classes, or as values when one is not whole.
+func (s *Set) labelSentences(values [][]float32) error {
+	for _, part := range values {
+		s.FloatLabels = s.FloatLabels || slices.ContainsFunc(part, func(v float32) bool { return v != float32(int64(v)) })
+	}
+	for k, p := range s.Parts {
+		if s.FloatLabels {
+			s.LabelShape, p.targets = []int{}, floatColumn{values[k], 1}
+			continue
+		}
+		for _, v := range values[k] {
+			p.Labels = append(p.Labels, int64(v))
+		}
+	}
+	return s.countClasses()
 }
 
 // sentenceFiles lists the parts, the training part first.
@@ -96,7 +116,7 @@ func sentenceFiles(path string) ([]partFile, error) {
 	return files, nil
 }
 
-func readSentences(path string) (sentences [][]string, labels []int64, err error) {
+func readSentences(path string) (sentences [][]string, numbers []float32, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -111,17 +131,20 @@ func readSentences(path string) (sentences [][]string, labels []int64, err error
 		}
 		cut := strings.LastIndexByte(line, '\t')
 		if cut < 0 {
-			return nil, nil, fmt.Errorf("%s:%d: want SENTENCE, tab, CLASS, got no tab", path, at)
+			return nil, nil, fmt.Errorf("%s:%d: want SENTENCE, tab, CLASS or VALUE, got no tab", path, at)
 		}
-		label, err := strconv.ParseInt(strings.TrimSpace(line[cut+1:]), 10, 64)
+		v, err := strconv.ParseFloat(strings.TrimSpace(line[cut+1:]), 32)
+		if err == nil && v-v != 0 {
+			return nil, nil, fmt.Errorf("%s:%d: want a finite number after the last tab, got %.40q", path, at, line[cut+1:])
+		}
 		if err != nil {
 			if at == 1 {
 				continue
 			}
-			return nil, nil, fmt.Errorf("%s:%d: want a class number after the last tab, got %.40q", path, at, line[cut+1:])
+			return nil, nil, fmt.Errorf("%s:%d: want a class number or a value after the last tab, got %.40q", path, at, line[cut+1:])
 		}
 		sentences = append(sentences, strings.Fields(strings.ToLower(line[:cut])))
-		labels = append(labels, label)
+		numbers = append(numbers, float32(v))
 	}
 	if err := lines.Err(); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
@@ -129,7 +152,7 @@ func readSentences(path string) (sentences [][]string, labels []int64, err error
 	if len(sentences) == 0 {
 		return nil, nil, errors.New(path + ": no sentences found")
 	}
-	return sentences, labels, nil
+	return sentences, numbers, nil
 }
 
 // vocabulary numbers the special words and then the most frequent ones.

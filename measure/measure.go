@@ -36,6 +36,8 @@ type Output struct {
 	Axis int
 	// Raw says of Sigmoid that elements are logits.
 	Raw bool
+	// Classes is how many a label can be; 0 where it is none, or unknown.
+	Classes int
 }
 
 // Score is how well a model does on labelled samples. With a label per position
@@ -52,6 +54,8 @@ type Score struct {
 	Accuracy  float64 `json:"accuracy"` // share whose largest output is the label's
 	Top5      float64 `json:"top5"`     // share whose label is among the five largest outputs
 	Loss      float64 `json:"loss"`     // mean cross-entropy in nats
+	// Confidence is the mean of the largest probabilities; 0 with a label per position.
+	Confidence float64 `json:"confidence,omitempty"`
 	// MeanIoU, of masks, is the mean over the classes that occur, in labels or outputs, of the
 	// positions that both have over those that either has.
 	MeanIoU *float64 `json:"mean_iou,omitempty"`
@@ -132,6 +136,7 @@ type Sum struct {
 	marks                                 [][]mark
 	away                                  float64
 	columns                               []column
+	sure                                  float64 // largest probabilities, of classifiers of samples
 }
 
 // Add counts labels with their rows of values, one row of so many classes per label; rows
@@ -150,6 +155,9 @@ func Add[F float32 | float64](s *Sum, values []F, classes int, labels []int64) e
 		}
 		loss, rank := Row(values[i*classes:(i+1)*classes], int(label), s.Kind)
 		s.Count(loss, rank)
+		if s.Positions == 0 {
+			s.sure += surest(values[i*classes:(i+1)*classes], int(label), loss, s.Kind)
+		}
 	}
 	s.Seen(len(labels)/per, classes)
 	return nil
@@ -207,7 +215,7 @@ func (s *Sum) Score() (*Score, error) {
 		return nil, errors.New("want at least one label, got none")
 	}
 	n := float64(s.labels)
-	out := &Score{Samples: s.samples, Classes: s.classes, Correct: s.first, Accuracy: float64(s.first) / n, Top5: float64(s.five) / n, Loss: s.loss / n}
+	out := &Score{Samples: s.samples, Classes: s.classes, Correct: s.first, Accuracy: float64(s.first) / n, Top5: float64(s.five) / n, Loss: s.loss / n, Confidence: s.sure / n}
 	if s.Positions > 0 {
 		out.Positions = s.labels
 	}

@@ -7,11 +7,12 @@ import (
 )
 
 // Splits are the shares of the training samples for weight steps, architecture
-// steps and validation. Fine-tuning uses the first two together.
+// steps and validation. Fine-tuning uses the first two together. A set that has a part
+// "val" is validated on that, and the first two grow by the share for validation.
 type Splits struct {
 	Weights float64 `json:"weights" want:"(0,1)" doc:"share of the training samples for weight steps"`
 	Alpha   float64 `json:"alpha" want:"(0,1)" doc:"share for architecture steps"`
-	Val     float64 `json:"val" want:"[0,1)" doc:"share for validation; tuning uses the first two together"`
+	Val     float64 `json:"val" want:"[0,1)" doc:"share for validation, which is none where the data has a part val: the two others then grow by it; tuning uses the first two together"`
 }
 
 // Check reports shares that do not divide the samples.
@@ -38,6 +39,11 @@ func (s Splits) View(set *data.Set, seed uint64) (*Views, error) {
 	if train == nil {
 		return nil, fmt.Errorf("search: data %q: want a part named \"train\"", set.Spec)
 	}
+	val := set.Part("val")
+	if val != nil {
+		grow := 1 + s.Val/(s.Weights+s.Alpha)
+		s.Weights, s.Alpha, s.Val = s.Weights*grow, s.Alpha*grow, 0
+	}
 	shares := []data.Share{{Name: "weights", Fraction: s.Weights}, {Name: "alpha", Fraction: s.Alpha}}
 	if s.Val > 0 {
 		shares = append(shares, data.Share{Name: "val", Fraction: s.Val})
@@ -47,7 +53,12 @@ func (s Splits) View(set *data.Set, seed uint64) (*Views, error) {
 		return nil, err
 	}
 	v := &Views{Weights: parts[0], Alpha: parts[1], Both: parts[0].Join("train", parts[1])}
-	if s.Val > 0 {
+	switch {
+	case val != nil && train.Labelled() && !val.Labelled():
+		return nil, fmt.Errorf("search: data %q: part \"val\": want labels as part \"train\" has them, got none", set.Spec)
+	case val != nil:
+		v.Val = val.All().Apart()
+	case s.Val > 0:
 		v.Val = parts[2].Apart()
 	}
 	if t := set.Part("test"); t != nil {

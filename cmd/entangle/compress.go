@@ -42,6 +42,7 @@ func (e *env) planned(c *cli.Context) (*entangle.Plan, error) {
 	if err := oneModel(c, j); err != nil {
 		return nil, err
 	}
+	j.Data.Host = e.dataHost(c)
 	p, err := entangle.Open(j)
 	var unmet *decide.TargetError
 	if err != nil && (p == nil || !errors.As(err, &unmet)) {
@@ -83,6 +84,9 @@ func (e *env) compress(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		for _, n := range p.Says() {
 			e.logf("note: %s", n)
+		}
+		for _, w := range p.Warnings {
+			e.logf("WARNING: %s", w)
 		}
 		return e.dryRun(c, p)
 	}

@@ -72,7 +72,7 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	part, err := openPart(c, m, j)
+	part, err := e.openPart(c, m, j)
 	if err != nil {
 		return err
 	}
@@ -98,10 +98,20 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	warning, err := m.CheckClasses(part.All().Set(), j.Outputs)
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		e.logf("WARNING: %s", warning)
+	}
 	e.debugf("eval: %d samples of part %q on %s", part.Len(), part.Name, info.Version)
 	q, err := exporter.MeasureQuality(c.Context, exporter.Subject{Source: src, Runtime: rt}, out, f.Labelled())
 	if err != nil {
 		return err
+	}
+	if w := entangle.Suspect(&q.Score); w != "" {
+		e.logf("WARNING: %s", w)
 	}
 	figure := q.Figure()
 	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Samples: q.Samples, Positions: q.Positions, Output: out.Name, Kind: out.Kind, Measure: figure, Classes: q.Classes,

@@ -50,6 +50,8 @@ var options = []option{
 	{name: "scale", group: groupData, keys: []string{"data.scale"}, usage: "pixels that the model takes: unit (0…1) or raw255 (0…255)"},
 	{name: "seq", group: groupData, keys: []string{"data.seq"}, usage: "tokens per sample of lm, words per sample of tsv"},
 	{name: "tokenizer", group: groupData, keys: []string{"data.tokenizer"}, usage: "tokenizer for the text of lm", file: true},
+	{name: "classes", group: groupData, keys: []string{"data.classes"}, usage: "file with the name of a class a line, which numbers the folders of classes", file: true},
+	{name: "skip-bad", group: groupData, keys: []string{"data.skip_bad"}, usage: "go on without files that cannot be read", switches: "true"},
 	{name: "limit", group: groupData, keys: []string{"data.limit"}, usage: "at most so many samples of each part"},
 	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch"},
 

@@ -84,9 +84,12 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 	return out
 }
 
-// notes says where latency was measured and what verified the result.
+// notes says what is likely to be wrong, where latency was measured and what verified the result.
 func notes(r *entangle.Outcome) []string {
 	out := slices.Clone(r.Candidates[0].Notes)
+	for _, w := range r.Warnings {
+		out = append(out, "WARNING: "+w)
+	}
 	if r.LatencyOn != "" {
 		out = append(out, fmt.Sprintf("latency on %s, median of %d runs", r.LatencyOn, r.Latency.Runs))
 	}

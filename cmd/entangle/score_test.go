@@ -97,7 +97,10 @@ func TestEvalAgreesWithTrain(t *testing.T) {
 					if math.Abs(got.Loss-want.Loss) > 1e-5 {
 						t.Errorf("cross-entropy: want %v, got %v", want.Loss, got.Loss)
 					}
-					got.Loss = want.Loss
+					if math.Abs(got.Confidence-want.Confidence) > 1e-5 {
+						t.Errorf("confidence: want %v, got %v", want.Confidence, got.Confidence)
+					}
+					got.Loss, got.Confidence = want.Loss, want.Confidence
 					if got.Score != *want {
 						t.Errorf("want %+v, got %+v", *want, got.Score)
 					}

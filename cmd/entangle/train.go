@@ -76,6 +76,7 @@ func (e *env) tune(c *cli.Context, stage string) error {
 	if err := otherFile(c, "trace", append(j.Inputs(), j.Out)); err != nil {
 		return err
 	}
+	j.Data.Host = e.dataHost(c)
 	t, err := entangle.OpenTraining(j)
 	if err != nil {
 		return err

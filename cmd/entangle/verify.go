@@ -91,7 +91,7 @@ func (e *env) verify(c *cli.Context) error {
 	}
 	o.Part = ops.PartOf(sides[0].Source.Model, sides[1].Source.Model)
 	if j.Data.Source != "" {
-		part, err := openPart(c, models[0], j)
+		part, err := e.openPart(c, models[0], j)
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,8 @@ var Allowed = map[string][]string{
 	"engine/xla/internal/hloeval":  {},
 
 	// Data.
-	"data": {"engine/prim", "internal/half", "internal/rng"},
+	"data":            {"engine/prim", "internal/half", "internal/rng"},
+	"examples/stream": {"data"},
 
 	// The space and what is chosen in it.
 	"space":  {"ir", "ops", "engine/prim", "internal/rng"},

@@ -463,7 +463,11 @@ func (n *Network) Learns(p *data.Part) bool {
 func (n *Network) Scored() (measure.Output, bool) {
 	x, ok := n.Target()
 	out := measure.Output{Name: x.Output, Kind: x.Kind, Axis: x.axis, Raw: x.Raw()}
+	if shape := n.Facts.Values[x.value].Shape(); x.Kind == measure.Sigmoid && n.labels.Shape == nil && columns(shape) > 1 {
+		out.Classes = columns(shape)
+	}
 	if x.Kind.Distributes() {
+		out.Classes = n.Classes
 		if out.Kind = measure.Logits; x.value != x.Output {
 			out.Kind = measure.Probabilities
 		}
