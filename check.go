@@ -25,6 +25,7 @@ var lists = keys.Lists{
 	"method":        func() []string { return Methods },
 	"verb":          func() []string { return []string{"", "compress", "search", "train", "finetune"} },
 	"inherit":       func() []string { return Inherit },
+	"better":        func() []string { return Better },
 	"importance":    func() []string { return net.Importance },
 	"superposition": func() []string { return []string{string(space.Reader), string(space.Every)} },
 	"kind":          func() []string { return names(space.Kinds, func(k space.Kind) string { return k.Name }) },
@@ -55,6 +56,7 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 		f.add("target", err)
 	}
 	j.checkWords(&f)
+	j.Evaluate.check(&f)
 	j.checkFiles(&f)
 	if m != nil {
 		j.checkModel(&f, m)
@@ -291,6 +293,9 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 	if err != nil {
 		f.add("data.source", err)
 		return
+	}
+	if j.MaxDrop != nil && j.Evaluate.Command == "" && views.Test.Len() == 0 && views.Val.Len() == 0 {
+		f.addf("max_drop", "want samples of test or validation to measure on, or evaluate.command, got none of them")
 	}
 	for i, s := range j.sections() {
 		samples := []int{views.Weights.Len(), views.Both.Len()}[i]

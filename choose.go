@@ -29,12 +29,16 @@ type run struct {
 	super     *space.Supernet
 	memory    int
 	dataLimit int
+	evaluator *evaluator // nil: none
 }
 
 // begin makes the original's network, ready to run and to teach.
 func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, error) {
 	r := &run{Plan: p, ctx: ctx, be: be, observe: o.Observe, dir: o.Checkpoints}
 	var err error
+	if r.evaluator, err = p.Job.newEvaluator(o.Host, o.Checkpoints, o.Force); err != nil {
+		return nil, err
+	}
 	if r.memory, _, err = p.Job.StepMemory.bytes(net.LeastMemory); err != nil {
 		return nil, err
 	}

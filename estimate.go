@@ -56,11 +56,14 @@ func (p *Plan) Estimate(ctx context.Context, o Options) (*Estimate, error) {
 		return nil, err
 	}
 	watch := NewStopwatch()
-	r, err := p.begin(ctx, be, Options{})
+	r, err := p.begin(ctx, be, Options{Host: host})
 	if err != nil {
 		return nil, err
 	}
 	e := &estimator{run: r, out: &Estimate{}}
+	if err := e.evaluation(); err != nil {
+		return nil, err
+	}
 	if free, ok := spare("/"); ok {
 		e.out.Available = free
 	}
@@ -92,6 +95,34 @@ func (e *estimator) add(name string, steps int, each float64, bytes int) {
 	if steps > 0 {
 		e.out.Parts = append(e.out.Parts, EstimatedPart{name, steps, each, float64(steps) * each, bytes})
 	}
+}
+
+// evaluation times the user's command on the original.
+func (e *estimator) evaluation() error {
+	if e.evaluator == nil {
+		return nil
+	}
+	start := time.Now()
+	if _, err := e.evaluator.original(e.ctx, e.Source); err != nil {
+		return err
+	}
+	each := 1
+	if e.Job.Tune.Epochs > 0 {
+		each = 2
+	}
+	e.add(e.evaluator.Name, 1+each*e.networks(), time.Since(start).Seconds(), 0)
+	return nil
+}
+
+// networks counts the job's choice and its baselines.
+func (e *estimator) networks() int {
+	n := 1
+	for _, m := range Methods {
+		if e.Job.Baselines && m != e.Job.Method && m != "evolution" {
+			n++
+		}
+	}
+	return n
 }
 
 // all times the parts of Compress in their order.
@@ -144,12 +175,7 @@ func (e *estimator) all() error {
 	if err != nil {
 		return err
 	}
-	networks := 1
-	for _, m := range Methods {
-		if job.Baselines && m != job.Method && m != "evolution" {
-			networks++
-		}
-	}
+	networks := e.networks()
 	if len(small.Stats) > 0 {
 		e.add("recalibration", networks*min(job.Calibrate, e.batches(e.Views.Both)), smallForward, smallBytes)
 	}

@@ -31,6 +31,9 @@ type Job struct {
 	Tune      train.Weights `json:"tune"`
 	Baselines bool          `json:"baselines" doc:"also tune what the other methods choose at the same cost"`
 
+	Evaluate Evaluate `json:"evaluate"`
+	MaxDrop  *float64 `json:"max_drop" want:">=0" unit:"points" doc:"most that compress may lose, in points: of evaluate's number where there is one, else percentage points of accuracy, or of the outputs' agreement with the original; null: no limit"`
+
 	Seed uint64 `json:"seed" doc:"seed of every random stream"`
 	Engine
 	Every  int    `json:"every" want:">=0" doc:"steps between checkpoints; 0: one per epoch"`
@@ -96,8 +99,9 @@ func DefaultJob() Job {
 		Method: Methods[0],
 		Space:  Space{Options: space.DefaultOptions(), Order: net.Importance[0], Superposition: space.Reader},
 		Search: search.DefaultConfig(), Refine: 64, Inherit: Inherit[0], Calibrate: 100, Tune: train.DefaultWeights(),
-		Engine: Engine{Device: "auto", Precision: "f32"},
-		Verify: true,
+		Evaluate: Evaluate{Name: "own measure", Better: Better[0], Timeout: 600},
+		Engine:   Engine{Device: "auto", Precision: "f32"},
+		Verify:   true,
 	}
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
 		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5

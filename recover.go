@@ -62,6 +62,8 @@ type recovery struct {
 	weights   train.Weights
 	seed      uint64
 	hooks     train.Hooks
+	// judge, when not nil, sees the model before tuning, and after.
+	judge func(stage int, m *ir.Model) error
 }
 
 // run takes a network through the stages. It returns the model with its new weights.
@@ -84,6 +86,11 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 			return m, val, test, err
 		}
 	}
+	if r.judge != nil {
+		if err = r.judge(recalibrated, m); err != nil {
+			return m, val, test, err
+		}
+	}
 	if r.weights.Epochs == 0 {
 		return m, val, test, nil
 	}
@@ -94,7 +101,10 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 	if m, n, err = n.With(t.Weights); err != nil {
 		return m, val, test, err
 	}
-	return m, val, test, measure(tuned)
+	if err = measure(tuned); err == nil && r.judge != nil {
+		err = r.judge(tuned, m)
+	}
+	return m, val, test, err
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are

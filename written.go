@@ -102,7 +102,8 @@ func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, verb s
 
 // free are keys whose change leaves a run the same: where things lie and what is done with
 // the result.
-var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "threads", "record.version", "record.processor"}
+var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "threads", "record.version", "record.processor",
+	"evaluate.command", "evaluate.name", "evaluate.better", "evaluate.timeout", "max_drop"}
 
 // clear makes a run folder ready for a job: checkpoints of a run with other settings are
 // refused, all of which are named, or go with force.
@@ -128,7 +129,7 @@ func (j *Job) clear(folder string, force bool) error {
 	case !force:
 		return &JobError{[]error{&keyed{"run", fmt.Errorf("%s holds checkpoints of a run with other settings (%s): want another folder, the old settings, or --force to begin anew", folder, strings.Join(other, "; "))}}}
 	}
-	for _, path := range append(marks, filepath.Join(folder, "log.jsonl")) {
+	for _, path := range append(marks, filepath.Join(folder, "log.jsonl"), filepath.Join(folder, evaluated)) {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -156,8 +157,9 @@ func unwritten(path string, force bool) error {
 }
 
 // Run does everything: run folder, search, cut, tuning, files, verification, report.json. A
-// difference on ONNX Runtime is an *exporter.MismatchError beside the outcome; without ONNX
-// Runtime nothing is done unless the job says not to verify.
+// difference on ONNX Runtime is an *exporter.MismatchError beside the outcome, a quality below
+// the job's limit a *DropError, a tuned network that the user's command fails on an
+// *EvaluateError; without ONNX Runtime nothing is done unless the job says not to verify.
 func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	watch, host := NewStopwatch(), o.Host
 	if host == nil {
@@ -188,9 +190,9 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 			observe(ev)
 		}
 	}
-	out, err := p.Compress(ctx, be, o)
-	if err != nil {
-		return nil, err
+	out, failed := p.Compress(ctx, be, o)
+	if out == nil {
+		return nil, failed
 	}
 	out.File = p.Job.Out
 	best := out.Candidates[0]
@@ -223,11 +225,12 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 		out.DataWait += waits[stage]
 	}
 	mismatch := p.verify(ctx, verifier, out)
+	drop := out.gate(p.Job.MaxDrop)
 	body, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		return nil, err
 	}
-	return out, errors.Join(atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')), mismatch)
+	return out, errors.Join(atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')), mismatch, failed, drop)
 }
 
 // Threads says how many threads a runtime has, as it stands behind its name.

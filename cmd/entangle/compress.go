@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle"
-	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/space"
@@ -20,7 +19,8 @@ func (e *env) compressCommand() *cli.Command {
 		UsageText: "entangle compress model.onnx --data folder:images --target macs=0.5 -o small.onnx",
 		ArgsUsage: "MODEL",
 		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder keeps\n" +
-			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run.",
+			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run.\n" +
+			"--evaluate runs on the original before any work, on every choice before and after tuning. Beyond --max-drop the exit code is 6;\nthe file and the report are written all the same.",
 		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, groupRun), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check everything, take one step of each kind, print the space's reach and the time and memory to expect", Category: groupRun},
 			forceFlag(),
@@ -97,8 +97,7 @@ func (e *env) compress(c *cli.Context) error {
 	if cerr := log.close(); err == nil {
 		err = cerr
 	}
-	var mismatch *exporter.MismatchError
-	if r == nil || err != nil && !errors.As(err, &mismatch) && r.Unverified == "" {
+	if r == nil {
 		return err
 	}
 	if perr := writePage(p.Job.Folder(), summary(r)); perr != nil {

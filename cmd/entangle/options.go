@@ -82,6 +82,8 @@ var options = []option{
 	{name: "pjrt-plugin", group: groupRun, keys: []string{"pjrt_plugin"}, usage: "PJRT plugin for CUDA; see docs/gpu.md", file: true},
 	{name: "ort-lib", group: groupRun, keys: []string{"ort_lib"}, usage: "shared library of ONNX Runtime; else $ONNXRUNTIME_LIB, else the usual places", file: true},
 	{name: "baselines", group: groupRun, keys: []string{"baselines"}, usage: "also fine-tune the uniform and a random choice of the same cost", switches: "true"},
+	{name: "evaluate", group: groupRun, keys: []string{"evaluate.command"}, usage: "command that measures a model: {model} is its file, the last line it prints a number; docs/own-measure.md"},
+	{name: "max-drop", group: groupRun, keys: []string{"max_drop"}, usage: "points that quality may lose: of --evaluate's number, else percentage points; more ends with code 6"},
 	{name: "no-verify", group: groupRun, keys: []string{"verify"}, usage: "do not run the result on ONNX Runtime", switches: "false"},
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -54,6 +55,16 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 	best := r.Candidates[0]
 	on, orig, of := part(r)
 	q := of(best)
+	if was := r.Original.Evaluated; was != nil {
+		row := func(name, before string, after *float64) {
+			add(name, before, plain(after), change(was, after))
+		}
+		row(r.Evaluate.Name, plain(was), best.Evaluated.Last())
+		if best.Evaluated.Tuned != nil {
+			row("  cut", "", best.Evaluated.Cut)
+			row("  fine-tuned", "", best.Evaluated.Tuned)
+		}
+	}
 	if orig != nil {
 		add("accuracy, "+on, percent(orig), percent(q.Last()), diff(orig, q.Last()))
 		add("  inherited", "", percent(q.Inherited), diff(orig, q.Inherited))
@@ -78,9 +89,21 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 	return out
 }
 
-// notes says where latency was measured and what verified the result.
+// notes says whether the gate holds, where latency was measured and what verified the result.
 func notes(r *entangle.Outcome) []string {
 	var out []string
+	if g := r.Gate; g != nil {
+		verdict := "within"
+		if !g.Pass {
+			verdict = "BEYOND"
+		}
+		out = append(out, fmt.Sprintf("%s: %.6g points %s than the original, %s the %g that are allowed", g.Figure, math.Abs(g.Drop), map[bool]string{true: "worse", false: "better"}[g.Drop > 0], verdict, g.MaxDrop))
+	}
+	for _, c := range r.Candidates {
+		if c.Evaluated != nil && c.Evaluated.Failed != "" {
+			out = append(out, c.Evaluated.Failed)
+		}
+	}
 	if r.LatencyOn != "" {
 		out = append(out, fmt.Sprintf("latency on %s, median of %d runs", r.LatencyOn, r.Latency.Runs))
 	}
@@ -110,11 +133,17 @@ func baselines(r *entangle.Outcome) report.Table {
 	for _, name := range []string{"inherited", "recalibrated", "fine-tuned"} {
 		b.Columns = append(b.Columns, report.Column{Name: name, Right: true})
 	}
+	if r.Evaluate != nil {
+		b.Columns = append(b.Columns, report.Column{Name: r.Evaluate.Name + ", cut", Right: true}, report.Column{Name: "fine-tuned", Right: true})
+	}
 	for _, x := range r.Candidates {
 		q := of(x)
 		cells := []string{percent(q.Inherited), percent(q.Recalibrated), percent(q.Tuned)}
 		if d := q.Distance; d != nil {
 			cells = []string{apart(d.Inherited), apart(d.Recalibrated), apart(d.Tuned)}
+		}
+		if e := x.Evaluated; e != nil {
+			cells = append(cells, plain(e.Cut), plain(e.Tuned))
 		}
 		addCost(b, x.Name, x.Cost, cells...)
 	}
@@ -129,6 +158,21 @@ func summary(r *entangle.Outcome) report.Summary {
 		s.Tables = append(s.Tables, baselines(r))
 	}
 	return s
+}
+
+// plain prints a number of the user's command.
+func plain(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.6g", *v)
+}
+
+func change(before, after *float64) string {
+	if before == nil || after == nil {
+		return ""
+	}
+	return fmt.Sprintf("%+.6g", *after-*before)
 }
 
 func percent(s *net.Score) string {

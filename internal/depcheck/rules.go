@@ -16,6 +16,7 @@ var Allowed = map[string][]string{
 	"internal/depcheck":     {},
 	"internal/half":         {},
 	"internal/keys":         {},
+	"internal/command":      {},
 	"ir":                    {"internal/half"},
 	"internal/fashionmnist": {"internal/atomicfile"},
 	"ir/pass":               {"ir"},
