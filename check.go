@@ -163,6 +163,9 @@ func (j *Job) checkFiles(f *faults) {
 	}
 	readable("model", j.Model)
 	readable("teacher", j.Teacher)
+	if j.Teacher == "" && j.Record.Teacher != "" {
+		f.addf("record.teacher_sha256", "want the teacher that the job was made with, of SHA-256 %q, got none", j.Record.Teacher)
+	}
 	readable("data.tokenizer", j.Data.Tokenizer)
 	readable("pjrt_plugin", j.Plugin)
 	readable("ort_lib", j.ORTLib)

@@ -26,6 +26,7 @@ type run struct {
 	observe   func(train.Event)
 	dir       string // of checkpoints; "" keeps none
 	plain     *net.Network
+	teach     *net.Network // what is learned from: the teacher, else plain
 	super     *space.Supernet
 	memory    int
 	dataLimit int
@@ -46,6 +47,9 @@ func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, e
 		return nil, err
 	}
 	r.plain, err = net.NewNetworkOn(p.Model, p.Job.Data.Batch, p.Set, nil)
+	if r.teach = p.teacher; r.teach == nil {
+		r.teach = r.plain
+	}
 	return r, err
 }
 
@@ -55,7 +59,7 @@ const rankingBatches = 16
 // order ranks the units of the space and entangles it.
 func (r *run) order() (err error) {
 	if !r.ranked() {
-		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches*r.parts, r.Job.Seed); err != nil {
+		if err = net.Order(r.ctx, r.be, r.plain, r.teach, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches*r.parts, r.Job.Seed); err != nil {
 			return err
 		}
 	}
@@ -114,7 +118,7 @@ func (r *run) search() ([]int, map[string]*ir.Tensor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := search.Run(r.ctx, r.be, mixture, r.plain, r.Views.Weights, r.Views.Alpha, data.View{}, r.Job.Search, r.Budget, r.Job.Seed, r.hooks("search"))
+	d, err := search.Run(r.ctx, r.be, mixture, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, r.Job.Search, r.Budget, r.Job.Seed, r.hooks("search"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,7 +155,7 @@ func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := search.Run(r.ctx, r.be, mixture, r.plain, r.Views.Weights, r.Views.Alpha, data.View{}, cfg, nil, r.Job.Seed, r.hooks("supernet"))
+	d, err := search.Run(r.ctx, r.be, mixture, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, cfg, nil, r.Job.Seed, r.hooks("supernet"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -193,7 +197,7 @@ const stepPasses = 3
 
 // vertices measures subnets with the weights that a search trained.
 func (r *run) vertices(mixture *net.Network, d *search.Decision) (*net.Vertices, error) {
-	return net.NewVertices(r.be, mixture, r.plain, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, net.VertexBatches*r.parts, r.Job.Seed)
+	return net.NewVertices(r.be, mixture, r.teach, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, net.VertexBatches*r.parts, r.Job.Seed)
 }
 
 // trials tells of every twentieth trial, and of the last.

@@ -48,6 +48,7 @@ type Scores struct {
 // Outcome is what a run gives; of Plan.Compress, without files and what is measured on them.
 type Outcome struct {
 	Model      string             `json:"model"`
+	Teacher    string             `json:"teacher,omitempty"`
 	File       string             `json:"file"`
 	Data       string             `json:"data"`
 	Seed       uint64             `json:"seed"`
@@ -94,7 +95,7 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 	if err := r.fits(); err != nil {
 		return nil, err
 	}
-	out := &Outcome{Model: p.Job.Model, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles()}
+	out := &Outcome{Model: p.Job.Model, Teacher: p.Job.Teacher, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles()}
 	if r.evaluator != nil {
 		v, err := r.evaluator.original(ctx, p.Source)
 		if err != nil {
@@ -175,7 +176,7 @@ func (r *run) recover(c *Candidate) error {
 		return err
 	}
 	n.Memory, n.DataLimit = r.memory, r.dataLimit
-	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.plain, calibrate: r.Job.Calibrate, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks("finetune-" + c.Name)}
+	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.teach, original: r.plain, calibrate: r.Job.Calibrate, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks("finetune-" + c.Name)}
 	if r.evaluator != nil {
 		c.Evaluated = &Evaluated{}
 		back.judge = func(stage int, m *ir.Model) error { return r.evaluate(c, stage, m) }

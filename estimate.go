@@ -164,7 +164,7 @@ func (e *estimator) all() error {
 	small.Memory, small.DataLimit = e.memory, e.dataLimit
 	var tune train.Cost
 	if job.Tune.Epochs > 0 {
-		if tune, err = train.Measure(e.be, small, e.plain, e.Views.Both, job.Tune, job.Seed, "estimate"); err != nil {
+		if tune, err = train.Measure(e.be, small, e.teach, e.Views.Both, job.Tune, job.Seed, "estimate"); err != nil {
 			return err
 		}
 	}
@@ -199,7 +199,7 @@ func (e *estimator) all() error {
 func (e *estimator) choosing(forward float64, bytes int) error {
 	job := e.Job
 	if !e.ranked() && job.Space.Order == "taylor" {
-		c, err := train.Measure(e.be, e.plain, e.plain, e.Views.Weights, job.Search.Weights, job.Seed, "estimate")
+		c, err := train.Measure(e.be, e.plain, e.teach, e.Views.Weights, job.Search.Weights, job.Seed, "estimate")
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if job.Method == "evolution" {
 		cfg, budget = job.sampled(), nil
 	}
-	weight, arch, err := search.Measure(e.be, mixture, e.plain, e.Views.Weights, e.Views.Alpha, cfg, budget, job.Seed, "estimate")
+	weight, arch, err := search.Measure(e.be, mixture, e.teach, e.Views.Weights, e.Views.Alpha, cfg, budget, job.Seed, "estimate")
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if trials == 0 {
 		return nil
 	}
-	v, err := net.NewVertices(e.be, mixture, e.plain, nil, e.Views.Alpha, job.Search.Weights.Objective, net.VertexBatches*e.parts, job.Seed)
+	v, err := net.NewVertices(e.be, mixture, e.teach, nil, e.Views.Alpha, job.Search.Weights.Objective, net.VertexBatches*e.parts, job.Seed)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // has a value for each; Check says what is wrong with one.
 type Job struct {
 	Model   string `json:"model" doc:"ONNX file to start from"`
-	Teacher string `json:"teacher" doc:"original model that finetune learns from; empty: labels alone"`
+	Teacher string `json:"teacher" doc:"larger model that search and tuning learn from; empty: the model itself, for finetune labels alone"`
 	Out     string `json:"out" doc:"ONNX file to write"`
 	Run     string `json:"run" doc:"run folder: checkpoints, log, recipe, report, job.yaml; empty: out with .run for its extension"`
 
@@ -70,7 +70,7 @@ type Engine struct {
 }
 
 // Record is what a run folder's job.yaml adds: what the run was made with. A job that has
-// hashes is refused when the model or the data are no longer those.
+// hashes is refused when the model, the teacher or the data are no longer those.
 type Record struct {
 	Verb      string `json:"verb" oneof:"verb" doc:"command that the job is of"`
 	Version   string `json:"version" doc:"of the program"`
@@ -78,6 +78,7 @@ type Record struct {
 	Model     string `json:"model_sha256" doc:"SHA-256 of the model's file"`
 	Weights   string `json:"weights_sha256" doc:"SHA-256 of its graph and weights, those in other files included"`
 	Data      string `json:"data_sha256" doc:"SHA-256 of what the data set holds"`
+	Teacher   string `json:"teacher_sha256" doc:"SHA-256 of the teacher's graph and weights; empty: no teacher"`
 }
 
 // Inherit lists the weights that a subnet can start from: those that the search

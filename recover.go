@@ -58,6 +58,7 @@ type recovery struct {
 	be        engine.Backend
 	views     *search.Views
 	teacher   *net.Network // nil: none
+	original  *net.Network // that distances are from; nil: none
 	calibrate int          // batches
 	weights   train.Weights
 	seed      uint64
@@ -108,7 +109,7 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are
-// labels, else its distance from the teacher.
+// labels, else its distance from the original.
 func (r *recovery) measure(n *net.Network, view data.View, stage int, q *Quality) error {
 	switch {
 	case view.Len() == 0:
@@ -117,10 +118,10 @@ func (r *recovery) measure(n *net.Network, view data.View, stage int, q *Quality
 		s, err := score(r.ctx, r.be, n, view)
 		*[]**net.Score{&q.Inherited, &q.Recalibrated, &q.Tuned}[stage] = s
 		return err
-	case r.teacher == nil:
+	case r.original == nil:
 		return nil
 	}
-	f, err := net.Compare(r.ctx, r.be, n, r.teacher, view)
+	f, err := net.Compare(r.ctx, r.be, n, r.original, view)
 	if q.Distance == nil {
 		q.Distance = &Distance{}
 	}

@@ -3,7 +3,6 @@ package entangle
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"path/filepath"
 
 	"github.com/entangle-nas/entangle/data"
@@ -21,6 +20,7 @@ type Training struct {
 	Set     *data.Set
 	Views   *search.Views
 	Notes   []string // as Plan.Notes
+	Teacher *Model   // nil: labels alone
 	network *net.Network
 	teacher *net.Network
 }
@@ -31,11 +31,9 @@ func OpenTraining(j Job) (*Training, error) {
 	if err != nil {
 		return nil, err
 	}
-	var t *Model
-	if j.Teacher != "" {
-		if t, err = Import(j.Teacher); err != nil {
-			return nil, err
-		}
+	t, err := j.importTeacher()
+	if err != nil {
+		return nil, err
 	}
 	return PrepareTraining(m, t, set, j)
 }
@@ -69,11 +67,17 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	if t.network, err = net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil); err != nil {
 		return nil, err
 	}
-	if teacher != nil {
-		if t.teacher, err = net.NewNetworkOn(teacher.Normal, j.Data.Batch, set, nil); err != nil {
-			return nil, fmt.Errorf("teacher: %s: %w", teacher.Path, err)
-		}
+	if teacher == nil {
+		return t, nil
 	}
+	if err := j.checkTeacher(teacher); err != nil {
+		return nil, err
+	}
+	t.Teacher = teacher
+	if t.teacher, notes, err = teachingNetwork(teacher, t.network, set); err != nil {
+		return nil, err
+	}
+	t.Notes = append(t.Notes, notes...)
 	return t, nil
 }
 
@@ -87,11 +91,14 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 	if n.DataLimit, err = t.Job.deviceData(be); err != nil {
 		return nil, "", q, err
 	}
-	look := &run{Plan: &Plan{Job: t.Job, Set: t.Set, Views: t.Views}, ctx: ctx, be: be, plain: n, memory: n.Memory}
+	look := &run{Plan: &Plan{Job: t.Job, Set: t.Set, Views: t.Views}, ctx: ctx, be: be, plain: n, teach: n, memory: n.Memory}
+	if t.teacher != nil {
+		look.teach = t.teacher
+	}
 	if err := look.fits(); err != nil {
 		return nil, "", q, err
 	}
-	r := &recovery{ctx: ctx, be: be, views: t.Views, teacher: t.teacher, calibrate: t.Job.Calibrate, weights: t.Job.Tune, seed: t.Job.Seed, hooks: train.Hooks{Observe: o.Observe, Stage: stage, Every: t.Job.Every}}
+	r := &recovery{ctx: ctx, be: be, views: t.Views, teacher: t.teacher, original: t.teacher, calibrate: t.Job.Calibrate, weights: t.Job.Tune, seed: t.Job.Seed, hooks: train.Hooks{Observe: o.Observe, Stage: stage, Every: t.Job.Every}}
 	if o.Checkpoints != "" {
 		r.hooks.Checkpoint = filepath.Join(o.Checkpoints, stage+".checkpoint")
 	}
@@ -114,5 +121,5 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 // Begin is as Plan.Begin.
 func (t *Training) Begin(be engine.Backend, host *Host, verb string, force bool) error {
 	host.say(t.Notes)
-	return begin(t.Job, t.Source, t.Set, be, host, verb, force)
+	return begin(t.Job, t.Source, t.Teacher, t.Set, be, host, verb, force)
 }

@@ -64,10 +64,10 @@ func (j *Job) Folder() string {
 // folder with checkpoints of other settings is refused; with force they go.
 func (p *Plan) Begin(be engine.Backend, host *Host, verb string, force bool) error {
 	host.say(p.Notes)
-	return begin(p.Job, p.Source, p.Set, be, host, verb, force)
+	return begin(p.Job, p.Source, p.Teacher, p.Set, be, host, verb, force)
 }
 
-func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, verb string, force bool) error {
+func begin(j Job, m, teacher *Model, set *data.Set, be engine.Backend, host *Host, verb string, force bool) error {
 	if j.Out == "" {
 		return &JobError{[]error{&keyed{"out", errors.New("want a file to write, got none")}}}
 	}
@@ -80,7 +80,7 @@ func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, verb s
 	if err := os.MkdirAll(j.Folder(), 0o777); err != nil {
 		return &JobError{[]error{&keyed{"run", err}}}
 	}
-	whole, err := j.complete(m, set, be)
+	whole, err := j.complete(m, teacher, set, be)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ var options = []option{
 	{name: "weight-decay", group: groupTrain, keys: both("weight_decay"), usage: "weight decay of matrices and kernels, likewise"},
 	{name: "augment", group: groupTrain, keys: both("augment"), usage: "augmentation of images: flip, crop, mixup, cutout; none"},
 	{name: "distill", group: groupTrain, keys: slices.Concat(both("objective.labels"), both("objective.distill")), usage: "share of distillation from the original, 0…1; 1 needs no labels", value: shares},
-	{name: "teacher", group: groupTrain, keys: []string{"teacher"}, usage: "the original model, to learn from", file: true, alone: true},
+	{name: "teacher", group: groupTrain, keys: []string{"teacher"}, usage: "larger model to learn from, for finetune the original", file: true, alone: true},
 	{name: "calibrate", group: groupTrain, keys: []string{"calibrate"}, usage: "batches that recalibrate running statistics"},
 
 	{name: "out", alias: "o", group: groupRun, keys: []string{"out"}, usage: "file to write", file: true},

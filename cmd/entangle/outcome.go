@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/entangle-nas/entangle"
@@ -154,6 +155,9 @@ func baselines(r *entangle.Outcome) report.Table {
 func summary(r *entangle.Outcome) report.Summary {
 	s := report.Summary{Title: filepath.Base(r.File), Compare: comparison(r), Notes: notes(r), Widths: sizes(r.Candidates[0].Recipe)}
 	s.Facts = append(facts(r.Model, r.Data, r.Budget, r.Seed), report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", r.SearchTime, r.Seconds, r.DataWait, float64(r.PeakBytes)/(1<<20))})
+	if r.Teacher != "" {
+		s.Facts = slices.Insert(s.Facts, 1, report.Fact{Name: "teacher", Value: r.Teacher})
+	}
 	if len(r.Candidates) > 1 {
 		s.Tables = append(s.Tables, baselines(r))
 	}
