@@ -332,7 +332,7 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 // checkBoth reports objectives that the model's outputs and the data's labels do not allow.
 func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 	run := *j
-	if _, _, err := run.samples(m); err != nil {
+	if _, _, err := run.samples(m, nil); err != nil {
 		*f = append(*f, err)
 		return nil
 	}

@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/internal/runtest"
+	"github.com/entangle-nas/entangle/search/net"
 )
 
 // TestEvaluateMessages: a command that gives no number says what it did.
@@ -217,5 +219,39 @@ func TestMaxDropWithoutCommand(t *testing.T) {
 	var beyond *entangle.DropError
 	if errors.As(err, &beyond) != (drop > 0) || o.Gate.Figure != "accuracy, test" || o.Gate.Drop != drop {
 		t.Errorf("a drop of %g: gate %+v, error %v", drop, o.Gate, err)
+	}
+}
+
+// TestMaxDropWithoutLabels: without labels the outputs' agreement with the original counts, and
+// the distance of those that are no classes, whichever dropped most.
+func TestMaxDropWithoutLabels(t *testing.T) {
+	b := runtest.New(t, "multi-output-tiny")
+	slices.Reverse(b.Model.Graph.Outputs)
+	b.Job.Search.Weights.Objective = net.Objective{Distill: 1, Temperature: 1}
+	b.Job.Tune.Objective = b.Job.Search.Weights.Objective
+	b.Job.Out, b.Job.Verify, b.Job.Method = filepath.Join(t.TempDir(), "s.onnx"), false, "uniform"
+	limit := 0.5
+	b.Job.MaxDrop = &limit
+	o, err := b.Plan(t).Run(context.Background(), entangle.Options{})
+	if o == nil {
+		t.Fatal(err)
+	}
+	worst, names := entangle.Figure{}, ""
+	for i, f := range o.Figures {
+		x := o.Candidates[0].Test.Distance.Tuned.Outputs[i]
+		want := entangle.Figure{Name: fmt.Sprintf("distance of %q, test", x.Name), After: 100 * x.Error, Unit: "%", Lower: true}
+		if x.Rows > 0 {
+			want = entangle.Figure{Name: fmt.Sprintf("agreement of %q, test", x.Name), Before: 100, After: 100 * x.Agreement, Unit: "%"}
+		}
+		if f != want {
+			t.Errorf("want %+v, got %+v", want, f)
+		}
+		if names += x.Name + " "; f.Drop() > worst.Drop() {
+			worst = f
+		}
+	}
+	var drop *entangle.DropError
+	if names != "heat embedding logits " || !errors.As(err, &drop) || drop.Figure != worst || o.Gate.Pass || o.Gate.Drop != worst.Drop() {
+		t.Errorf("figures %+v, error %v; want the worst, %+v", o.Figures, err, worst)
 	}
 }

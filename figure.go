@@ -62,8 +62,7 @@ func (o *Outcome) gate(most *float64) error {
 	var worst *Figure
 	for i := range o.Figures {
 		f := &o.Figures[i]
-		switch {
-		case worst == nil, f.Own && !worst.Own, f.Own == worst.Own && f.Drop() > worst.Drop():
+		if f.Own == (o.Evaluate != nil) && (worst == nil || f.Drop() > worst.Drop()) {
 			worst = f
 		}
 	}

@@ -24,6 +24,14 @@ func (j *Job) importTeacher() (*Model, error) {
 	return t, nil
 }
 
+// teaches puts an error under the key of the teacher, and its file.
+func (m *Model) teaches(err error) error {
+	if m.Path != "" {
+		err = fmt.Errorf("%s: %w", m.Path, err)
+	}
+	return &keyed{"teacher", err}
+}
+
 // checkTeacher refuses a teacher that is not the one that the job was made with.
 func (j *Job) checkTeacher(t *Model) error {
 	if t == nil || j.Record.Teacher == "" {
@@ -42,7 +50,7 @@ func (j *Job) checkTeacher(t *Model) error {
 // *JobError.
 func teachingNetwork(t *Model, pupil *net.Network, set *data.Set) (n *net.Network, notes []string, err error) {
 	refuse := func(err error) (*net.Network, []string, error) {
-		return nil, nil, &JobError{[]error{&keyed{"teacher", fmt.Errorf("%s: %w", t.Path, err)}}}
+		return nil, nil, &JobError{[]error{t.teaches(err)}}
 	}
 	m := t.Normal
 	if n, err = net.NewNetworkOn(m, pupil.Batch, set, nil); err != nil {

@@ -273,7 +273,7 @@ func TestTeacherByPlace(t *testing.T) {
 		{"all by place", twins(t, "x", "y", "loc", "conf", 4), []string{`teacher: its input "x" takes what the model's "left" takes`, `teacher: its input "y" takes what the model's "right" takes`,
 			`teacher: its output "loc" teaches "boxes"`, `teacher: its output "conf" teaches "scores"`}, ""},
 		{"a name that it has inside", runtest.Wrap(renamed(t, twins(t, "left", "right", "loc", "scores", 4).Raw, "l", "boxes")), []string{`teacher: its output "loc" teaches "boxes"`}, ""},
-		{"another shape", twins(t, "left", "right", "loc", "scores", 5), nil, `teacher: : output "loc": want the shape [8 2 4] of the model's "boxes", got [8 2 5]`},
+		{"another shape", twins(t, "left", "right", "loc", "scores", 5), nil, `teacher: output "loc": want the shape [8 2 4] of the model's "boxes", got [8 2 5]`},
 		{"swapped", twins(t, "right", "left", "scores", "boxes", 4), nil, `output "boxes": want the shape [8 2 4] of the model's "boxes", got [8 3]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -300,5 +300,68 @@ func TestTeacherByPlace(t *testing.T) {
 				t.Errorf("distance %+v: want 0 on two outputs", q.Distance)
 			}
 		})
+	}
+}
+
+// TestTeacherOfOneBatch: a teacher that runs at one batch size makes that the batch, in parts of a
+// step; a batch that is no multiple of it is refused.
+func TestTeacherOfOneBatch(t *testing.T) {
+	fixed, err := ir.Parse(fmt.Sprintf(`model {
+  ir 8
+  opset _ 17
+}
+graph g {
+  input x float32[2, 4]
+  output y float32[2, 3]
+  init w float32[4, 3] = [%s]
+  init rows int64[2] = [3, 2]
+  init back int64[2] = [2, 3]
+  node a: (p) = MatMul(x, w)
+  node b: (q) = Reshape(p, rows)
+  node c: (r) = Relu(q)
+  node d: (y) = Reshape(r, back)
+}
+`, values(12)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, err := ir.Parse(fmt.Sprintf(`model {
+  ir 8
+  opset _ 17
+}
+graph g {
+  input x float32[batch, 4]
+  output y float32[batch, 3]
+  init w float32[4, 3] = [%s]
+  node a: (y) = MatMul(x, w)
+}
+`, values(12)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := data.WriteNPZ(&b, []data.Array{{Name: "x", Shape: []int{64, 4}, Data: make([]float32, 256)}}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.npz")
+	if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	set, err := data.Open("npz:"+path, data.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := entangle.DefaultJob()
+	j.Data.Batch, j.Tune.Objective = 8, net.Objective{Distill: 1, Temperature: 1}
+	tr, err := entangle.PrepareTraining(runtest.Wrap(open), runtest.Wrap(fixed), set, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tr.Job.Data.Batch != 2 || tr.Job.Tune.Accumulate != 4 || len(tr.Notes) != 1 || !strings.HasPrefix(tr.Notes[0], "the teacher runs at batch 2 only: gradients of 4 batches make a step: ") {
+		t.Errorf("batch %d, %d a step, notes %q", tr.Job.Data.Batch, tr.Job.Tune.Accumulate, tr.Notes)
+	}
+	j.Data.Batch = 7
+	if _, err := entangle.PrepareTraining(runtest.Wrap(open), runtest.Wrap(fixed), set, j); err == nil || !strings.Contains(err.Error(), "teacher: it runs at batch 2 only: want a batch that is a multiple of it, and a model that runs at it, got 7: ") {
+		t.Errorf("batch 7: got %v", err)
 	}
 }
