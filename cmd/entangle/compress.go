@@ -19,8 +19,7 @@ func (e *env) compressCommand() *cli.Command {
 		UsageText: "entangle compress model.onnx --data folder:images --target macs=0.5 -o small.onnx",
 		ArgsUsage: "MODEL",
 		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder keeps\n" +
-			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run.\n" +
-			"--evaluate runs on the original before any work, on every choice before and after tuning. Beyond --max-drop the exit code is 6;\nthe file and the report are written all the same.",
+			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run.",
 		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, "teacher", groupRun), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check everything, take one step of each kind, print the space's reach and the time and memory to expect", Category: groupRun},
 			forceFlag(),
