@@ -25,6 +25,7 @@ var lists = keys.Lists{
 	"method":        func() []string { return Methods },
 	"verb":          func() []string { return []string{"", "compress", "search", "train", "finetune"} },
 	"inherit":       func() []string { return Inherit },
+	"better":        func() []string { return Better },
 	"importance":    func() []string { return net.Importance },
 	"superposition": func() []string { return []string{string(space.Reader), string(space.Every)} },
 	"kind":          func() []string { return names(space.Kinds, func(k space.Kind) string { return k.Name }) },
@@ -55,6 +56,7 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 		f.add("target", err)
 	}
 	j.checkWords(&f)
+	j.Evaluate.check(&f)
 	j.checkFiles(&f)
 	if m != nil {
 		split, err := m.Split(j.LearnAt...)
@@ -171,6 +173,9 @@ func (j *Job) checkFiles(f *faults) {
 	}
 	readable("model", j.Model)
 	readable("teacher", j.Teacher)
+	if j.Teacher == "" && j.Record.Teacher != "" {
+		f.addf("record.teacher_sha256", "want the teacher that the job was made with, of SHA-256 %q, got none", j.Record.Teacher)
+	}
 	readable("data.tokenizer", j.Data.Tokenizer)
 	readable("data.classes", j.Data.Classes)
 	readable("pjrt_plugin", j.Plugin)
@@ -308,6 +313,9 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 		f.add("data.source", err)
 		return
 	}
+	if j.MaxDrop != nil && j.Evaluate.Command == "" && views.Test.Len() == 0 && views.Val.Len() == 0 {
+		f.addf("max_drop", "want samples of test or validation to measure on, or evaluate.command, got none of them")
+	}
 	for i, s := range j.sections() {
 		samples := []int{views.Weights.Len(), views.Both.Len()}[i]
 		batch := j.Data.Batch * s.w.Parts()
@@ -340,7 +348,7 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 // checkBoth reports objectives that the model's outputs and the data's labels do not allow.
 func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 	run := *j
-	if _, _, err := run.samples(m); err != nil {
+	if _, _, err := run.samples(m, nil); err != nil {
 		*f = append(*f, err)
 		return nil
 	}

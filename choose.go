@@ -26,15 +26,20 @@ type run struct {
 	observe   func(train.Event)
 	dir       string // of checkpoints; "" keeps none
 	plain     *net.Network
+	teach     *net.Network // what is learned from: the teacher, else plain
 	super     *space.Supernet
 	memory    int
 	dataLimit int
+	evaluator *evaluator // nil: none
 }
 
 // begin makes the original's network, ready to run and to teach.
 func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, error) {
 	r := &run{Plan: p, ctx: ctx, be: be, observe: o.Observe, dir: o.Checkpoints}
 	var err error
+	if r.evaluator, err = p.Job.newEvaluator(o.Host, o.Checkpoints, o.Force); err != nil {
+		return nil, err
+	}
 	if r.memory, _, err = p.Job.StepMemory.bytes(net.LeastMemory); err != nil {
 		return nil, err
 	}
@@ -45,7 +50,16 @@ func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, e
 		return nil, err
 	}
 	r.plain.Memory, r.plain.DataLimit = 0, 0
-	return r, r.plain.Scale(ctx, be, p.Views.Weights, p.Job.Seed)
+	if r.teach = p.teacher; r.teach == nil {
+		r.teach = r.plain
+	} else if err := r.teach.Means(p.Job.Outputs); err != nil {
+		return nil, &JobError{[]error{p.Teacher.teaches(err)}}
+	}
+	if err := r.teach.Scale(ctx, be, p.Views.Weights, p.Job.Seed); err != nil {
+		return nil, err
+	}
+	r.plain.Scales = r.teach.Scales
+	return r, nil
 }
 
 // teaches reports an objective of the job from which no weight learns.
@@ -54,7 +68,7 @@ func (r *run) teaches() error {
 		if !r.Job.trains(s) {
 			continue
 		}
-		if err := r.plain.CheckGradient(r.ctx, r.be, r.plain, s.w.Objective, r.Views.Weights, r.Job.Seed); err != nil {
+		if err := r.plain.CheckGradient(r.ctx, r.be, r.teach, s.w.Objective, r.Views.Weights, r.Job.Seed); err != nil {
 			return &JobError{[]error{&keyed{s.key + ".objective", err}}}
 		}
 		return nil
@@ -81,7 +95,7 @@ const rankingBatches = 16
 // order ranks the units of the space and entangles it.
 func (r *run) order() (err error) {
 	if !r.ranked() {
-		if err = net.Order(r.ctx, r.be, r.plain, r.plain, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches*r.parts, r.Job.Seed); err != nil {
+		if err = net.Order(r.ctx, r.be, r.plain, r.teach, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches*r.parts, r.Job.Seed); err != nil {
 			return err
 		}
 	}
@@ -139,7 +153,7 @@ func (r *run) search() ([]int, map[string]*ir.Tensor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := search.Run(r.ctx, r.be, mixture, r.plain, r.Views.Weights, r.Views.Alpha, data.View{}, r.Job.Search, r.Budget, r.Job.Seed, r.hooks("search"))
+	d, err := search.Run(r.ctx, r.be, mixture, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, r.Job.Search, r.Budget, r.Job.Seed, r.hooks("search"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,7 +190,7 @@ func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := search.Run(r.ctx, r.be, mixture, r.plain, r.Views.Weights, r.Views.Alpha, data.View{}, cfg, nil, r.Job.Seed, r.hooks("supernet"))
+	d, err := search.Run(r.ctx, r.be, mixture, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, cfg, nil, r.Job.Seed, r.hooks("supernet"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -218,7 +232,7 @@ const stepPasses = 3
 
 // vertices measures subnets with the weights that a search trained.
 func (r *run) vertices(mixture *net.Network, d *search.Decision) (*net.Vertices, error) {
-	return net.NewVertices(r.be, mixture, r.plain, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, net.VertexBatches*r.parts, r.Job.Seed)
+	return net.NewVertices(r.be, mixture, r.teach, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, net.VertexBatches*r.parts, r.Job.Seed)
 }
 
 // trials tells of every twentieth trial, and of the last.

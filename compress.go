@@ -3,6 +3,7 @@ package entangle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -25,27 +26,32 @@ type Options struct {
 
 // Candidate is one choice with its quality.
 type Candidate struct {
-	Name    string             `json:"name"` // the method's
-	Choice  map[string]int     `json:"choice"`
-	Cost    map[string]float64 `json:"cost"`
-	Val     Quality            `json:"val"`
-	Test    Quality            `json:"test"`
-	Notes   []string           `json:"notes,omitempty"`
-	Seconds float64            `json:"seconds"`
-	Model   *ir.Model          `json:"-"` // its metadata carry the recipe and the costs
-	Recipe  *subnet.Recipe     `json:"-"`
-	Kept    *subnet.Kept       `json:"-"` // of the original's initialisers
+	Name   string             `json:"name"` // the method's
+	Choice map[string]int     `json:"choice"`
+	Cost   map[string]float64 `json:"cost"`
+	Val    Quality            `json:"val"`
+	Test   Quality            `json:"test"`
+	// Evaluated is what the user's command printed, nil without one.
+	Evaluated *Evaluated     `json:"evaluated,omitempty"`
+	Notes     []string       `json:"notes,omitempty"`
+	Seconds   float64        `json:"seconds"`
+	Model     *ir.Model      `json:"-"` // its metadata carry the recipe and the costs
+	Recipe    *subnet.Recipe `json:"-"`
+	Kept      *subnet.Kept   `json:"-"` // of the original's initialisers
 }
 
-// Scores are the original's, nil without labels.
+// Scores are the original's; those on samples are nil without labels.
 type Scores struct {
 	Val  *net.Score `json:"val,omitempty"`
 	Test *net.Score `json:"test,omitempty"`
+	// Evaluated is what the user's command printed.
+	Evaluated *float64 `json:"evaluated,omitempty"`
 }
 
 // Outcome is what a run gives; of Plan.Compress, without files and what is measured on them.
 type Outcome struct {
 	Model      string             `json:"model"`
+	Teacher    string             `json:"teacher,omitempty"`
 	File       string             `json:"file"`
 	Data       string             `json:"data"`
 	Seed       uint64             `json:"seed"`
@@ -57,6 +63,9 @@ type Outcome struct {
 	SearchTime float64            `json:"search_seconds"`
 	Candidates []Candidate        `json:"candidates"`         // the first is the job's method's
 	Warnings   []string           `json:"warnings,omitempty"` // what of model and data is likely to be wrong
+	Evaluate   *Evaluate          `json:"evaluate,omitempty"`
+	Figures    []Figure           `json:"figures,omitempty"` // of the original and the first candidate
+	Gate       *Gate              `json:"gate,omitempty"`
 	Written
 }
 
@@ -84,7 +93,8 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subne
 }
 
 // Compress searches, cuts, recalibrates and fine-tunes. Choices are made on training samples
-// only; test is scored, never read.
+// only; test is scored, never read. The user's command measures the original before any work;
+// where it fails on a network that is tuned, the outcome stands beside the *EvaluateError.
 func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Outcome, error) {
 	r, err := p.begin(ctx, be, o)
 	if err != nil {
@@ -96,7 +106,14 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 	if err := r.teaches(); err != nil {
 		return nil, err
 	}
-	out := &Outcome{Model: p.Job.Model, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles(), Outputs: p.Outputs}
+	out := &Outcome{Model: p.Job.Model, Teacher: p.Job.Teacher, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles(), Outputs: p.Outputs}
+	if r.evaluator != nil {
+		v, err := r.evaluator.original(ctx, p.Source)
+		if err != nil {
+			return nil, err
+		}
+		out.Original.Evaluated, out.Evaluate = &v, &p.Job.Evaluate
+	}
 	if out.Original.Val, err = score(ctx, be, r.plain, p.Views.Val); err != nil {
 		return nil, err
 	}
@@ -112,6 +129,7 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 	if err := r.order(); err != nil {
 		return nil, err
 	}
+	var failed []error
 	methods := []string{p.Job.Method}
 	for _, m := range Methods {
 		if p.Job.Baselines && m != methods[0] && m != "evolution" {
@@ -126,12 +144,16 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 		if len(out.Candidates) == 0 {
 			out.SearchTime = time.Since(start).Seconds()
 		}
-		if err := r.recover(c); err != nil {
+		switch err := r.recover(c); {
+		case err != nil && (c.Evaluated == nil || c.Evaluated.Failed == ""):
 			return nil, err
+		case err != nil:
+			failed = append(failed, err)
 		}
 		out.Candidates = append(out.Candidates, *c)
 	}
-	return out, nil
+	out.Figures = out.figures()
+	return out, errors.Join(failed...)
 }
 
 // candidate cuts what a method chooses.
@@ -168,11 +190,34 @@ func (r *run) recover(c *Candidate) error {
 	if err != nil {
 		return err
 	}
-	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.plain, calibrate: r.Job.Calibrate, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks("finetune-" + c.Name)}
-	if c.Model, c.Val, c.Test, err = back.run(n); err != nil {
+	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.teach, original: r.plain, calibrate: r.Job.Calibrate, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks("finetune-" + c.Name)}
+	if r.evaluator != nil {
+		c.Evaluated = &Evaluated{}
+		back.judge = func(stage int, m *ir.Model) error { return r.evaluate(c, stage, m) }
+	}
+	m, val, test, err := back.run(n)
+	if err != nil && (c.Evaluated == nil || c.Evaluated.Failed == "") {
 		return err
 	}
-	c.Model, c.Notes = r.Source.written(c.Model), back.notes
+	c.Model, c.Val, c.Test, c.Notes = r.Source.written(m), val, test, back.notes
 	c.Seconds = time.Since(start).Seconds()
-	return nil
+	return err
+}
+
+// evaluate gives a candidate's model to the user's command. A failure for the one that is
+// written is noted in the candidate.
+func (r *run) evaluate(c *Candidate, stage int, m *ir.Model) error {
+	name, to, last := "cut", &c.Evaluated.Cut, r.Job.Tune.Epochs == 0
+	if stage == tuned {
+		name, to, last = "fine-tuned", &c.Evaluated.Tuned, true
+	}
+	v, err := r.evaluator.model(r.ctx, c.Name+", "+name, r.Source.written(m))
+	var failed *EvaluateError
+	switch {
+	case err == nil:
+		*to = &v
+	case last && errors.As(err, &failed):
+		c.Evaluated.Failed = err.Error()
+	}
+	return err
 }

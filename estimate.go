@@ -56,11 +56,14 @@ func (p *Plan) Estimate(ctx context.Context, o Options) (*Estimate, error) {
 		return nil, err
 	}
 	watch := NewStopwatch()
-	r, err := p.begin(ctx, be, Options{})
+	r, err := p.begin(ctx, be, Options{Host: host})
 	if err != nil {
 		return nil, err
 	}
 	e := &estimator{run: r, out: &Estimate{}}
+	if err := e.evaluation(); err != nil {
+		return nil, err
+	}
 	if free, ok := spare("/"); ok {
 		e.out.Available = free
 	}
@@ -95,6 +98,34 @@ func (e *estimator) add(name string, steps int, each float64, bytes int) {
 	if steps > 0 {
 		e.out.Parts = append(e.out.Parts, EstimatedPart{name, steps, each, float64(steps) * each, bytes})
 	}
+}
+
+// evaluation times the user's command on the original.
+func (e *estimator) evaluation() error {
+	if e.evaluator == nil {
+		return nil
+	}
+	start := time.Now()
+	if _, err := e.evaluator.original(e.ctx, e.Source); err != nil {
+		return err
+	}
+	each := 1
+	if e.Job.Tune.Epochs > 0 {
+		each = 2
+	}
+	e.add(e.evaluator.Name, 1+each*e.networks(), time.Since(start).Seconds(), 0)
+	return nil
+}
+
+// networks counts the job's choice and its baselines.
+func (e *estimator) networks() int {
+	n := 1
+	for _, m := range Methods {
+		if e.Job.Baselines && m != e.Job.Method && m != "evolution" {
+			n++
+		}
+	}
+	return n
 }
 
 // all times the parts of Compress in their order.
@@ -135,7 +166,7 @@ func (e *estimator) all() error {
 	}
 	var tune train.Cost
 	if job.Tune.Epochs > 0 {
-		if tune, err = train.Measure(e.be, small, e.plain, e.Views.Both, job.Tune, job.Seed, "estimate"); err != nil {
+		if tune, err = train.Measure(e.be, small, e.teach, e.Views.Both, job.Tune, job.Seed, "estimate"); err != nil {
 			return err
 		}
 	}
@@ -146,12 +177,7 @@ func (e *estimator) all() error {
 	if err != nil {
 		return err
 	}
-	networks := 1
-	for _, m := range Methods {
-		if job.Baselines && m != job.Method && m != "evolution" {
-			networks++
-		}
-	}
+	networks := e.networks()
 	if len(small.Stats) > 0 {
 		e.add("recalibration", networks*min(job.Calibrate, e.batches(e.Views.Both)), smallForward, smallBytes)
 	}
@@ -175,7 +201,7 @@ func (e *estimator) all() error {
 func (e *estimator) choosing(forward float64, bytes int) error {
 	job := e.Job
 	if !e.ranked() && job.Space.Order == "taylor" {
-		c, err := train.Measure(e.be, e.plain, e.plain, e.Views.Weights, job.Search.Weights, job.Seed, "estimate")
+		c, err := train.Measure(e.be, e.plain, e.teach, e.Views.Weights, job.Search.Weights, job.Seed, "estimate")
 		if err != nil {
 			return err
 		}
@@ -192,7 +218,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if job.Method == "evolution" {
 		cfg, budget = job.sampled(), nil
 	}
-	weight, arch, err := search.Measure(e.be, mixture, e.plain, e.Views.Weights, e.Views.Alpha, cfg, budget, job.Seed, "estimate")
+	weight, arch, err := search.Measure(e.be, mixture, e.teach, e.Views.Weights, e.Views.Alpha, cfg, budget, job.Seed, "estimate")
 	if err != nil {
 		return err
 	}
@@ -205,7 +231,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if trials == 0 {
 		return nil
 	}
-	v, err := net.NewVertices(e.be, mixture, e.plain, nil, e.Views.Alpha, job.Search.Weights.Objective, net.VertexBatches*e.parts, job.Seed)
+	v, err := net.NewVertices(e.be, mixture, e.teach, nil, e.Views.Alpha, job.Search.Weights.Objective, net.VertexBatches*e.parts, job.Seed)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func Schema() ([]byte, error) {
 
 // complete returns the job as it runs: paths from the root, what was left open filled in, and
 // the record of what it runs with.
-func (j Job) complete(m *Model, set *data.Set, be engine.Backend) (*Job, error) {
+func (j Job) complete(m, teacher *Model, set *data.Set, be engine.Backend) (*Job, error) {
 	j.Threads = j.Workers()
 	spec, _, err := j.Data.open()
 	if err != nil {
@@ -76,6 +76,9 @@ func (j Job) complete(m *Model, set *data.Set, be engine.Backend) (*Job, error) 
 		if j.Record.Model, j.Record.Weights, err = m.Digest(); err != nil {
 			return nil, err
 		}
+	}
+	if teacher != nil {
+		j.Record.Teacher = space.Fingerprint(teacher.Raw)
 	}
 	j.Record.Data, err = set.Digest()
 	return &j, err

@@ -14,7 +14,7 @@ import (
 // has a value for each; Check says what is wrong with one.
 type Job struct {
 	Model   string `json:"model" doc:"ONNX file to start from"`
-	Teacher string `json:"teacher" doc:"original model that finetune learns from; empty: labels alone"`
+	Teacher string `json:"teacher" doc:"larger model that search and tuning learn from; empty: the model itself, for finetune labels alone"`
 	Out     string `json:"out" doc:"ONNX file to write"`
 	Run     string `json:"run" doc:"run folder: checkpoints, log, recipe, report, job.yaml; empty: out with .run for its extension"`
 
@@ -32,6 +32,9 @@ type Job struct {
 	Calibrate int           `json:"calibrate" want:">=0" doc:"batches that recalibrate running statistics after the cut"`
 	Tune      train.Weights `json:"tune"`
 	Baselines bool          `json:"baselines" doc:"also tune what the other methods choose at the same cost"`
+
+	Evaluate Evaluate `json:"evaluate"`
+	MaxDrop  *float64 `json:"max_drop" want:">=0" unit:"points" doc:"most that compress may lose, in points: of evaluate's number where there is one, else percentage points of accuracy, or of the outputs' agreement with the original; null: no limit"`
 
 	Seed uint64 `json:"seed" doc:"seed of every random stream"`
 	Engine
@@ -69,7 +72,7 @@ type Engine struct {
 }
 
 // Record is what a run folder's job.yaml adds: what the run was made with. A job that has
-// hashes is refused when the model or the data are no longer those.
+// hashes is refused when the model, the teacher or the data are no longer those.
 type Record struct {
 	Verb      string `json:"verb" oneof:"verb" doc:"command that the job is of"`
 	Version   string `json:"version" doc:"of the program"`
@@ -77,6 +80,7 @@ type Record struct {
 	Model     string `json:"model_sha256" doc:"SHA-256 of the model's file"`
 	Weights   string `json:"weights_sha256" doc:"SHA-256 of its graph and weights, those in other files included"`
 	Data      string `json:"data_sha256" doc:"SHA-256 of what the data set holds"`
+	Teacher   string `json:"teacher_sha256" doc:"SHA-256 of the teacher's graph and weights; empty: no teacher"`
 }
 
 // Inherit lists the weights that a subnet can start from: those that the search
@@ -98,8 +102,9 @@ func DefaultJob() Job {
 		Method: Methods[0],
 		Space:  Space{Options: space.DefaultOptions(), Order: net.Importance[0], Superposition: space.Reader},
 		Search: search.DefaultConfig(), Refine: 64, Inherit: Inherit[0], Calibrate: 100, Tune: train.DefaultWeights(),
-		Engine: Engine{Device: "auto", Precision: "f32"},
-		Verify: true,
+		Evaluate: Evaluate{Name: "own measure", Better: Better[0], Timeout: 600},
+		Engine:   Engine{Device: "auto", Precision: "f32"},
+		Verify:   true,
 	}
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
 		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5

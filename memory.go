@@ -106,6 +106,13 @@ func (r *run) needs() (largest need, err error) {
 		return need{}, err
 	}
 	add("evaluation", forward.Footprint())
+	if r.teach != r.plain {
+		forward, err := r.teach.Forward(r.be)
+		if err != nil {
+			return need{}, err
+		}
+		add("the teacher", forward.Footprint())
+	}
 	if r.Job.searches() {
 		if r.super, err = r.supernet(); err != nil {
 			return need{}, err
@@ -130,6 +137,11 @@ func (r *run) needs() (largest need, err error) {
 		add("fine-tuning", bytes)
 	}
 	largest.bytes += ahead * r.samples()
+	if r.teach != r.plain && largest.step != "the teacher" {
+		for _, t := range r.teach.Model.Graph.Inits {
+			largest.bytes += 4 * t.Len() // beside those of the step
+		}
+	}
 	return largest, nil
 }
 
@@ -158,13 +170,19 @@ func (r *run) samples() int {
 // that no step needs to be looked at.
 func (r *run) roomy(free int64) bool {
 	values := int64(0)
-	for _, f := range r.plain.Facts.Values {
-		size := int64(4)
-		for _, k := range f.Type.Sizes() {
-			size *= int64(max(k, 1))
-		}
-		if values += size; values > free/16 {
-			return false
+	networks := []*net.Network{r.plain}
+	if r.teach != r.plain {
+		networks = append(networks, r.teach)
+	}
+	for _, n := range networks {
+		for _, f := range n.Facts.Values {
+			size := int64(4)
+			for _, k := range f.Type.Sizes() {
+				size *= int64(max(k, 1))
+			}
+			if values += size; values > free/16 {
+				return false
+			}
 		}
 	}
 	return true

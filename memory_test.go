@@ -1,13 +1,17 @@
 package entangle
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/search/net"
 )
 
@@ -67,5 +71,46 @@ func TestWithin(t *testing.T) {
 	}
 	if err := r.within(need{"search", 8 << 30}, 1<<12); err == nil || strings.Contains(err.Error(), "--batch") {
 		t.Errorf("want no batch proposed where not one sample fits, got %v", err)
+	}
+}
+
+// TestTeacherTakesMemory: a dry run counts the teacher's weights beside a step, and its forward
+// pass where that is the largest.
+func TestTeacherTakesMemory(t *testing.T) {
+	m, set := modeltest.WithImages(t, "fashion-tiny", 64, 16)
+	j := DefaultJob()
+	j.Data.Batch, j.Space.Divisor, j.Method = 16, 2, "uniform"
+	needs := func(o models.Options) (need, int) {
+		if o.Width > 0 {
+			j.Teacher = filepath.Join(t.TempDir(), "teacher.onnx")
+			if err := Export(j.Teacher, modeltest.Normal(t, "fashion-tiny", o)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := Prepare(&Model{Raw: m, Normal: m}, set, j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.begin(context.Background(), cpu.New(cpu.Options{Threads: 1}), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := r.needs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		weights := 0
+		for _, x := range r.teach.Model.Graph.Inits {
+			weights += 4 * x.Len()
+		}
+		return n, weights
+	}
+	alone, _ := needs(models.Options{})
+	small, weights := needs(models.Options{Classes: 4, Width: 4, Seed: 2})
+	if alone.step != "fine-tuning" || small.step != alone.step || small.bytes != alone.bytes+weights {
+		t.Errorf("want %d bytes and the teacher's %d, got %+v", alone.bytes, weights, small)
+	}
+	if large, _ := needs(models.Options{Classes: 4, Width: 256, Seed: 2}); large.step != "the teacher" || large.bytes < 2*alone.bytes {
+		t.Errorf("want the teacher's pass as the largest step, got %+v", large)
 	}
 }

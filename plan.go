@@ -33,7 +33,10 @@ type Plan struct {
 	Notes []string
 	// Warnings say what of model and data is likely to be wrong, a line each.
 	Warnings []string
-	parts    int // batches that stand for one of the job as it was given
+	// Teacher is what search and tuning learn from; nil: the model itself.
+	Teacher *Model
+	teacher *net.Network
+	parts   int // batches that stand for one of the job as it was given
 }
 
 // Says is what is known before a run, a line each: what was not taken as it is written, and
@@ -85,7 +88,8 @@ func (j *Job) open() (*Model, *data.Set, error) {
 // Prepare checks a job, analyses the model, and builds or checks the space. A target that no
 // choice meets is a *decide.TargetError; the plan then says what the space can reach. Extra are
 // metrics beside space.Metrics, such as a space.Table of prices measured elsewhere. What is
-// wrong with the job is a *JobError, with the model a *ModelError.
+// wrong with the job is a *JobError, with the model a *ModelError. The job's teacher is read
+// from its file.
 func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, error) {
 	j.Model, j.Data.Source = cmp.Or(j.Model, m.Path), cmp.Or(j.Data.Source, set.Spec)
 	m, err := m.Split(j.LearnAt...)
@@ -95,15 +99,22 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if err := m.CheckTrainable(); err != nil {
 		return nil, err
 	}
-	notes, parts, err := j.samples(m)
+	teacher, err := j.importTeacher()
+	if err != nil {
+		return nil, err
+	}
+	notes, parts, err := j.samples(m, teacher)
 	if err != nil {
 		return nil, &JobError{[]error{err}}
 	}
 	if err := j.Check(m, set, extra...); err != nil {
 		return nil, err
 	}
-	if j.Teacher != "" {
-		return nil, &JobError{[]error{&keyed{"teacher", errors.New("want none: the model itself teaches its subnets")}}}
+	if err := j.checkTeacher(teacher); err != nil {
+		return nil, err
+	}
+	if teacher != nil && j.Search.Weights.Objective.Distill == 0 && j.Tune.Objective.Distill == 0 {
+		return nil, &JobError{[]error{&keyed{"teacher", errors.New("want search.weights.objective.distill or tune.objective.distill above 0 to learn from it, got 0 and 0")}}}
 	}
 	views, err := j.Data.Split.View(set, j.Seed)
 	if err != nil {
@@ -117,6 +128,17 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	p := &Plan{Job: j, Source: m, Model: o.Model, Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra), Notes: notes, parts: parts}
 	if err := p.meet(); err != nil {
 		return nil, err
+	}
+	if teacher != nil {
+		n, err := net.NewNetworkOn(p.Model, j.Data.Batch, set, nil)
+		if err != nil {
+			return nil, err
+		}
+		var notes []string
+		if p.teacher, notes, err = teachingNetwork(teacher, n, set); err != nil {
+			return nil, err
+		}
+		p.Teacher, p.Notes = teacher, append(p.Notes, notes...)
 	}
 	bind, err := net.BindingOn(p.Model, cmp.Or(o.Fixed, 2), set)
 	if err != nil {

@@ -66,11 +66,14 @@ type recovery struct {
 	be        engine.Backend
 	views     *search.Views
 	teacher   *net.Network // nil: none
+	original  *net.Network // that distances are from; nil: none
 	calibrate int          // batches
 	weights   train.Weights
 	seed      uint64
 	hooks     train.Hooks
 	notes     []string // what became of the network that its quality does not say
+	// judge, when not nil, sees the model before tuning, and after.
+	judge func(stage int, m *ir.Model) error
 }
 
 // run takes a network through the stages. It returns the model with its new weights.
@@ -106,6 +109,11 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 			test.forget(recalibrated)
 		}
 	}
+	if r.judge != nil {
+		if err = r.judge(recalibrated, m); err != nil {
+			return m, val, test, err
+		}
+	}
 	if r.weights.Epochs == 0 {
 		return m, val, test, nil
 	}
@@ -119,7 +127,10 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 	if m, n, err = n.With(t.Weights); err != nil {
 		return m, val, test, err
 	}
-	return m, val, test, measure(tuned)
+	if err = measure(tuned); err == nil && r.judge != nil {
+		err = r.judge(tuned, m)
+	}
+	return m, val, test, err
 }
 
 // muchWorse is the factor in validation's loss from which recalibration does harm.
@@ -148,14 +159,14 @@ func (r *recovery) recalibrates(now, before *net.Network) (bool, error) {
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are
-// labels, its distance from the teacher where there are none or other outputs beside.
+// labels, its distance from the original where there are none or other outputs beside.
 func (r *recovery) measure(n *net.Network, view data.View, stage int, q *Quality) error {
 	s, err := score(r.ctx, r.be, n, view)
 	*[]**net.Score{&q.Inherited, &q.Recalibrated, &q.Tuned}[stage] = s
-	if err != nil || view.Len() == 0 || r.teacher == nil || s != nil && len(n.Outputs) == 1 {
+	if err != nil || view.Len() == 0 || r.original == nil || s != nil && len(n.Outputs) == 1 {
 		return err
 	}
-	f, err := net.Compare(r.ctx, r.be, n, r.teacher, view)
+	f, err := net.Compare(r.ctx, r.be, n, r.original, view)
 	if q.Distance == nil {
 		q.Distance = &Distance{}
 	}

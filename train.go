@@ -3,7 +3,6 @@ package entangle
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -23,6 +22,7 @@ type Training struct {
 	Views    *search.Views
 	Notes    []string // as Plan.Notes
 	Warnings []string // as Plan.Warnings
+	Teacher  *Model   // nil: labels alone
 	network  *net.Network
 	teacher  *net.Network
 }
@@ -33,11 +33,9 @@ func OpenTraining(j Job) (*Training, error) {
 	if err != nil {
 		return nil, err
 	}
-	var t *Model
-	if j.Teacher != "" {
-		if t, err = Import(j.Teacher); err != nil {
-			return nil, err
-		}
+	t, err := j.importTeacher()
+	if err != nil {
+		return nil, err
 	}
 	return PrepareTraining(m, t, set, j)
 }
@@ -86,11 +84,17 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	if err != nil {
 		return nil, err
 	}
-	if teacher != nil {
-		if t.teacher, err = net.NewNetworkOn(teacher.Normal, j.Data.Batch, set, nil); err != nil {
-			return nil, fmt.Errorf("teacher: %s: %w", teacher.Path, err)
-		}
+	if teacher == nil {
+		return t, nil
 	}
+	if err := j.checkTeacher(teacher); err != nil {
+		return nil, err
+	}
+	t.Teacher = teacher
+	if t.teacher, notes, err = teachingNetwork(teacher, t.network, set); err != nil {
+		return nil, err
+	}
+	t.Notes = append(t.Notes, notes...)
 	return t, nil
 }
 
@@ -104,7 +108,10 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 	if n.DataLimit, err = t.Job.deviceData(be); err != nil {
 		return nil, "", q, err
 	}
-	look := &run{Plan: &Plan{Job: t.Job, Set: t.Set, Views: t.Views}, ctx: ctx, be: be, plain: n, memory: n.Memory}
+	look := &run{Plan: &Plan{Job: t.Job, Set: t.Set, Views: t.Views}, ctx: ctx, be: be, plain: n, teach: n, memory: n.Memory}
+	if t.teacher != nil {
+		look.teach = t.teacher
+	}
 	if err := look.fits(); err != nil {
 		return nil, "", q, err
 	}
@@ -113,7 +120,7 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 		return nil, "", q, err
 	}
 	n.Scales = measured.Scales
-	r := &recovery{ctx: ctx, be: be, views: t.Views, teacher: t.teacher, calibrate: t.Job.Calibrate, weights: t.Job.Tune, seed: t.Job.Seed, hooks: train.Hooks{Observe: o.Observe, Stage: stage, Every: t.Job.Every}}
+	r := &recovery{ctx: ctx, be: be, views: t.Views, teacher: t.teacher, original: t.teacher, calibrate: t.Job.Calibrate, weights: t.Job.Tune, seed: t.Job.Seed, hooks: train.Hooks{Observe: o.Observe, Stage: stage, Every: t.Job.Every}}
 	if o.Checkpoints != "" {
 		r.hooks.Checkpoint = filepath.Join(o.Checkpoints, stage+".checkpoint")
 	}
@@ -137,5 +144,5 @@ func (t *Training) Train(ctx context.Context, be engine.Backend, stage string, o
 func (t *Training) Begin(be engine.Backend, host *Host, verb string, force bool) error {
 	host.say(t.Notes)
 	host.warn(t.Warnings)
-	return begin(t.Job, t.Source, t.Set, be, host, verb, force)
+	return begin(t.Job, t.Source, t.Teacher, t.Set, be, host, verb, force)
 }

@@ -72,10 +72,10 @@ func (j *Job) Folder() string {
 func (p *Plan) Begin(be engine.Backend, host *Host, verb string, force bool) error {
 	host.say(p.Says())
 	host.warn(p.Warnings)
-	return begin(p.Job, p.Source, p.Set, be, host, verb, force)
+	return begin(p.Job, p.Source, p.Teacher, p.Set, be, host, verb, force)
 }
 
-func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, verb string, force bool) error {
+func begin(j Job, m, teacher *Model, set *data.Set, be engine.Backend, host *Host, verb string, force bool) error {
 	if j.Out == "" {
 		return &JobError{[]error{&keyed{"out", errors.New("want a file to write, got none")}}}
 	}
@@ -88,7 +88,7 @@ func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, verb s
 	if err := os.MkdirAll(j.Folder(), 0o777); err != nil {
 		return &JobError{[]error{&keyed{"run", err}}}
 	}
-	whole, err := j.complete(m, set, be)
+	whole, err := j.complete(m, teacher, set, be)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,8 @@ func begin(j Job, m *Model, set *data.Set, be engine.Backend, host *Host, verb s
 
 // free are keys whose change leaves a run the same: where things lie and what is done with
 // the result.
-var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "threads", "record.version", "record.processor"}
+var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "threads", "record.version", "record.processor",
+	"evaluate.command", "evaluate.name", "evaluate.better", "evaluate.timeout", "max_drop"}
 
 // clear makes a run folder ready for a job: checkpoints of a run with other settings are
 // refused, all of which are named, or go with force.
@@ -136,7 +137,7 @@ func (j *Job) clear(folder string, force bool) error {
 	case !force:
 		return &JobError{[]error{&keyed{"run", fmt.Errorf("%s holds checkpoints of a run with other settings (%s): want another folder, the old settings, or --force to begin anew", folder, strings.Join(other, "; "))}}}
 	}
-	for _, path := range append(marks, filepath.Join(folder, "log.jsonl")) {
+	for _, path := range append(marks, filepath.Join(folder, "log.jsonl"), filepath.Join(folder, evaluated)) {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -164,8 +165,9 @@ func unwritten(path string, force bool) error {
 }
 
 // Run does everything: run folder, search, cut, tuning, files, verification, report.json. A
-// difference on ONNX Runtime is an *exporter.MismatchError beside the outcome; without ONNX
-// Runtime nothing is done unless the job says not to verify.
+// difference on ONNX Runtime is an *exporter.MismatchError beside the outcome, a quality below
+// the job's limit a *DropError, a tuned network that the user's command fails on an
+// *EvaluateError; without ONNX Runtime nothing is done unless the job says not to verify.
 func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	watch, host := NewStopwatch(), o.Host
 	if host == nil {
@@ -196,9 +198,9 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 			observe(ev)
 		}
 	}
-	out, err := p.Compress(ctx, be, o)
-	if err != nil {
-		return nil, err
+	out, failed := p.Compress(ctx, be, o)
+	if out == nil {
+		return nil, failed
 	}
 	out.File = p.Job.Out
 	best := out.Candidates[0]
@@ -231,11 +233,12 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 		out.DataWait += waits[stage]
 	}
 	mismatch := p.verify(ctx, verifier, out)
+	drop := out.gate(p.Job.MaxDrop)
 	body, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		return nil, err
 	}
-	return out, errors.Join(atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')), mismatch)
+	return out, errors.Join(atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')), mismatch, failed, drop)
 }
 
 // Threads says how many threads a runtime has, as it stands behind its name.

@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle"
-	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/space"
@@ -21,7 +20,7 @@ func (e *env) compressCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder keeps\n" +
 			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run.",
-		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, groupRun), []cli.Flag{
+		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, "teacher", groupRun), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check everything, take one step of each kind, print the space's reach and the time and memory to expect", Category: groupRun},
 			forceFlag(),
 		}, jobFlags()),
@@ -101,8 +100,7 @@ func (e *env) compress(c *cli.Context) error {
 	if cerr := log.close(); err == nil {
 		err = cerr
 	}
-	var mismatch *exporter.MismatchError
-	if r == nil || err != nil && !errors.As(err, &mismatch) && r.Unverified == "" {
+	if r == nil {
 		return err
 	}
 	if perr := writePage(p.Job.Folder(), summary(r)); perr != nil {

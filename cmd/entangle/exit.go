@@ -66,10 +66,15 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 type qualityError struct {
 	what      string
 	want, got float64
+	lower     bool // is better
 }
 
 func (e *qualityError) Error() string {
-	return fmt.Sprintf("quality: %s: want %.4f or more, got %.4f", e.what, e.want, e.got)
+	side := "more"
+	if e.lower {
+		side = "less"
+	}
+	return fmt.Sprintf("quality: %s: want %.4f or %s, got %.4f", e.what, e.want, side, e.got)
 }
 
 // signalError is why a context ended.
@@ -87,6 +92,7 @@ func exitCode(err error) int {
 		unsupported *runtimes.UnsupportedError
 		mismatch    *exporter.MismatchError
 		quality     *qualityError
+		drop        *entangle.DropError
 		device      *entangle.DeviceError
 		sig         *signalError
 		unmet       *decide.TargetError
@@ -103,7 +109,7 @@ func exitCode(err error) int {
 		return exitTarget
 	case errors.As(err, &mismatch):
 		return exitMismatch
-	case errors.As(err, &quality):
+	case errors.As(err, &quality), errors.As(err, &drop):
 		return exitQuality
 	case errors.As(err, &device):
 		return exitDevice

@@ -74,7 +74,7 @@ var options = []option{
 	{name: "augment", group: groupTrain, keys: both("augment"), usage: "augmentation of images: flip, crop, mixup, cutout; none"},
 	{name: "distill", group: groupTrain, keys: slices.Concat(both("objective.labels"), both("objective.distill")), usage: "share of distillation from the original, 0…1; 1 needs no labels", value: shares},
 	{name: "output", group: groupTrain, keys: []string{"outputs"}, usage: "what outputs are, NAME=KIND[:WEIGHT],…, instead of what is found"},
-	{name: "teacher", group: groupTrain, keys: []string{"teacher"}, usage: "the original model, to learn from", file: true, alone: true},
+	{name: "teacher", group: groupTrain, keys: []string{"teacher"}, usage: "larger model to learn from, for finetune the original", file: true, alone: true},
 	{name: "calibrate", group: groupTrain, keys: []string{"calibrate"}, usage: "batches that recalibrate running statistics"},
 
 	{name: "out", alias: "o", group: groupRun, keys: []string{"out"}, usage: "file to write", file: true},
@@ -86,6 +86,8 @@ var options = []option{
 	{name: "pjrt-plugin", group: groupRun, keys: []string{"pjrt_plugin"}, usage: "PJRT plugin for CUDA; see docs/gpu.md", file: true},
 	{name: "ort-lib", group: groupRun, keys: []string{"ort_lib"}, usage: "shared library of ONNX Runtime; else $ONNXRUNTIME_LIB, else the usual places", file: true},
 	{name: "baselines", group: groupRun, keys: []string{"baselines"}, usage: "also fine-tune the uniform and a random choice of the same cost", switches: "true"},
+	{name: "evaluate", group: groupRun, keys: []string{"evaluate.command"}, usage: "command that measures a model: {model} is its file, the last line it prints a number; docs/own-measure.md"},
+	{name: "max-drop", group: groupRun, keys: []string{"max_drop"}, usage: "points that quality may lose: of --evaluate's number, else percentage points; more ends with code 6"},
 	{name: "no-verify", group: groupRun, keys: []string{"verify"}, usage: "do not run the result on ONNX Runtime", switches: "false"},
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,6 +56,16 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 	best := r.Candidates[0]
 	on, orig, of := part(r)
 	q := of(best)
+	if was := r.Original.Evaluated; was != nil {
+		row := func(name, before string, after *float64) {
+			add(name, before, plain(after), change(was, after))
+		}
+		row(r.Evaluate.Name, plain(was), best.Evaluated.Last())
+		if best.Evaluated.Tuned != nil {
+			row("  cut", "", best.Evaluated.Cut)
+			row("  fine-tuned", "", best.Evaluated.Tuned)
+		}
+	}
 	if orig != nil {
 		add(orig.Figure().Name+", "+on, percent(orig), percent(q.Last()), diff(orig, q.Last()))
 		add("  inherited", "", percent(q.Inherited), diff(orig, q.Inherited))
@@ -84,11 +95,23 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 	return out
 }
 
-// notes says what is likely to be wrong, where latency was measured and what verified the result.
+// notes says what is likely to be wrong, whether the gate holds, where latency was measured and what verified the result.
 func notes(r *entangle.Outcome) []string {
 	out := slices.Clone(r.Candidates[0].Notes)
 	for _, w := range r.Warnings {
 		out = append(out, "WARNING: "+w)
+	}
+	if g := r.Gate; g != nil {
+		verdict := "within"
+		if !g.Pass {
+			verdict = "BEYOND"
+		}
+		out = append(out, fmt.Sprintf("%s: %.6g points %s than the original, %s the %g that are allowed", g.Figure, math.Abs(g.Drop), map[bool]string{true: "worse", false: "better"}[g.Drop > 0], verdict, g.MaxDrop))
+	}
+	for _, c := range r.Candidates {
+		if c.Evaluated != nil && c.Evaluated.Failed != "" {
+			out = append(out, c.Evaluated.Failed)
+		}
 	}
 	if r.LatencyOn != "" {
 		out = append(out, fmt.Sprintf("latency on %s, median of %d runs", r.LatencyOn, r.Latency.Runs))
@@ -122,11 +145,17 @@ func baselines(r *entangle.Outcome) report.Table {
 	for _, name := range []string{"inherited", "recalibrated", "fine-tuned"} {
 		b.Columns = append(b.Columns, report.Column{Name: name, Right: true})
 	}
+	if r.Evaluate != nil {
+		b.Columns = append(b.Columns, report.Column{Name: r.Evaluate.Name + ", cut", Right: true}, report.Column{Name: "fine-tuned", Right: true})
+	}
 	for _, x := range r.Candidates {
 		q := of(x)
 		cells := []string{percent(q.Inherited), percent(q.Recalibrated), percent(q.Tuned)}
 		if d := q.Distance; d != nil {
 			cells = []string{apart(d.Inherited), apart(d.Recalibrated), apart(d.Tuned)}
+		}
+		if e := x.Evaluated; e != nil {
+			cells = append(cells, plain(e.Cut), plain(e.Tuned))
 		}
 		addCost(b, x.Name, x.Cost, cells...)
 	}
@@ -137,10 +166,28 @@ func baselines(r *entangle.Outcome) report.Table {
 func summary(r *entangle.Outcome) report.Summary {
 	s := report.Summary{Title: filepath.Base(r.File), Compare: comparison(r), Notes: notes(r), Widths: sizes(r.Candidates[0].Recipe)}
 	s.Facts = append(facts(r.Model, r.Data, r.Budget, r.Seed), report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", r.SearchTime, r.Seconds, r.DataWait, float64(r.PeakBytes)/(1<<20))})
+	if r.Teacher != "" {
+		s.Facts = slices.Insert(s.Facts, 1, report.Fact{Name: "teacher", Value: r.Teacher})
+	}
 	if len(r.Candidates) > 1 {
 		s.Tables = append(s.Tables, baselines(r))
 	}
 	return s
+}
+
+// plain prints a number of the user's command.
+func plain(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.6g", *v)
+}
+
+func change(before, after *float64) string {
+	if before == nil || after == nil {
+		return ""
+	}
+	return fmt.Sprintf("%+.6g", *after-*before)
 }
 
 func percent(s *net.Score) string {

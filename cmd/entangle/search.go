@@ -19,7 +19,7 @@ func (e *env) searchCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "The recipe is applied with extract. --weights writes the model with the weights that the search trained,\n" +
 			"so that the subnet can inherit them.",
-		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, "optimizer", "weight-decay", "augment", "distill",
+		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, "optimizer", "weight-decay", "augment", "distill", "teacher",
 			"out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"), []cli.Flag{
 			&cli.StringFlag{Name: "weights", Usage: "also write the subnet, with the search's weights, as ONNX", Category: groupRun, TakesFile: true},
 			forceFlag(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -10,10 +11,10 @@ import (
 )
 
 // tuneOptions are the named options of verbs that train without a search.
-var tuneOptions = []string{groupData, "output", "learn-at", "epochs", "lr", "optimizer", "weight-decay", "augment", "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
+var tuneOptions = []string{groupData, "output", "learn-at", "epochs", "lr", "optimizer", "weight-decay", "augment", "evaluate", "out", "run", "seed", "threads", "device", "precision", "pjrt-plugin"}
 
 // tuneKeys are the keys that they read.
-var tuneKeys = []string{"model", "teacher", "learn_at", "data", "outputs", "tune", "calibrate", "out", "run", "every", "record", engineKeys}
+var tuneKeys = []string{"model", "teacher", "learn_at", "data", "outputs", "tune", "calibrate", "evaluate", "out", "run", "every", "record", engineKeys}
 
 // tuneDefaults is a job that does not recalibrate unless it is asked to.
 func tuneDefaults() entangle.Job {
@@ -47,16 +48,24 @@ func (e *env) finetuneCommand() *cli.Command {
 }
 
 type training struct {
-	Model   string        `json:"model"`
-	File    string        `json:"file"`
-	Data    string        `json:"data"`
-	Before  *net.Score    `json:"before,omitempty"`
-	After   *net.Score    `json:"after,omitempty"`
-	From    *net.Fidelity `json:"distance_before,omitempty"`
-	To      *net.Fidelity `json:"distance_after,omitempty"`
-	Part    string        `json:"part,omitempty"`
-	Seconds float64       `json:"seconds"`
-	Peak    int64         `json:"peak_memory_bytes,omitempty"`
+	Model  string        `json:"model"`
+	File   string        `json:"file"`
+	Data   string        `json:"data"`
+	Before *net.Score    `json:"before,omitempty"`
+	After  *net.Score    `json:"after,omitempty"`
+	From   *net.Fidelity `json:"distance_before,omitempty"`
+	To     *net.Fidelity `json:"distance_after,omitempty"`
+	Part   string        `json:"part,omitempty"`
+	// What the user's command printed.
+	Evaluated *evaluations `json:"evaluated,omitempty"`
+	Seconds   float64      `json:"seconds"`
+	Peak      int64        `json:"peak_memory_bytes,omitempty"`
+}
+
+type evaluations struct {
+	Name   string   `json:"name"`
+	Before *float64 `json:"before"`
+	After  *float64 `json:"after,omitempty"`
 }
 
 func (e *env) tune(c *cli.Context, stage string) error {
@@ -93,6 +102,10 @@ func (e *env) tune(c *cli.Context, stage string) error {
 		return err
 	}
 	watch := entangle.NewStopwatch()
+	before, err := t.Job.EvaluateFile(c.Context, "original", t.Job.Model, o)
+	if err != nil {
+		return errors.Join(err, log.close())
+	}
 	m, part, q, err := t.Train(c.Context, be, stage, o)
 	if cerr := log.close(); err == nil {
 		err = cerr
@@ -114,9 +127,18 @@ func (e *env) tune(c *cli.Context, stage string) error {
 	if d := q.Distance; d != nil {
 		r.From, r.To = d.Inherited, d.Last()
 	}
+	var failed error
+	if before != nil {
+		o.Force = false // what is kept is of this run
+		r.Evaluated = &evaluations{Name: t.Job.Evaluate.Name, Before: before}
+		r.Evaluated.After, failed = t.Job.EvaluateFile(c.Context, "result", t.Job.Out, o)
+	}
 	r.Seconds, r.Peak = watch.Read()
 	if c.Bool("json") {
-		return e.printJSON(r)
+		return errors.Join(e.printJSON(r), failed)
+	}
+	if x := r.Evaluated; x != nil {
+		fmt.Fprintf(e.stdout, "%s: %s before, %s after\n", x.Name, plain(x.Before), plain(x.After))
 	}
 	if r.After != nil {
 		size := fmt.Sprintf("%d samples", r.After.Samples)
@@ -132,5 +154,5 @@ func (e *env) tune(c *cli.Context, stage string) error {
 		fmt.Fprintf(e.stdout, "distance of outputs on %s (%d samples): %s before, %s after\n", r.Part, r.To.Samples, apart(r.From), apart(r.To))
 	}
 	_, err = fmt.Fprintf(e.stdout, "%s  (%.0f s, peak memory %.0f MiB)\n", r.File, r.Seconds, float64(r.Peak)/(1<<20))
-	return err
+	return errors.Join(err, failed)
 }
