@@ -336,7 +336,7 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 	if err != nil {
 		return &ModelError{err}
 	}
-	labelled := set.Part("train") != nil && set.Part("train").Labelled()
+	labelled := set.Part("train").Labelled()
 	for _, s := range j.sections() {
 		// The search's objective ranks units as well.
 		if j.trains(s) || s.key == "search.weights" && j.Space.Order == "taylor" {

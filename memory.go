@@ -106,7 +106,7 @@ func (r *run) needs() (largest need, err error) {
 		return need{}, err
 	}
 	add("evaluation", forward.Footprint())
-	labelled := r.Views.Weights.Part() != nil && r.Views.Weights.Part().Labelled()
+	labelled := r.Views.Weights.Part().Labelled()
 	if r.Job.searches() {
 		if r.super, err = r.supernet(); err != nil {
 			return need{}, err

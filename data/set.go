@@ -151,8 +151,9 @@ func (s *Set) Shape() []int { return s.Fields[0].Shape }
 // Len returns the number of samples.
 func (p *Part) Len() int { return p.n }
 
-// Labelled reports whether samples have labels, one each or one per position.
-func (p *Part) Labelled() bool { return p.Labels != nil || p.targets != nil }
+// Labelled reports whether samples have labels, one each or one per position. No part, which
+// an empty view has, has none.
+func (p *Part) Labelled() bool { return p != nil && (p.Labels != nil || p.targets != nil) }
 
 // All returns the view of every sample in the order of the source.
 func (p *Part) All() View {

@@ -12,6 +12,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/cuttest"
 	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/space"
@@ -310,7 +311,7 @@ func TestNormSlopes(t *testing.T) {
 			sp := net.Space
 			b := prim.NewBuilder()
 			coefs := net.Coefficients(b, prim.F64)
-			vals := lowerSuper(t, b, net, coefs)
+			vals := cuttest.Lower(t, b, net, coefs)
 			y := vals[an.Model.Graph.Outputs[0].Name]
 			loss := b.Sum(b.Times(y, y), 0, 1, 2)
 			loss = b.Reshape(loss)
