@@ -275,6 +275,7 @@ func (a animal) lossless(t *testing.T, rt runtimes.Runtime) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.sameAtAnyBatch(t, m, s)
 	r := rand.New(rand.NewPCG(3, 9))
 	choice := make([]int, len(s.Dims))
 	for i, d := range s.Dims {
@@ -374,6 +375,31 @@ func (a animal) lossless(t *testing.T, rt runtimes.Runtime) {
 		compare(at, "supernet and cut", superOutputs(t, net, choice, in), got, keep)
 	}
 	t.Logf("%d dimensions, %d groups zeroed, %d sizes; the original does not run at %s", len(s.Dims), len(direct.Dims), ran, strings.Join(left, ", "))
+}
+
+// sameAtAnyBatch compares the space with those of other numbers of samples.
+func (a animal) sameAtAnyBatch(t *testing.T, m *entangle.Model, s *space.Space) {
+	t.Helper()
+	print := func(s *space.Space) string {
+		var b strings.Builder
+		for _, d := range s.Dims {
+			fmt.Fprintln(&b, d.Name, d.Choices)
+		}
+		return b.String()
+	}
+	for _, n := range []int{1, 3} {
+		an, err := m.Analyse(a.bind(m.Normal, n, a.sizes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := space.New(an, space.Options{Divisor: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, got := print(s), print(other); want != got {
+			t.Errorf("dimensions at batch 2 are\n%sand at batch %d\n%s", want, n, got)
+		}
+	}
 }
 
 func (a animal) near(m *entangle.Model) float64 {
