@@ -103,7 +103,7 @@ docs: deps ## rewrite the generated pages of docs/
 	$(GO) test -run '^(TestDocsCLI|TestConformance)$$' ./cmd/entangle ./ops -update
 
 coverage: deps ## rewrite docs/coverage.md, with what python3-torch and python3-torchvision export where they are
-	$(WITH_FILES) $(GO) test -run '^TestCoverage$$' ./cmd/entangle -update
+	$(WITH_FILES) $(GO) test -run '^TestZoo$$/^coverage$$' ./cmd/entangle -update
 
 FUZZTIME ?= 30s
 fuzz: deps ## run every fuzz target for FUZZTIME (30s); internal/mutate damages every model at hand

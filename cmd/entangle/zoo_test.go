@@ -43,10 +43,9 @@ type animal struct {
 }
 
 // zoo writes every structure into a folder: those of package models, and those that PyTorch
-// exports, where it is.
-func zoo(t *testing.T, dir string) []animal {
+// exports, where it is; whole says that none is left out.
+func zoo(t *testing.T, dir string) (all []animal, whole bool) {
 	t.Helper()
-	var all []animal
 	for _, e := range append(models.Tiny(), models.TinyTransformers()...) {
 		m, err := e.Build(models.Options{})
 		if err != nil {
@@ -58,11 +57,12 @@ func zoo(t *testing.T, dir string) []animal {
 		}
 		all = append(all, a)
 	}
-	return append(all, exported(t, dir)...)
+	more, whole := exported(t, dir)
+	return append(all, more...), whole
 }
 
 // exported runs the script that exports PyTorch's part of the zoo.
-func exported(t *testing.T, dir string) []animal {
+func exported(t *testing.T, dir string) (all []animal, whole bool) {
 	t.Helper()
 	py := ""
 	for _, p := range []string{"python3", "/usr/bin/python3"} {
@@ -74,8 +74,9 @@ func exported(t *testing.T, dir string) []animal {
 		t.Run("PyTorch", func(t *testing.T) {
 			t.Skip("no python3 has torch: everything that PyTorch exports is left out (Debian: python3-torch, python3-torchvision)")
 		})
-		return nil
+		return nil, false
 	}
+	whole = true
 	var stderr bytes.Buffer
 	c := exec.Command(py, "testdata/zoo.py", dir)
 	c.Stderr = &stderr
@@ -83,7 +84,6 @@ func exported(t *testing.T, dir string) []animal {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
-	var all []animal
 	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		var x struct {
 			Name, Family, Error string
@@ -94,24 +94,31 @@ func exported(t *testing.T, dir string) []animal {
 		}
 		if x.Error != "" {
 			t.Run(x.Name, func(t *testing.T) { t.Skipf("left out: it cannot be exported: %s", x.Error) })
+			whole = false
 			continue
 		}
 		all = append(all, animal{x.Family, x.Name, filepath.Join(dir, x.Name+".onnx"), x.Sizes})
 	}
-	return all
+	return all, whole
 }
 
-// TestZoo takes every structure of the zoo through the line, and holds its cuts to the
-// original on ONNX Runtime.
+// TestZoo takes every structure of the zoo through the line, holds its cuts to the original on
+// ONNX Runtime, and docs/coverage.md to what the structures offer, which -update rewrites.
 func TestZoo(t *testing.T) {
-	if os.Getenv("ENTANGLE_LONG") == "" {
+	long := os.Getenv("ENTANGLE_LONG") != ""
+	if !long && !*update {
 		t.Skip("ENTANGLE_LONG is not set: the zoo goes through the line in make test-long")
+	}
+	all, whole := zoo(t, t.TempDir())
+	t.Run("coverage", func(t *testing.T) { covers(t, all, whole) })
+	if !long {
+		return
 	}
 	rt := ort.New(ort.Options{Library: orttest.Library("../.."), Threads: 1})
 	if _, err := rt.Describe(); err != nil {
 		t.Skipf("ONNX Runtime is absent: %v", err)
 	}
-	for _, a := range zoo(t, t.TempDir()) {
+	for _, a := range all {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
 			defer func() {
@@ -216,7 +223,7 @@ func (a animal) line(t *testing.T) {
 	}
 	a.data(t, m, samplesFile)
 	args := []string{"compress", a.path, "--data", "npz:" + samplesFile, "--distill", "1", "--augment", "none", "--target", "macs=0.6", "--method", "uniform", "--batch", "4", "--epochs", "1",
-		"--set", "space.divisor=4", "--set", "data.split.weights=0.5", "--set", "data.split.alpha=0.5", "--set", "data.split.val=0", "--threads", "1", "--seed", "1", "-q", "-o", out}
+		"--set", "space.divisor=4", "--set", "data.split.weights=0.5", "--set", "data.split.alpha=0.5", "--set", "data.split.val=0", "--threads", "1", "--ort-lib", orttest.Library("../.."), "--seed", "1", "-q", "-o", out}
 	dry, _, said := a.entangle(t, append(args, "--dry-run")...)
 	if dry != want {
 		t.Errorf("compress --dry-run: want %d, got %d: %s", want, dry, said)

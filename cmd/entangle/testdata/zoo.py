@@ -16,26 +16,27 @@ from torch import nn
 warnings.filterwarnings("ignore")
 ZOO = {}
 FAMILIES = {
-    "detectors": ("yolo", "retinanet", "ssd", "detr"),
-    "classifiers": ("cbam", "ghostnet", "hrnet", "res2net", "mobilenet", "shufflenet", "densenet", "efficientnet", "regnet", "resnext", "convnext", "mlp-mixer"),
-    "maps and images": ("unet", "deeplab", "edsr", "dcgan", "style", "nafnet", "diffusion"),
-    "vision transformers": ("vit", "swin", "maxvit", "mobilevit", "clip"),
-    "text encoders": ("bert", "minilm", "albert", "ft-"),
-    "decoders and pairs": ("gpt2", "qwen", "phi", "falcon", "mixtral", "t5", "whisper"),
-    "sound and series": ("tcn", "conformer", "wav2vec2", "crnn"),
+    "detectors": ("yolo", "retinanet", "ssd", "detr", "multi-task"),
+    "classifiers": ("cbam", "ghostnet", "hrnet", "res2net", "mobilenet", "shufflenet", "densenet", "efficientnet", "regnet", "resn", "convnext", "mlp-mixer", "selective", "dlrm"),
+    "maps and images": ("unet", "deeplab", "edsr", "dcgan", "style", "nafnet", "diffusion", "esrgan", "pix2pix"),
+    "vision transformers": ("vit", "swin", "maxvit", "mobilevit", "clip", "deit", "pvt", "efficientvit", "perceiver"),
+    "text encoders": ("bert", "minilm", "albert", "ft-", "deberta"),
+    "decoders and pairs": ("gpt2", "qwen", "phi", "falcon", "mixtral", "t5", "whisper", "bloom"),
+    "sound and series": ("tcn", "conformer", "wav2vec2", "crnn", "citrinet"),
 }
 
 
 class Entry:
-    def __init__(self, make, inputs, axes, opset, names, outputs):
-        self.make, self.inputs, self.axes, self.opset, self.names, self.outputs = make, inputs, axes, opset, names, outputs
+    def __init__(self, make, inputs, axes, opset, names, outputs, shared, half):
+        self.make, self.inputs, self.axes, self.opset, self.names, self.outputs, self.shared, self.half = make, inputs, axes, opset, names, outputs, shared, half
 
 
-def zoo(name, *inputs, axes=None, opset=13, names=("x",), outputs=("y",)):
-    """Registers what makes a module. Axes leaves sizes open, by value: {"x": {0: "batch"}}."""
+def zoo(name, *inputs, axes=None, opset=13, names=("x",), outputs=("y",), shared=False, half=False):
+    """Registers what makes a module. Axes leaves sizes open, by value: {"x": {0: "batch"}}. Shared
+    leaves vectors as they start, so that the exporter merges equal ones; half is all in float16."""
 
     def put(make):
-        ZOO[name] = Entry(make, inputs, axes, opset, names, outputs)
+        ZOO[name] = Entry(make, inputs, axes, opset, names, outputs, shared, half)
         return make
 
     return put
@@ -257,6 +258,22 @@ class Attended(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Normed(nn.Module):
+    def __init__(self, norm):
+        super().__init__()
+        conv = lambda a, b: nn.Sequential(nn.Conv2d(a, b, 3, 1, 1), norm(b))
+        self.stem, self.blocks, self.head = conv(3, 24), nn.ModuleList(nn.Sequential(conv(24, 16), nn.ReLU(), conv(16, 24)) for _ in range(2)), nn.Linear(24, 6)
+
+    def forward(self, x):
+        x = torch.relu(self.stem(x))
+        for b in self.blocks:
+            x = torch.relu(x + b(x))
+        return self.head(x.mean((2, 3)))
+
+
+zoo("resnet-groupnorm", image(1, 3, 32, 32))(lambda: Normed(lambda c: nn.GroupNorm(4, c)))
+zoo("resnet-groupnorm-plain", image(1, 3, 32, 32))(lambda: Normed(nn.BatchNorm2d))
+zoo("resnet-half", image(2, 3, 32, 32), axes=BATCH, half=True)(lambda: Normed(nn.BatchNorm2d))
 zoo("cbam", image(1, 3, 32, 32), opset=11)(lambda: Attended(False))
 zoo("cbam-plain", image(1, 3, 32, 32), opset=11)(lambda: Attended(True))
 
@@ -483,6 +500,13 @@ def vision():
     swin = lambda block, merge: swin_transformer.SwinTransformer([2, 2], 16, [2, 2], [2, 4], [4, 4], num_classes=10, block=block, downsample_layer=merge)
     zoo("swin", image(1, 3, 32, 32), opset=14)(lambda: swin(swin_transformer.SwinTransformerBlock, swin_transformer.PatchMerging))
     zoo("swin-open", image(2, 3, 32, 32), axes=BATCH, opset=14)(lambda: swin(swin_transformer.SwinTransformerBlock, swin_transformer.PatchMerging))
+
+    class Unbiased(swin_transformer.SwinTransformerBlock):
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+            self.attn.get_relative_position_bias = lambda: torch.zeros(1)
+
+    zoo("swin-plain", image(1, 3, 32, 32), opset=14)(lambda: swin(Unbiased, swin_transformer.PatchMerging))
     zoo("maxvit", image(1, 3, 32, 32), opset=14)(lambda: maxvit.MaxVit((32, 32), 16, 4, [16, 32], [1, 1], 8, 0.0, num_classes=10))
 
     def deeplab():
@@ -577,6 +601,7 @@ class Bert(nn.Module):
 
 NAMES = ("input_ids", "attention_mask")
 zoo("bert", tokens(60, 1, 10), ones(1, 10), names=NAMES)(lambda: Bert("pooler"))
+zoo("bert-shared", tokens(60, 1, 10), ones(1, 10), names=NAMES, shared=True)(lambda: Bert("pooler"))
 zoo("bert-open", tokens(60, 2, 10), ones(2, 10), names=NAMES, axes=TEXT, opset=14)(lambda: Bert("tokens"))
 zoo("minilm-pooled", tokens(60, 2, 10), ones(2, 10), names=NAMES, axes=TEXT, opset=14)(lambda: Bert("mean", 3))
 zoo("minilm-pooled-fixed", tokens(60, 1, 10), ones(1, 10), names=NAMES, opset=11)(lambda: Bert("mean", 3))
@@ -598,6 +623,7 @@ class ViT(nn.Module):
 
 
 zoo("vit", image(1, 3, 32, 32))(ViT)
+zoo("vit-half", image(2, 3, 32, 32), axes=BATCH, opset=17, half=True)(ViT)
 zoo("vit-open", image(2, 3, 32, 32), axes=BATCH, opset=14)(ViT)
 
 
@@ -1073,6 +1099,265 @@ class CRNN(nn.Module):
         b, c, h, w = x.shape
         return self.h(self.l(x.reshape(b, c * h, w).permute(2, 0, 1))[0])
 
+# Spellings that other exports have.
+
+
+@zoo("multi-task", image(2, 3, 32, 32), axes=BATCH, outputs=("y", "features", "mask"))
+class Tasks(nn.Module):
+    """Outputs of three kinds from one trunk; one has no batch axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.seg, self.fc = nn.Sequential(ConvAct(3, 16, 3, 2), C2f(16, 24), SPPF(24)), nn.Conv2d(24, 1, 1), nn.Linear(24, 7)
+        self.prior = nn.Parameter(torch.randn(7, 4))
+
+    def forward(self, x):
+        x = self.body(x)
+        return self.fc(x.mean((2, 3))), self.prior @ self.prior.t(), F.interpolate(self.seg(x), scale_factor=2, mode="bilinear", align_corners=False).squeeze(1)
+
+
+@zoo("deit-distilled", image(2, 3, 32, 32), axes=BATCH, opset=14)
+class DeiT(ViT):
+    """Two tokens in front, the mean of two heads, fused q, k, v, scales of layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.two, self.at = nn.Parameter(torch.randn(1, 2, 32)), nn.Parameter(torch.randn(1, 18, 32))
+        self.qkv, self.o, self.g, self.h2 = nn.ModuleList(nn.Linear(32, 96) for _ in range(2)), nn.ModuleList(nn.Linear(32, 32) for _ in range(2)), nn.Parameter(torch.rand(2, 32)), nn.Linear(32, 10)
+
+    def forward(self, x):
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat((self.two.expand(x.shape[0], -1, -1), x), 1) + self.at
+        for l, p, o, g in zip(self.layers, self.qkv, self.o, self.g):
+            b, t, c = x.shape
+            q, k, v = p(l.n1(x)).reshape(b, t, 3, 4, c // 4).permute(2, 0, 3, 1, 4).unbind(0)
+            y = (q * 0.35 @ k.transpose(-2, -1)).softmax(-1) @ v
+            x = x + g * o(y.transpose(1, 2).reshape(b, t, c))
+            x = x + g * l.down(F.gelu(l.up(l.n2(x))))
+        x = self.norm(x)
+        return (self.head(x[:, 0]) + self.h2(x[:, 1])) / 2
+
+
+@zoo("pvt", image(2, 3, 32, 32), axes=BATCH, opset=14)
+class PVT(nn.Module):
+    """Keys and values of a map made smaller, stages of growing width, depthwise positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.p = nn.ModuleList([nn.Conv2d(3, 16, 7, 4, 3), nn.Conv2d(16, 32, 3, 2, 1)])
+        self.l, self.sr, self.dw = nn.ModuleList([BertLayer(16, 2, 32, True), BertLayer(32, 4, 48, True)]), nn.ModuleList([nn.Conv2d(16, 16, 2, 2), nn.Conv2d(32, 32, 1)]), nn.ModuleList([nn.Conv2d(32, 32, 3, 1, 1, groups=32), nn.Conv2d(48, 48, 3, 1, 1, groups=48)])
+        self.n, self.head = nn.ModuleList([nn.LayerNorm(16), nn.LayerNorm(32)]), nn.Linear(32, 10)
+
+    def forward(self, x):
+        for p, l, sr, dw, n in zip(self.p, self.l, self.sr, self.dw, self.n):
+            x = p(x)
+            b, c, h, w = x.shape
+            x = x.flatten(2).transpose(1, 2)
+            y = l.n1(x)
+            z = n(sr(y.transpose(1, 2).reshape(b, c, h, w)).flatten(2).transpose(1, 2))
+            q, k, v = heads(l.q(y), l.n), heads(l.k(z), l.n), heads(l.v(z), l.n)
+            x = x + l.o(joined((q @ k.transpose(-2, -1) * 0.35).softmax(-1) @ v))
+            y = l.up(l.n2(x))
+            y = dw(y.transpose(1, 2).reshape(b, y.shape[2], h, w)).flatten(2).transpose(1, 2)
+            x = (x + l.down(F.gelu(y))).transpose(1, 2).reshape(b, c, h, w)
+        return self.head(x.mean((2, 3)))
+
+
+@zoo("efficientvit-linear", image(2, 3, 32, 32), axes=BATCH, opset=14)
+class Efficient(nn.Module):
+    """Linear attention of maps by ReLU, as in EfficientViT, and talking to groups of channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.qkv, self.agg, self.o, self.head = ConvAct(3, 32, 3, 4, act=nn.Hardswish), nn.Conv2d(32, 96, 1, bias=False), nn.Conv2d(96, 96, 5, padding=2, groups=96, bias=False), ConvAct(32, 32, act=None), nn.Linear(32, 10)
+
+    def forward(self, x):
+        x = self.stem(x)
+        b, c, h, w = x.shape
+        y = self.agg(self.qkv(x)).reshape(b, -1, 3 * 8, h * w).transpose(-1, -2)
+        q, k, v = y[..., :8], y[..., 8:16], y[..., 16:]
+        q, k, v = torch.relu(q), torch.relu(k), F.pad(v, (0, 1), value=1.0)
+        y = q @ (k.transpose(-1, -2) @ v)
+        y = (y[..., :-1] / (y[..., -1:] + 1e-6)).transpose(-1, -2).reshape(b, c, h, w)
+        return self.head((x + self.o(y)).mean((2, 3)))
+
+
+@zoo("perceiver", image(2, 20, 12), axes={"x": {0: "batch", 1: "points"}, "y": {0: "batch"}}, opset=14)
+class Perceiver(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.into, self.latents, self.cross, self.n, self.self, self.head = nn.Linear(12, 24), nn.Parameter(torch.randn(6, 32)), BertLayer(pre=True), nn.LayerNorm(24), BertLayer(pre=True), nn.Linear(32, 5)
+        self.k, self.v = nn.Linear(24, 32), nn.Linear(24, 32)
+
+    def forward(self, x):
+        x = self.n(F.gelu(self.into(x)))
+        z = self.latents.unsqueeze(0).expand(x.shape[0], -1, -1)
+        c = self.cross
+        z = z + c.o(joined((heads(c.q(c.n1(z)), 4) @ heads(self.k(x), 4).transpose(-1, -2) * 0.35).softmax(-1) @ heads(self.v(x), 4)))
+        z = z + c.down(F.gelu(c.up(c.n2(z))))
+        return self.head(self.self(z).mean(1))
+
+
+@zoo("citrinet", image(2, 16, 30), axes={"x": {0: "batch", 2: "frames"}, "y": {0: "batch", 2: "frames"}})
+class Separable(nn.Module):
+    """Separable convolutions in time with squeeze and excitation over all frames (CitriNet)."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.pw, self.bn, self.s1, self.s2, self.res, self.head = nn.Conv1d(16, 16, 11, padding=5, groups=16), nn.Conv1d(16, 32, 1), nn.BatchNorm1d(32), nn.Linear(32, 8), nn.Linear(8, 32), nn.Conv1d(16, 32, 1), nn.Conv1d(32, 9, 1)
+
+    def forward(self, x):
+        y = self.bn(self.pw(self.a(x)))
+        s = F.adaptive_avg_pool1d(y, 1).transpose(1, 2)
+        y = y * torch.sigmoid(self.s2(torch.relu(self.s1(s))).transpose(1, 2))
+        return F.log_softmax(self.head(torch.relu(y + self.res(x))), 1)
+
+
+@zoo("dlrm", image(4, 8), tokens(20, 4, 3), names=("x", "ids"), axes={"x": {0: "batch"}, "ids": {0: "batch"}, "y": {0: "batch"}}, opset=11)
+class DLRM(nn.Module):
+    """Products of all pairs of embeddings; the pairs are chosen by an index."""
+
+    def __init__(self):
+        super().__init__()
+        self.e, self.bottom, self.top = nn.ModuleList(nn.Embedding(20, 16) for _ in range(3)), nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU()), nn.Sequential(nn.Linear(22, 24), nn.ReLU(), nn.Linear(24, 1))
+        i, j = torch.tril_indices(4, 4, -1)
+        self.register_buffer("at", i * 4 + j)
+
+    def forward(self, x, ids):
+        x = self.bottom(x)
+        t = torch.stack([x] + [e(ids[:, i]) for i, e in enumerate(self.e)], 1)
+        z = torch.bmm(t, t.transpose(1, 2)).flatten(1)[:, self.at]
+        return torch.sigmoid(self.top(torch.cat((x, z), 1)))
+
+
+@zoo("esrgan-dense", image(1, 3, 16, 16), axes=OPEN, opset=11)
+class Dense(nn.Module):
+    """Dense blocks in blocks with scaled residuals, upsampled by sizes read from Shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 16, 3, 1, 1), nn.Conv2d(16, 3, 3, 1, 1)
+        self.c = nn.ModuleList(nn.ModuleList([nn.Conv2d(16 + 8 * i, 8 if i < 2 else 16, 3, 1, 1) for i in range(3)]) for _ in range(2))
+        self.up = nn.Conv2d(16, 16, 3, 1, 1)
+
+    def forward(self, x):
+        x = y = self.first(x)
+        for block in self.c:
+            z = [y]
+            for i, c in enumerate(block):
+                o = c(torch.cat(z, 1))
+                z.append(F.leaky_relu(o, 0.2) if i < 2 else o)
+            y = y + 0.2 * z[-1]
+        y = x + y
+        y = F.interpolate(y, size=(2 * y.shape[2], 2 * y.shape[3]), mode="nearest")
+        return self.last(F.leaky_relu(self.up(y), 0.2))
+
+
+@zoo("pix2pix", image(2, 3, 32, 32), axes=BATCH)
+class Pix(nn.Module):
+    """Skips around strided and transposed convolutions, instance norms without parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.d = nn.ModuleList([nn.Conv2d(3, 16, 4, 2, 1), nn.Conv2d(16, 24, 4, 2, 1), nn.Conv2d(24, 32, 4, 2, 1)])
+        self.u = nn.ModuleList([nn.ConvTranspose2d(32, 24, 4, 2, 1), nn.ConvTranspose2d(48, 16, 4, 2, 1), nn.ConvTranspose2d(32, 3, 4, 2, 1)])
+
+    def forward(self, x):
+        a = self.d[0](x)
+        b = F.instance_norm(self.d[1](F.leaky_relu(a, 0.2)))
+        c = self.d[2](F.leaky_relu(b, 0.2))
+        y = F.instance_norm(self.u[0](F.relu(c)))
+        y = F.instance_norm(self.u[1](F.relu(torch.cat((y, b), 1))))
+        return torch.tanh(self.u[2](F.relu(torch.cat((y, a), 1))))
+
+
+@zoo("selective-kernel", image(2, 3, 32, 32), axes=BATCH)
+class Selective(nn.Module):
+    """Softmax over branches of different kernels, mixed by Einsum-free sums (SKNet), and maxout."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.b1, self.b2, self.s, self.e, self.head = ConvAct(3, 24, 3, 2), ConvAct(24, 24, 3), ConvAct(24, 24, 3, d=2), nn.Linear(24, 12), nn.ModuleList(nn.Linear(12, 24) for _ in range(2)), nn.Linear(12, 10)
+
+    def forward(self, x):
+        x = self.stem(x)
+        v = torch.stack((self.b1(x), self.b2(x)), 1)
+        s = self.s(v.sum(1).mean((2, 3)))
+        a = torch.stack([e(s) for e in self.e], 1).softmax(1)
+        y = (v * a[:, :, :, None, None]).sum(1)
+        y = y.view(y.shape[0], 12, 2, y.shape[2], y.shape[3]).max(2)[0]
+        return self.head(y.mean((2, 3)))
+
+
+@zoo("deberta", tokens(60, 2, 10), ones(2, 10), names=NAMES, axes={"input_ids": {0: "batch"}, "attention_mask": {0: "batch"}, "y": {0: "batch"}}, opset=14)
+class Deberta(nn.Module):
+    """Disentangled attention: content to position and back, gathered by distance."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.rel, self.n = nn.Embedding(60, 32), nn.Parameter(torch.randn(1, 19, 32)), nn.LayerNorm(32)
+        self.layers, self.head = nn.ModuleList(BertLayer() for _ in range(2)), nn.Linear(32, 3)
+        self.register_buffer("at", (torch.arange(10)[:, None] - torch.arange(10)[None] + 9)[None, None])
+
+    def forward(self, input_ids, attention_mask):
+        x = self.n(self.words(input_ids)) * attention_mask.unsqueeze(-1)
+        m = (1.0 - attention_mask[:, None, None].float()) * -1e4
+        for l in self.layers:
+            q, k, v, pk, pq = heads(l.q(x), 4), heads(l.k(x), 4), heads(l.v(x), 4), heads(l.k(self.rel), 4), heads(l.q(self.rel), 4)
+            at = self.at.expand(q.shape[0], 4, -1, -1)
+            s = q @ k.transpose(-1, -2) + torch.gather(q @ pk.transpose(-1, -2), -1, at) + torch.gather(k @ pq.transpose(-1, -2), -1, at).transpose(-1, -2)
+            x = l.n1(x + l.o(joined((s / 4.9 + m).softmax(-1) @ v)))
+            x = l.n2(x + l.down(F.gelu(l.up(x))))
+        return self.head(x[:, 0])
+
+
+@zoo("bloom-alibi", tokens(60, 2, 8), names=("input_ids",), axes={"input_ids": {0: "batch", 1: "sequence"}, "y": {0: "batch", 1: "sequence"}}, opset=14)
+class Bloom(nn.Module):
+    """Heads mixed with q, k, v in one projection, slopes of distance added by baddbmm."""
+
+    def __init__(self, n=4):
+        super().__init__()
+        self.n, self.words, self.wn, self.end = n, nn.Embedding(60, 32), nn.LayerNorm(32), nn.LayerNorm(32)
+        self.layers, self.qkv = nn.ModuleList(BertLayer(pre=True) for _ in range(2)), nn.ModuleList(nn.Linear(32, 96) for _ in range(2))
+        self.register_buffer("slopes", 2.0 ** -torch.arange(1, n + 1).float())
+
+    def forward(self, input_ids):
+        x = self.wn(self.words(input_ids))
+        b, t = input_ids.shape
+        alibi = (self.slopes[None, :, None, None] * torch.arange(t)[None, None, None].float()).expand(b, -1, -1, -1).reshape(b * self.n, 1, t)
+        mask = torch.full((t, t), -1e4).triu(1)[None, None]
+        for l, p in zip(self.layers, self.qkv):
+            y = p(l.n1(x)).view(b, t, self.n, 3, 8)
+            q, k, v = y[..., 0, :], y[..., 1, :], y[..., 2, :]
+            q, v = q.transpose(1, 2).reshape(b * self.n, t, 8), v.transpose(1, 2).reshape(b * self.n, t, 8)
+            k = k.permute(0, 2, 3, 1).reshape(b * self.n, 8, t)
+            s = torch.baddbmm(alibi, q, k, beta=1.0, alpha=0.35).view(b, self.n, t, t)
+            y = torch.bmm((s + mask).softmax(-1).view(b * self.n, t, t), v)
+            x = x + l.o(y.view(b, self.n, t, 8).permute(0, 2, 1, 3).reshape(b, t, 32))
+            x = x + l.down(F.gelu(l.up(l.n2(x))))
+        return F.linear(self.end(x), self.words.weight)
+
+
+def halved(path):
+    """Turns every float of a file into float16."""
+    import onnx
+    from onnx import TensorProto, numpy_helper
+
+    m = onnx.load(path)
+    cast = lambda t: t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(t).astype("float16"), t.name)) if t.data_type == TensorProto.FLOAT else None
+    for t in m.graph.initializer:
+        cast(t)
+    for n in m.graph.node:
+        for a in n.attribute:
+            if a.name == "to" and a.i == TensorProto.FLOAT:
+                a.i = TensorProto.FLOAT16
+            elif a.HasField("t"):
+                cast(a.t)
+    for v in (*m.graph.input, *m.graph.output, *m.graph.value_info):
+        if v.type.tensor_type.elem_type == TensorProto.FLOAT:
+            v.type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(m, path)
+
 
 def main(folder, *wanted):
     try:
@@ -1087,7 +1372,7 @@ def main(folder, *wanted):
         g = torch.Generator().manual_seed(i)
         net = e.make()
         with torch.no_grad():
-            for k, p in net.state_dict().items():  # statistics and slopes are not what they start as
+            for k, p in () if e.shared else net.state_dict().items():  # statistics and slopes are not what they start as
                 if p.is_floating_point() and p.dim() == 1 and ("running" in k or (p == 0).all() or (p == 1).all()):
                     p.copy_(0.5 + torch.rand(p.shape, generator=g) if (p == 1).all() else 0.2 * torch.randn(p.shape, generator=g))
         net.eval()
@@ -1096,6 +1381,8 @@ def main(folder, *wanted):
             said["sizes"].update((d, x.shape[k]) for k, d in (e.axes or {}).get(v, {}).items() if k > 0)
         try:
             torch.onnx.export(net, inputs, os.path.join(folder, name + ".onnx"), opset_version=e.opset, input_names=list(e.names), output_names=list(e.outputs), dynamic_axes=e.axes)
+            if e.half:
+                halved(os.path.join(folder, name + ".onnx"))
         except Exception as x:
             said["error"] = f"{type(x).__name__}: {x}"[:300]
         print(json.dumps(said), flush=True)
