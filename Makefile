@@ -40,7 +40,7 @@ SHOWN = log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_FILES) $(1) >$$log 2>&1
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers bench-large docs demo demo-data clean
+.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers bench-large docs coverage demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -101,6 +101,9 @@ golden: deps ## rewrite expected outputs; git shows the change
 
 docs: deps ## rewrite the generated pages of docs/
 	$(GO) test -run '^(TestDocsCLI|TestConformance)$$' ./cmd/entangle ./ops -update
+
+coverage: deps ## rewrite docs/coverage.md, with what python3-torch and python3-torchvision export where they are
+	$(WITH_FILES) $(GO) test -run '^TestZoo$$/^coverage$$' ./cmd/entangle -update
 
 FUZZTIME ?= 30s
 fuzz: deps ## run every fuzz target for FUZZTIME (30s); internal/mutate damages every model at hand

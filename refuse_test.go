@@ -2,10 +2,13 @@ package entangle_test
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/entangle-nas/entangle"
+	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
+	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/internal/runtest"
 	"github.com/entangle-nas/entangle/ir"
 )
@@ -72,6 +75,34 @@ func TestRefusedFirst(t *testing.T) {
 		var model *entangle.ModelError
 		if !errors.As(err, &model) {
 			t.Errorf("want a ModelError, got %v", err)
+		}
+	}
+}
+
+// TestVerifierTakesTheOriginal: a file that ONNX Runtime does not load is refused before any
+// work, and taken by a job that does not verify.
+func TestVerifierTakesTheOriginal(t *testing.T) {
+	lib := orttest.Library(".")
+	if lib == "" || !ort.Built {
+		t.Skip("ONNX Runtime is absent")
+	}
+	for _, c := range []struct {
+		ir     int64
+		verify bool
+		takes  bool
+	}{{8, true, true}, {99, true, false}, {99, false, true}} {
+		raw := openConvs(ir.Dim{Size: 8}, ir.Dim{Size: 8})
+		raw.IRVersion = c.ir
+		path := filepath.Join(t.TempDir(), "m.onnx")
+		if err := entangle.Export(path, raw); err != nil {
+			t.Fatal(err)
+		}
+		p := &entangle.Plan{Job: entangle.DefaultJob(), Source: &entangle.Model{Path: path, Raw: raw, Normal: raw}}
+		p.Job.Verify, p.Job.ORTLib = c.verify, lib
+		_, err := p.Verifier(&entangle.Host{})
+		var model *entangle.ModelError
+		if (err == nil) != c.takes || err != nil && !errors.As(err, &model) {
+			t.Errorf("IR version %d, verify %t: want it taken: %t, got %v", c.ir, c.verify, c.takes, err)
 		}
 	}
 }

@@ -25,7 +25,8 @@ const (
 )
 
 // Verifier returns ONNX Runtime as the job and the host name it, nil where the job says not to
-// verify. One that cannot be loaded is a *JobError.
+// verify. One that cannot be loaded is a *JobError, a source that it does not take a *ModelError:
+// what is cut from it could not be verified.
 func (p *Plan) Verifier(host *Host) (runtimes.Runtime, error) {
 	if !p.Job.Verify {
 		return nil, nil
@@ -35,13 +36,25 @@ func (p *Plan) Verifier(host *Host) (runtimes.Runtime, error) {
 	_, err := rt.Describe()
 	switch {
 	case err == nil:
-		return rt, nil
+		return rt, p.taken(rt)
 	case p.Job.ORTLib != "":
 		return nil, &JobError{[]error{&keyed{"ort_lib", err}}}
 	case named != "":
 		return nil, &JobError{[]error{&keyed{"ort_lib", fmt.Errorf("ONNXRUNTIME_LIB: %w", err)}}}
 	}
 	return nil, &JobError{[]error{&keyed{"verify", fmt.Errorf("the result cannot be verified; --no-verify does without: %w", err)}}}
+}
+
+// taken reports a source's file that a runtime does not load.
+func (p *Plan) taken(rt runtimes.Runtime) error {
+	if p.Source.Path == "" {
+		return nil
+	}
+	s, err := rt.Open(runtimes.Source{Path: p.Source.Path, Model: p.Source.Raw})
+	if err != nil {
+		return &ModelError{fmt.Errorf("the result cannot be verified, since ONNX Runtime does not take the original; --no-verify does without: %w", err)}
+	}
+	return s.Close()
 }
 
 // verify compares the written file on ONNX Runtime with the engine, on samples of the data, and

@@ -134,11 +134,12 @@ type follower struct {
 	producer map[string]*ir.Node
 	readers  map[string][]*ir.Node
 	links    map[*ir.Node][]Link
-	data     map[place]bool // batch and sequence: axes that are straight ties of a graph input's leading ones
+	fixed    map[string]bool // values for which constant has an answer
+	data     map[place]bool  // batch and sequence: axes that are straight ties of a graph input's leading ones
 }
 
 func newFollower(g *ir.Graph, f *Facts) *follower {
-	x := &follower{facts: f, producer: map[string]*ir.Node{}, readers: map[string][]*ir.Node{}, links: map[*ir.Node][]Link{}, data: map[place]bool{}}
+	x := &follower{facts: f, producer: map[string]*ir.Node{}, readers: map[string][]*ir.Node{}, links: map[*ir.Node][]Link{}, fixed: map[string]bool{}, data: map[place]bool{}}
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
 			x.producer[o] = n
@@ -154,9 +155,11 @@ func newFollower(g *ir.Graph, f *Facts) *follower {
 }
 
 // markData follows the leading axis of every graph input, of those up to rank 3 the
-// second too, over ties of whole axes.
+// second too, over ties of whole axes, and as the outermost factor of merged axes until a
+// reshape splits it off again.
 func (x *follower) markData(g *ir.Graph) {
 	straight := map[place][]place{}
+	regrouped := map[place][]hop{}
 	for _, n := range g.Nodes {
 		for _, l := range x.linksOf(n) {
 			a, b := at(n, l.A), at(n, l.B)
@@ -164,22 +167,60 @@ func (x *follower) markData(g *ir.Graph) {
 				straight[a], straight[b] = append(straight[a], b), append(straight[b], a)
 			}
 		}
+		if !rowMajor(n) || !x.static(n) {
+			continue
+		}
+		s := x.facts.Sites[n]
+		segs, _ := segments(s.In[0].Type.Shape, s.Out[0].Type.Shape)
+		for _, g := range segs {
+			for _, h := range []hop{{n, false, g.x[0], g}, {n, true, g.y[0], g}} {
+				p := place{h.value(), h.axis}
+				regrouped[p] = append(regrouped[p], h)
+			}
+		}
 	}
+	leads := map[place]int{} // positions of the outermost factor that is data
 	var queue []place
+	lead := func(p place, n int) {
+		if leads[p] < n {
+			leads[p] = n
+			queue = append(queue, p)
+		}
+	}
 	for _, v := range g.Inputs {
-		rank := x.facts.Values[v.Name].Type.Rank()
-		for i := range rank {
-			if !x.facts.Values[v.Name].Weight && (i == 0 || i == 1 && rank <= 3) {
-				queue = append(queue, place{v.Name, i})
+		d := x.facts.Values[v.Name].Type.Shape
+		for i := range d {
+			if !x.facts.Values[v.Name].Weight && d[i].Known() && (i == 0 || i == 1 && len(d) <= 3) {
+				lead(place{v.Name, i}, d[i].Size)
 			}
 		}
 	}
 	for len(queue) > 0 {
 		p := queue[0]
 		queue = queue[1:]
-		if !x.data[p] {
-			x.data[p] = true
-			queue = append(queue, straight[p]...)
+		n := leads[p]
+		x.data[p] = n == x.facts.Values[p.value].Type.Shape[p.axis].Size
+		for _, q := range straight[p] {
+			lead(q, n)
+		}
+		for _, h := range regrouped[p] {
+			_, there := h.sides()
+			_, d := h.dims(x.facts.Sites[h.node])
+			left := n
+			for _, k := range there {
+				size := d[k].Size
+				switch {
+				case size < 1 || left < 2:
+				case size%left == 0:
+					lead(place{h.other(), k}, left)
+					left = 1
+				case left%size == 0:
+					lead(place{h.other(), k}, size)
+					left /= size
+				default:
+					left = 1
+				}
+			}
 		}
 	}
 }
@@ -226,7 +267,7 @@ func (x *follower) product(value string, down bool) *ir.Node {
 	for len(queue) > 0 {
 		v := queue[0]
 		queue = queue[1:]
-		if seen[v] || v == "" || x.facts.Values[v].Const != nil {
+		if seen[v] || v == "" || x.constant(v) {
 			continue
 		}
 		seen[v] = true
@@ -238,7 +279,7 @@ func (x *follower) product(value string, down bool) *ir.Node {
 			switch {
 			case n == nil || n.Domain != "":
 			case n.OpType == "MatMul" || n.OpType == "Einsum":
-				if len(n.Inputs) >= 2 && x.facts.Values[n.Inputs[0]].Const == nil && x.facts.Values[n.Inputs[1]].Const == nil {
+				if len(n.Inputs) >= 2 && !x.constant(n.Inputs[0]) && !x.constant(n.Inputs[1]) {
 					return n
 				}
 			case slices.Contains(between, n.OpType) && down:
@@ -249,6 +290,21 @@ func (x *follower) product(value string, down bool) *ir.Node {
 		}
 	}
 	return nil
+}
+
+// constant reports whether a value is the same for all inputs and no projection of others: of
+// learned queries, keys and queries are known, too.
+func (x *follower) constant(v string) bool {
+	if x.facts.Values[v].Const == nil {
+		return false
+	}
+	if c, ok := x.fixed[v]; ok {
+		return c
+	}
+	n := x.producer[v]
+	x.fixed[v] = n == nil || !slices.Contains([]string{"MatMul", "Gemm", "Conv"}, n.OpType) &&
+		!slices.ContainsFunc(n.Inputs, func(v string) bool { return v != "" && !x.constant(v) })
+	return x.fixed[v]
 }
 
 // headAxes lists the axes of a softmax's output that may be its heads, likely ones first.

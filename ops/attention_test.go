@@ -140,6 +140,41 @@ func TestRecognise(t *testing.T) {
 	}
 }
 
+// TestRecogniseLearnedQueries: queries projected from weights alone, whose elements are known,
+// are queries of an attention as others are.
+func TestRecogniseLearnedQueries(t *testing.T) {
+	d := &drawn{&ir.Graph{}}
+	d.input("x", 1, 5, 12)
+	for _, w := range []string{"wq", "wk", "wv"} {
+		d.weight(w, 12, 12)
+	}
+	d.weight("queries", 1, 3, 12)
+	d.ints("four", 0, 0, 6, 2)
+	d.ints("three", 0, 0, 12)
+	head := func(name, from, w string, perm ...int) {
+		d.node(name+".wide", "MatMul", []string{from, w})
+		d.node(name+".apart", "Reshape", []string{name + ".wide", "four"})
+		d.node(name, "Transpose", []string{name + ".apart"}, ir.IntsAttr("perm", perm...))
+	}
+	head("q", "queries", "wq", 0, 2, 1, 3)
+	head("k", "x", "wk", 0, 2, 3, 1)
+	head("v", "x", "wv", 0, 2, 1, 3)
+	d.node("scores", "MatMul", []string{"q", "k"})
+	d.node("p", "Softmax", []string{"scores"}, ir.IntAttr("axis", -1))
+	d.node("mix", "MatMul", []string{"p", "v"})
+	d.node("back", "Transpose", []string{"mix"}, ir.IntsAttr("perm", 0, 2, 1, 3))
+	d.node("joined", "Reshape", []string{"back", "three"})
+	d.weight("o", 12, 12)
+	d.node("y", "MatMul", []string{"joined", "o"})
+	g, f := d.facts(t, "y")
+	if f.Values["q"].Const == nil {
+		t.Fatal("want known elements of the queries")
+	}
+	if r := Recognise(g, f); len(r.Attentions) != 1 || r.Attentions[0].Axis != 1 || len(r.Units) != 4 {
+		t.Errorf("want one attention with heads on axis 1, got %+v with units for %d reshapes", r.Attentions, len(r.Units))
+	}
+}
+
 // TestRecogniseStray: heads that no weight gives birth to are not followed.
 func TestRecogniseStray(t *testing.T) {
 	d := &drawn{&ir.Graph{}}

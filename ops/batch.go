@@ -298,12 +298,11 @@ func (w *batchWalk) links(n *ir.Node, op *Op, from []int, lead map[int]BatchAxis
 		if !known || !ok {
 			return fmt.Errorf("the place of the samples is not known")
 		}
-		after, ok := outside(one.Out[0].Type.Shape, x)
-		d := one.Out[0].Type.Shape[x.Axis].Size
-		if !ok || before%after != 0 || before/after*w.size > d || d%(before/after*w.size) != 0 {
+		outer, ok := w.factor(one.Out[0].Type.Shape, x.Axis, before)
+		if !ok {
 			return fmt.Errorf("it takes positions of several samples together: %s from %s", one.Out[0].Type, one.In[0].Type)
 		}
-		lead[0] = BatchAxis{x.Axis, before / after}
+		lead[0] = BatchAxis{x.Axis, outer}
 		return nil
 	}
 	for _, f := range slices.Concat(many.In, many.Out) {
@@ -356,6 +355,17 @@ func (w *batchWalk) links(n *ir.Node, op *Op, from []int, lead map[int]BatchAxis
 		}
 	}
 	return nil
+}
+
+// factor returns how often the samples' run repeats on an axis, with so many elements before it; false
+// where the axis does not hold them one by one.
+func (w *batchWalk) factor(d []ir.Dim, axis, before int) (outer int, ok bool) {
+	after, ok := outside(d, BatchAxis{axis, 1})
+	if !ok || before%after != 0 {
+		return 0, false
+	}
+	outer = before / after
+	return outer, outer*w.size <= d[axis].Size && d[axis].Size%(outer*w.size) == 0
 }
 
 // straight reports a link of every position to the one of the same number.

@@ -67,6 +67,38 @@ var batchCases = []struct{ name, text, blocked string }{
   node n7: (i) = Transpose(o) perm=[1, 0, 2]
   node n8: (u) = Reshape(i, b)
   node n9: (y) = Transpose(u) perm=[1, 0, 2]`, ""},
+	{"heads in a batch joined to rows", `input x float32[1, 5, 8]
+  output y float32[1, 5, 3]
+  init w float32[8, 3] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]
+  init m int64[3] = [5, 2, 4]
+  init e int64[2] = [5, 8]
+  init b int64[3] = [5, 1, 3]
+  node n1: (s) = Transpose(x) perm=[1, 0, 2]
+  node n2: (r) = Reshape(s, m)
+  node n3: (h) = Transpose(r) perm=[1, 0, 2]
+  node n4: (k) = Transpose(h) perm=[0, 2, 1]
+  node n5: (q) = MatMul(h, k)
+  node n6: (o) = MatMul(q, h)
+  node n7: (i) = Transpose(o) perm=[1, 0, 2]
+  node n8: (j) = Reshape(i, e)
+  node n9: (z) = Gemm(j, w)
+  node n10: (u) = Reshape(z, b)
+  node n11: (y) = Transpose(u) perm=[1, 0, 2]`, ""},
+	{"batch and heads are one axis, the positions inferred", `input x float32[2, 5, 8]
+  output y float32[2, 5, 8]
+  init t int64[4] = [2, 5, 2, 4]
+  init m int64[3] = [4, -1, 4]
+  init u int64[4] = [2, 2, 5, 4]
+  init b int64[3] = [2, 5, 8]
+  node n1: (s) = Reshape(x, t)
+  node n2: (h) = Transpose(s) perm=[0, 2, 1, 3]
+  node n3: (f) = Reshape(h, m)
+  node n4: (k) = Transpose(f) perm=[0, 2, 1]
+  node n5: (q) = MatMul(f, k)
+  node n6: (o) = MatMul(q, f)
+  node n7: (w) = Reshape(o, u)
+  node n8: (r) = Transpose(w) perm=[0, 2, 1, 3]
+  node n9: (y) = Reshape(r, b)`, ""},
 	{"the rest is inferred", `input x float32[1, 2, 3]
   output y float32[1, 6]
   init t int64[2] = [1, -1]

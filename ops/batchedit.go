@@ -80,7 +80,9 @@ func (w *batchWalk) reshape(n *ir.Node) error {
 	if got, err := reshaped(&many, many.In[0].Type.Shape, elements(target)); err == nil {
 		k, err := w.scaled(ir.Type{Kind: ir.KindTensor, Ranked: true, Shape: y}, ir.Type{Kind: ir.KindTensor, Ranked: true, Shape: got})
 		if err == nil && k >= 0 && (k == j || !own) {
-			return nil
+			if _, ok := w.factor(y, k, before); ok {
+				return nil
+			}
 		}
 	}
 	if j < 0 {
@@ -161,7 +163,7 @@ func (w *batchWalk) place(x, y []ir.Dim, at BatchAxis, before int) (axis int, ow
 		}
 		inside := before >= n && before < n*d.Size && before%n == 0
 		if inside && d.Size%(before/n*w.size) == 0 {
-			if w.size == 1 && n == before && j > 0 && slices.EqualFunc(x[at.Axis+1:], y[j:], sameDim) {
+			if w.size == 1 && n == before && j > 0 && (slices.EqualFunc(x[at.Axis+1:], y[j:], sameDim) || j == len(y)-1 && at.Axis < len(x)-1) {
 				return j - 1, false
 			}
 			return j, false

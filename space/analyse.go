@@ -523,6 +523,9 @@ func (an *Analysis) pin(value string, axis int, reason string) {
 // groups that have no smaller width. Every axis of a floating weight with more than one
 // position that no effect of the space reaches has a reason.
 func (an *Analysis) Reasons(s *Space, effects []*Effect, o Options) map[string]map[int]string {
+	if err := o.defaults(); err != nil {
+		panic("BUG: space: reasons for options that New refuses: " + err.Error())
+	}
 	changes := map[string]bool{}
 	own := map[axisID]bool{}
 	for i, d := range s.Dims {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/entangle-nas/entangle/internal/cuttest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/space"
@@ -207,7 +208,7 @@ func checkOtherBatch(t *testing.T, m *ir.Model, o space.Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := superProgram(t, wide)
+	p := cuttest.Program(t, wide)
 	for i, c := range choices(net.Space, 1, 4)[1:] {
 		small, err := subnet.Cut(net, c, nil)
 		if err != nil {

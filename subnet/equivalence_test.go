@@ -13,6 +13,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/exporter"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/cuttest"
 	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
@@ -75,37 +76,6 @@ func entangled(t *testing.T, an *space.Analysis, opts space.Options, policy spac
 		t.Fatal(err)
 	}
 	return net
-}
-
-// lowerSuper appends a supernet to b in float64 and returns its values.
-func lowerSuper(t *testing.T, b *prim.Builder, net *space.Supernet, coefs []prim.ID) map[string]prim.ID {
-	t.Helper()
-	h := net.Hooks(ops.Hooks{Float: prim.F64, Seed: prim.Invalid, Init: func(b *prim.Builder, t *ir.Tensor) prim.ID {
-		c, err := ops.HostTensor(t, prim.F64)
-		if err != nil {
-			return b.Fail(err)
-		}
-		return b.Const(c)
-	}}, coefs)
-	vals, err := ops.Lower(b, net.An.Model, net.An.Facts, h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return vals
-}
-
-func superProgram(t *testing.T, net *space.Supernet) *prim.Program {
-	t.Helper()
-	b := prim.NewBuilder()
-	vals := lowerSuper(t, b, net, net.Coefficients(b, prim.F64))
-	for _, o := range net.An.Model.Graph.Outputs {
-		b.Output(o.Name, vals[o.Name])
-	}
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 func run(t *testing.T, p *prim.Program, in map[string]*prim.Tensor) map[string]*prim.Tensor {
@@ -310,7 +280,7 @@ func checkAnalysis(t *testing.T, s subject, an *space.Analysis) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := superProgram(t, net)
+		p := cuttest.Program(t, net)
 		scale := 1.0
 		original := runModel(t, an.Model, s.bind, 11)
 		for _, x := range original {
@@ -430,14 +400,7 @@ func TestZeroAndCut(t *testing.T) {
 				if len(stay) == 0 {
 					continue
 				}
-				zeroed := an.Model.Clone()
-				for _, mb := range g.Members {
-					if !mb.Contracted {
-						continue
-					}
-					i := slices.IndexFunc(zeroed.Graph.Inits, func(x *ir.Tensor) bool { return x.Name == mb.Value })
-					zeroed.Graph.Inits[i] = zero(t, zeroed.Graph.Inits[i], mb, gone)
-				}
+				zeroed := cuttest.Zeroed(t, an.Model, g, gone)
 				net, err := space.Entangle(an, &space.Space{Dims: []space.Dim{{Name: "some", Kind: g.Kind, Node: g.Name, Choices: []int{len(stay), g.Size}, Order: slices.Concat(stay, gone)}}}, space.Reader)
 				if err != nil {
 					t.Fatal(err)
@@ -490,27 +453,6 @@ func runWithout(t *testing.T, m *ir.Model, bind map[string]int, seed uint64, an 
 		t.Fatal(err)
 	}
 	return run(t, p, inputs(p, seed))
-}
-
-func zero(t *testing.T, x *ir.Tensor, mb space.Member, units []int) *ir.Tensor {
-	t.Helper()
-	v, err := x.Float32s()
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := map[int]bool{}
-	for _, u := range units {
-		for _, p := range mb.Units[u] {
-			gone[p] = true
-		}
-	}
-	inner := ir.Prod(x.Dims[mb.Axis+1:])
-	for i := range v {
-		if gone[i/inner%x.Dims[mb.Axis]] {
-			v[i] = 0
-		}
-	}
-	return ir.NewFloat32(x.Name, x.Dims, v)
 }
 
 // TestRecipeRoundTrip: a recipe read back gives the same subnet as the choice.

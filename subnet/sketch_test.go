@@ -357,7 +357,8 @@ func (k *sketch) attention(x, mask string) string {
 	case "Div":
 		s = k.op("Div", []string{s, k.scalar(root)})
 	}
-	if k.flat && mask != "" {
+	parted := k.flat && (mask != "" || k.mask == "add")
+	if parted {
 		s = k.op("Reshape", []string{s, k.ints(-1, heads, length, length)})
 	}
 	if mask != "" {
@@ -371,9 +372,6 @@ func (k *sketch) attention(x, mask string) string {
 		fallthrough
 	case k.bias == "shared":
 		s = k.add(s, k.once["bias"])
-	}
-	if k.flat && mask != "" {
-		s = k.op("Reshape", []string{s, k.ints(-1, length, length)})
 	}
 	causal := make([]int64, length*length)
 	low := make([]float32, length*length)
@@ -390,6 +388,9 @@ func (k *sketch) attention(x, mask string) string {
 	case "where":
 		t, _ := ir.NewInts(k.name("m"), ir.Bool, []int{1, 1, length, length}, causal)
 		s = k.op("Where", []string{k.init(t), s, k.scalar(-1e4)})
+	}
+	if parted {
+		s = k.op("Reshape", []string{s, k.ints(-1, length, length)})
 	}
 	y := k.op("MatMul", []string{k.op("Softmax", []string{s}, ir.IntAttr("axis", -1)), v})
 	switch {

@@ -12,6 +12,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/cuttest"
 	"github.com/entangle-nas/entangle/internal/testenv"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/space"
@@ -27,6 +28,7 @@ var styles = []struct {
 	{"bert", style{pad: true, qkv: "separate", norm: "layer", post: true, scale: "Div", kv: heads, mlp: "erf", computed: true}},
 	{"bert spelled out", style{pad: true, qkv: "split", norm: "layer-spelled", post: true, scale: "Div", kv: heads, mlp: "tanh", gemm: true}},
 	{"merged batch and heads", style{pad: true, qkv: "slice", norm: "layer", scale: "Mul", kv: heads, mlp: "erf", flat: true}},
+	{"merged batch and heads, parted for a mask of no batch", style{qkv: "separate", norm: "layer", mask: "add", scale: "before", kv: heads, mlp: "erf", flat: true}},
 	{"gpt", style{qkv: "split", norm: "layer", mask: "where", scale: "Div", kv: heads, mlp: "tanh", tied: true, gemm: true, computed: true}},
 	{"llama", style{qkv: "separate", norm: "rms-spelled", mask: "add", scale: "Mul", kv: 3, repeat: "expand", rotary: "half", mlp: "gated", computed: true}},
 	{"llama with gathered heads", style{qkv: "separate", norm: "rms", mask: "add", scale: "Div", kv: 2, repeat: "gather", rotary: "pairs", mlp: "gated-fused", tied: true}},
@@ -310,7 +312,7 @@ func TestNormSlopes(t *testing.T) {
 			sp := net.Space
 			b := prim.NewBuilder()
 			coefs := net.Coefficients(b, prim.F64)
-			vals := lowerSuper(t, b, net, coefs)
+			vals := cuttest.Lower(t, b, net, coefs)
 			y := vals[an.Model.Graph.Outputs[0].Name]
 			loss := b.Sum(b.Times(y, y), 0, 1, 2)
 			loss = b.Reshape(loss)

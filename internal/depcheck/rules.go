@@ -68,6 +68,7 @@ var Allowed = map[string][]string{
 	"internal/modeltest": {"ir", "data", "importer", "models", "internal/testenv"},
 	"internal/nettest":   {"internal/rng", "ir", "ops", "models", "engine", "data", "space", "search/net", "search/train", "search/train/optim", "internal/modeltest"},
 	"internal/runtest":   {Anything},
+	"internal/cuttest":   {"ir", "ops", "engine/prim", "space"},
 	"internal/orttest":   {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
 
 	// Data for recognisers of text.
@@ -98,5 +99,5 @@ var Guarded = map[string][]string{
 	"gorgonia.org":                    {"exporter/runtimes/gorgonnx"},
 	"github.com/urfave/cli":           {"cmd/entangle"},
 	"github.com/rogpeppe/go-internal": {},
-	"testing":                         {"engine/enginetest", "engine/xla/plugin/plugintest", "internal/testenv", "internal/modeltest", "internal/nettest", "internal/orttest", "internal/runtest"},
+	"testing":                         {"engine/enginetest", "engine/xla/plugin/plugintest", "internal/testenv", "internal/cuttest", "internal/modeltest", "internal/nettest", "internal/orttest", "internal/runtest"},
 }
