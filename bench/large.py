@@ -3,7 +3,8 @@
 
 Files of random weights are built by models/build into DIR (0.9 GB) and stay there. Per file:
   inspect, space, extract, verify    processor seconds, wall seconds, peak resident MB
-  one search step                    median wall seconds over the steps behind the first of a run, ours and PyTorch's in turn
+  one search step                    median processor and wall seconds over the steps behind the first of a run, ours and
+                                     PyTorch's in turn; beside other work only processor seconds of one thread say much
 A search step is one step of the architecture parameters (Adam) on a batch and one of the weights (SGD, momentum,
 clipped) on another, both of 2 samples of 128 tokens, on labels, with dropout. PyTorch's network has the same layers
 and, as factors of activations, the masks of the same choices: embedding, heads and hidden units in eight steps,
@@ -28,7 +29,7 @@ NETWORK = {"bert": "encoder", "gpt2": "decoder"}
 
 
 def torch_steps(name, threads, steps):
-    """Seconds of each step of this process's network."""
+    """Processor and wall seconds of each step of this process's network."""
     import torch
     import torch.nn as nn
     import torch.nn.functional as F
@@ -109,9 +110,9 @@ def torch_steps(name, threads, steps):
 
     out = []
     for _ in range(steps):
-        start = time.perf_counter()
+        cpu, wall = time.process_time(), time.perf_counter()
         step()
-        out.append(time.perf_counter() - start)
+        out.append((time.process_time() - cpu, time.perf_counter() - wall))
     return out
 
 
@@ -137,19 +138,32 @@ def data_of(name, folder):
 
 
 def search(args, name, model, source, folder, steps):
-    """Seconds of the steps of a search, and the recipe that it wrote."""
+    """Processor and wall seconds of the steps of a search behind the first, its recipe, peak MB and last checkpoint's bytes."""
     recipe, run = os.path.join(folder, name + ".json"), os.path.join(folder, name + ".run")
     shutil.rmtree(run, ignore_errors=True)
     # 7 of the 16 samples are for the weights: three steps an epoch.
     command = [args.entangle, "search", model, "--data", source, "--batch", str(BATCH), "--distill", "0", "--target", "macs=0.5", "--search-epochs", repr(steps / 3), "--search-lr", "0.001",
                "--set", "space.order=magnitude", "--set", "refine=0", "--threads", str(args.threads), "--seed", "1", "--run", run, "--force", "-q", "-o", recipe]
-    took = usage(command)
-    at = []
-    with open(os.path.join(run, "log.jsonl")) as f:
-        for line in map(json.loads, f):
-            if line["kind"] == "step":
-                at.append(line["values"]["seconds"])
-    return [b - a for a, b in zip(at, at[1:])], recipe, took, os.path.getsize(os.path.join(run, "search.checkpoint"))
+    log, tick, at, peak = os.path.join(run, "log.jsonl"), os.sysconf("SC_CLK_TCK"), [], 0
+    p = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while p.poll() is None:
+        time.sleep(0.02)
+        try:
+            with open("/proc/%d/stat" % p.pid) as f:
+                cpu = sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / tick
+            with open("/proc/%d/status" % p.pid) as f:
+                peak = max([peak] + [int(line.split()[1]) / 1024 for line in f if line.startswith("VmHWM")])
+            with open(log) as f:
+                seen = sum('"kind":"step"' in line for line in f)
+        except (OSError, IndexError):
+            continue
+        if seen > len(at):
+            at.append((cpu, time.perf_counter()))
+    if p.returncode:
+        sys.exit("large: %s: exit code %d" % (" ".join(command), p.returncode))
+    if len(at) != steps:
+        sys.exit("large: want %d steps one by one, saw %d" % (steps, len(at)))
+    return [(b[0] - a[0], b[1] - a[1]) for a, b in zip(at, at[1:])], recipe, peak, os.path.getsize(os.path.join(run, "search.checkpoint"))
 
 
 def main():
@@ -174,15 +188,17 @@ def main():
             subprocess.run(["go", "run", "./models/build", *map(str, sizes), *(["-classes", "2"] if name == "bert" else []), NETWORK[name], model], check=True)
         source, ours, theirs, peaks = data_of(name, args.dir), [], [], []
         for _ in range(args.rounds):
-            seconds, recipe, took, kept = search(args, name, model, source, args.dir, args.steps)
+            seconds, recipe, mine, kept = search(args, name, model, source, args.dir, args.steps)
             ours += seconds
             out = subprocess.run([sys.executable, __file__, "--torch", name, "--threads", str(args.threads), "--steps", str(args.steps), args.dir], stdout=subprocess.PIPE, check=True).stdout
             seconds, peak = json.loads(out)
             theirs += seconds[1:]
-            peaks.append((took[2], peak))
-        a, b = statistics.median(ours), statistics.median(theirs)
-        print("%s: file %.0f MB; search step %.2f s, PyTorch %.2f s, ratio %.2f; peak %.0f and %.0f MB; checkpoint at the end %.0f MB" % (
-            name, os.path.getsize(model) / 1e6, a, b, a / b, max(x for x, _ in peaks), max(x for _, x in peaks), kept / 1e6), flush=True)
+            peaks.append((mine, peak))
+        print("%s: file %.0f MB; peak %.0f MB, PyTorch %.0f MB; checkpoint at the end %.0f MB" % (
+            name, os.path.getsize(model) / 1e6, max(x for x, _ in peaks), max(x for _, x in peaks), kept / 1e6), flush=True)
+        for i, what in enumerate(("processor time", "wall time")):
+            a, b = statistics.median(x[i] for x in ours), statistics.median(x[i] for x in theirs)
+            print("%s: search step, %s, %d threads: %.2f s, PyTorch %.2f s, ratio %.2f" % (name, what, args.threads, a, b, a / b), flush=True)
         small = os.path.join(args.dir, name + "-half.onnx")
         for verb, command in (("inspect", ["inspect", model]), ("space", ["space", model]), ("extract", ["extract", model, "--recipe", recipe, "-q", "--force", "-o", small]),
                               ("verify", ["verify", model, "--latency", "0", "--threads", str(args.threads)])):

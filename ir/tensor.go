@@ -164,6 +164,20 @@ func (t *Tensor) Float64s() ([]float64, error) {
 		return nil, err
 	}
 	out := make([]float64, t.Len())
+	if err := t.ReadFloat64s(out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ReadFloat64s is Float64s into out, which has the tensor's length.
+func (t *Tensor) ReadFloat64s(out []float64) error {
+	if err := t.Check(); err != nil {
+		return err
+	}
+	if len(out) != t.Len() {
+		return fmt.Errorf("ir: tensor %q: want room for %d elements, got %d", t.Name, t.Len(), len(out))
+	}
 	switch t.DType {
 	case Float32:
 		for i := range out {
@@ -184,7 +198,7 @@ func (t *Tensor) Float64s() ([]float64, error) {
 	default:
 		ints, err := t.Int64s()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for i, v := range ints {
 			out[i] = float64(v)
@@ -193,7 +207,7 @@ func (t *Tensor) Float64s() ([]float64, error) {
 			}
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // Float32s returns the elements as float32, under the conditions of Float64s.

@@ -117,9 +117,17 @@ func TestFreezeWeights(t *testing.T) {
 	p := b.Plan(t)
 	cfg := b.Job.Search
 	cfg.FreezeWeights = true
-	d, err := b.Run(context.Background(), p, cfg, nil, nil, train.Hooks{})
+	h := train.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint")}
+	d, err := b.Run(context.Background(), p, cfg, nil, nil, h)
 	if err != nil {
 		t.Fatal(err)
+	}
+	weights := 0
+	for _, w := range d.Weights {
+		weights += len(w.Raw)
+	}
+	if info, err := os.Stat(h.Checkpoint); err != nil || info.Size() > int64(weights) {
+		t.Errorf("checkpoint: want less than the %d bytes of the weights, which stand in the model, got %v", weights, info.Size())
 	}
 	for name, w := range d.Weights {
 		if !slices.Equal(w.Raw, p.Model.Graph.Init(name).Raw) {

@@ -292,9 +292,11 @@ func unitSums(t *ir.Tensor, scores func(v []float64, at int), mb Member) ([]floa
 	}
 	inner := ir.Prod(t.Dims[mb.Axis+1:])
 	out := make([]float64, len(mb.Units))
+	buf := make([]float64, min(scored, t.Len()))
 	for from := 0; from < t.Len(); from += scored {
-		v, err := t.Part(from, min(from+scored, t.Len())).Float64s()
-		if err != nil {
+		to := min(from+scored, t.Len())
+		v := buf[:to-from]
+		if err := t.Part(from, to).ReadFloat64s(v); err != nil {
 			return nil, err
 		}
 		scores(v, from)

@@ -3,6 +3,7 @@ package train_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -39,6 +40,7 @@ func TestTrainResume(t *testing.T) {
 	if !errors.As(err, &stopped) || stopped.Step != 7 || stopped.Stage != "train" {
 		t.Fatalf("want an interruption at step 7, got %v", err)
 	}
+	running := size(t, h.Checkpoint)
 	first := 0
 	h.Observe = func(e train.Event) {
 		if first == 0 {
@@ -48,6 +50,10 @@ func TestTrainResume(t *testing.T) {
 	got, err := run(context.Background(), h)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// With momentum the state is as large as the weights, and no step needs it any more.
+	if ended := size(t, h.Checkpoint); ended > running*3/4 {
+		t.Errorf("checkpoint: want the optimiser's state gone at the end, got %d bytes after %d", ended, running)
 	}
 	if first != 8 {
 		t.Errorf("resumed with step %d: want 8", first)
@@ -66,4 +72,14 @@ func TestTrainResume(t *testing.T) {
 	if again, err := run(context.Background(), h); err != nil || !nettest.EqualWeights(whole.Weights, again.Weights) {
 		t.Errorf("a finished run started again: %v", err)
 	}
+}
+
+// size is a file's.
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }
