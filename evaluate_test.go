@@ -222,13 +222,14 @@ func TestMaxDropWithoutCommand(t *testing.T) {
 	}
 }
 
-// TestMaxDropWithoutLabels: without labels the outputs' agreement with the original counts, and
-// the distance of those that are no classes, whichever dropped most.
+// TestMaxDropWithoutLabels: without labels what each output is measured by against the original counts, whichever
+// dropped most.
 func TestMaxDropWithoutLabels(t *testing.T) {
 	b := runtest.New(t, "multi-output-tiny")
 	slices.Reverse(b.Model.Graph.Outputs)
 	b.Job.Search.Weights.Objective = net.Objective{Distill: 1, Temperature: 1}
 	b.Job.Tune.Objective = b.Job.Search.Weights.Objective
+	b.Job.Outputs = unlabelled
 	b.Job.Out, b.Job.Verify, b.Job.Method = filepath.Join(t.TempDir(), "s.onnx"), false, "uniform"
 	limit := 0.5
 	b.Job.MaxDrop = &limit
@@ -239,9 +240,12 @@ func TestMaxDropWithoutLabels(t *testing.T) {
 	worst, names := entangle.Figure{}, ""
 	for i, f := range o.Figures {
 		x := o.Candidates[0].Test.Distance.Tuned.Outputs[i]
-		want := entangle.Figure{Name: fmt.Sprintf("distance of %q, test", x.Name), After: 100 * x.Error, Unit: "%", Lower: true}
-		if x.Rows > 0 {
-			want = entangle.Figure{Name: fmt.Sprintf("agreement of %q, test", x.Name), Before: 100, After: 100 * x.Agreement, Unit: "%"}
+		want := entangle.Figure{Name: fmt.Sprintf("agreement of %q, test", x.Name), Before: 100, After: 100 * x.Agreement, Unit: "%"}
+		switch {
+		case x.R2 != nil:
+			want.Name, want.After = fmt.Sprintf("R² of %q, test", x.Name), 100**x.R2
+		case x.Cosine != nil:
+			want = entangle.Figure{Name: fmt.Sprintf("cosine of %q, test", x.Name), Before: 1, After: *x.Cosine}
 		}
 		if f != want {
 			t.Errorf("want %+v, got %+v", want, f)

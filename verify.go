@@ -47,8 +47,8 @@ func (p *Plan) Verifier(host *Host) (runtimes.Runtime, error) {
 
 // taken reports a source's file that a runtime does not load.
 func (p *Plan) taken(rt runtimes.Runtime) error {
-	if p.Source.Path == "" {
-		return nil
+	if t := p.Source.Tail; p.Source.Path == "" || t != nil && t.Foreign {
+		return nil // the head is what is compared
 	}
 	s, err := rt.Open(runtimes.Source{Path: p.Source.Path, Model: p.Source.Raw})
 	if err != nil {

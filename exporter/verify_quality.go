@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/measure"
 )
@@ -84,7 +83,7 @@ func add(s *measure.Sum, t *ir.Tensor, axis int, b Labelled) error {
 	}
 	per := 1
 	if b.Shape != nil {
-		per = prim.Prod(b.Shape)
+		per = product(b.Shape)
 		s.Positions = per
 	}
 	if t.Dims[0] < b.Samples || axis < 1 || axis >= len(t.Dims) || len(b.Labels) != b.Samples*per || t.Dims[axis] < 1 || size/t.Dims[axis] != per {
@@ -93,7 +92,7 @@ func add(s *measure.Sum, t *ir.Tensor, axis int, b Labelled) error {
 		}
 		return fmt.Errorf("want classes for each of %d positions of %d samples, got %s", per, b.Samples, t.Type())
 	}
-	classes, step := t.Dims[axis], prim.Prod(t.Dims[axis+1:])
+	classes, step := t.Dims[axis], product(t.Dims[axis+1:])
 	for i := range b.Samples {
 		v, err := one(i)
 		if err != nil {
@@ -150,4 +149,12 @@ func addElements(s *measure.Sum, one func(int) ([]float64, error), rows, size in
 		}
 	}
 	return nil
+}
+
+func product(sizes []int) int {
+	n := 1
+	for _, s := range sizes {
+		n *= s
+	}
+	return n
 }
