@@ -74,8 +74,12 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 	if set != nil {
 		j.checkData(&f, set)
 	}
-	if m != nil && set != nil && len(f) == 0 {
-		if err := j.checkBoth(&f, m, set); err != nil {
+	if m != nil && set != nil && (len(f) == 0 || len(f) == 1 && f.has("data.batch") && j.Data.Batch > 1) {
+		run := *j
+		if len(f) > 0 { // what else is wrong does not hang on it
+			run.Data.Batch = 1
+		}
+		if err := run.checkBoth(&f, m, set); err != nil {
 			return err
 		}
 	}
