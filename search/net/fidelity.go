@@ -54,7 +54,8 @@ func (o OutputError) Figure() measure.Figure {
 
 // Compare measures a network against the original on a view, once, in order, on every output
 // that has a meaning. Both need the same batch size, and the original outputs that match;
-// values that are not finite are an error.
+// values that are not finite
+// where the original's are are an error.
 func Compare(ctx context.Context, be engine.Backend, n, original *Network, view data.View) (*Fidelity, error) {
 	if view.Len() == 0 {
 		return nil, fmt.Errorf("search: compare: %q of %q has no samples", view.Name, view.Set().Spec)
@@ -163,6 +164,9 @@ func (a *apartness) add(x Meaning, want, got *prim.Tensor, batch, valid int) {
 		a.off = make([]float64, len(a.tally.mean))
 	}
 	for i, v := range want.F32[:count] {
+		if fills(v) && (got.F32[i] == v || fills(got.F32[i])) {
+			continue
+		}
 		d := float64(got.F32[i]) - float64(v)
 		a.apart += d * d
 		a.power += float64(v) * float64(v)

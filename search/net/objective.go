@@ -183,16 +183,25 @@ func (n *Network) distance(b *prim.Builder, x Meaning, teacher, student prim.ID,
 	return n.squared(b, n.Scales[x.Output].Teacher, teacher, student)
 }
 
+// filled is the size from which numbers are what masks fill in, as -Inf is.
+const filled = 1e9
+
+// fills reports whether a number is none that can be learned.
+func fills(v float32) bool { return !(v > -filled && v < filled) }
+
 // squared is the mean squared difference, in units of the columns' variances; without them of
 // the mean square of want, for all that is known.
 func (n *Network) squared(b *prim.Builder, v *Variance, want, got prim.ID) prim.ID {
 	diff := prim.Op(prim.Sub, prim.A(0), prim.A(1))
 	count := float64(b.Type(got).Len())
-	if v != nil {
-		return scalarMean(b, count, prim.Op(prim.Mul, prim.A(2), prim.Op(prim.Mul, diff, diff)), got, want, v.inverse(b, len(b.Shape(got))))
+	of := func(e *prim.X, want int) *prim.X { // what masks fill in does not count
+		return prim.Op(prim.Select, prim.Op(prim.Lt, prim.Op(prim.Abs, prim.A(want)), prim.L(filled)), e, prim.L(0))
 	}
-	power := scalarMean(b, count, prim.Op(prim.Mul, prim.A(0), prim.A(0)), want)
-	return b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Add, prim.A(1), prim.L(1e-8))), scalarMean(b, count, prim.Op(prim.Mul, diff, diff), got, want), power)
+	if v != nil {
+		return scalarMean(b, count, of(prim.Op(prim.Mul, prim.A(2), prim.Op(prim.Mul, diff, diff)), 1), got, want, v.inverse(b, len(b.Shape(got))))
+	}
+	power := scalarMean(b, count, of(prim.Op(prim.Mul, prim.A(0), prim.A(0)), 0), want)
+	return b.Map(prim.Op(prim.Div, prim.A(0), prim.Op(prim.Add, prim.A(1), prim.L(1e-8))), scalarMean(b, count, of(prim.Op(prim.Mul, diff, diff), 1), got, want), power)
 }
 
 // softplus is ln(1 + eˣ), with its slope at 0.

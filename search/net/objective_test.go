@@ -176,3 +176,21 @@ func TestObjectiveCheck(t *testing.T) {
 		}
 	}
 }
+
+// TestFilledValuesDoNotCount: what a mask fills in, infinite or large, is neither in the loss
+// nor in its slope, whatever the student has there.
+func TestFilledValuesDoNotCount(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	for _, scaled := range []bool{false, true} {
+		n, g := outputs(1, map[string][]int{"a": {1, 4}}, "a")
+		if scaled {
+			n.Scales = map[string]Scale{"a": {Teacher: &Variance{axis: -1, v: []float64{5}}}}
+		}
+		in := map[string]*prim.Tensor{"a": prim.F32Tensor([]float32{1, inf, 7, 3}, 1, 4), teacherName("a"): prim.F32Tensor([]float32{2, inf, -1e9, 1}, 1, 4)}
+		loss, _, grads := evaluated(t, n, g, Objective{Distill: 1, Temperature: 1}, false, in, "a")
+		near(t, "loss", loss, (1.0+4)/5/map[bool]float64{true: 4, false: 1}[scaled])
+		for i, want := range []float64{-2, 0, 0, 4} {
+			near(t, "gradient", float64(grads["a"][i]), want/5/map[bool]float64{true: 4, false: 1}[scaled])
+		}
+	}
+}

@@ -182,6 +182,9 @@ func (t *tally) add(v []float32, valid int) {
 		switch {
 		case t.kind == measure.Values:
 			for i, e := range x {
+				if fills(e) {
+					continue
+				}
 				c := column(i)
 				t.sums[c] += float64(e)
 				t.square[c] += float64(e) * float64(e)
