@@ -99,6 +99,15 @@ func line(m *ir.Model, r *rand.Rand) (stage string, err error) {
 	if err != nil {
 		return "normalise", err
 	}
+	if nodes := src.Normal.Graph.Nodes; len(nodes) > 0 { // taught at any tensor
+		src.Split(nodes[r.IntN(len(nodes))].Output(0))
+	}
+	if head, err := src.Split(); err == nil {
+		if head.Tail != nil {
+			head.Tail.Graft(head.Normal)
+		}
+		src = head
+	}
 	size := 1 + r.IntN(9)
 	open, err := src.Infer(nil)
 	if err == nil {
