@@ -199,7 +199,11 @@ func (x *follower) markData(g *ir.Graph) {
 		p := queue[0]
 		queue = queue[1:]
 		n := leads[p]
-		x.data[p] = n == x.facts.Values[p.value].Type.Shape[p.axis].Size
+		shape := x.facts.Values[p.value].Type.Shape
+		if p.axis >= len(shape) { // a name that the graph gives twice
+			continue
+		}
+		x.data[p] = n == shape[p.axis].Size
 		for _, q := range straight[p] {
 			lead(q, n)
 		}

@@ -11,13 +11,16 @@ import resource
 import sys
 import time
 
-WORKLOADS = ["resnet50", "vit_s", "resnet50_super", "vit_s_super"]
+WORKLOADS = ["resnet20", "vit_tiny", "resnet50", "vit_s", "resnet50_super", "vit_s_super"]
 
 
 class Size:
     """The sizes of the networks; tiny ones check the programs where there is no GPU."""
 
-    def __init__(self, tiny):
+    def __init__(self, workload, tiny):
+        if workload in ("resnet20", "vit_tiny"):
+            self.small(tiny)
+            return
         self.image = 32 if tiny else 224
         self.classes = 10 if tiny else 1000
         self.blocks = [1, 1, 1, 1] if tiny else [3, 4, 6, 3]
@@ -29,6 +32,15 @@ class Size:
         self.hidden = 4 * self.embed
         self.hiddens = [self.hidden // 2, 3 * self.hidden // 4, self.hidden]
         self.kept = [self.depth - 2, self.depth - 1, self.depth]
+
+    def small(self, tiny):
+        self.image, self.classes = 32, 10
+        self.blocks = [1, 1, 1] if tiny else [3, 3, 3]
+        self.width = 8 if tiny else 16
+        self.embed = 64 if tiny else 192
+        self.depth = 2 if tiny else 12
+        self.heads, self.patch, self.hidden = self.embed // 64, 4, 4 * self.embed
+        self.hiddens, self.kept = [], []
 
 
 def arguments(doc, modes):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Time a training step of ResNet-50 or ViT-S at 224x224 in JAX, plain or entangled.
+"""Time a training step of ResNet-50 or ViT-S at 224x224 in JAX, plain or entangled, or a plain
+one of ResNet-20 or a small ViT at 32x32.
 
 The networks and the step are those of torch_large.py: forward, loss, backward and update
 in one compiled function per phase whose parameters are donated. Images are NHWC. bf16
@@ -122,6 +123,46 @@ def resnet50(s, choices):
     return p, forward
 
 
+def resnet20(s):
+    p, plan = Params(), []
+
+    def unit(name, k, i, o):
+        p.normal(name, (2 / (i * k * k)) ** 0.5, k, k, i, o)
+        p.full(name + ".norm.scale", 1, o)
+        p.full(name + ".norm.bias", 0, o)
+
+    unit("stem", 3, 3, s.width)
+    i = s.width
+    for stage, n in enumerate(s.blocks):
+        for b in range(n):
+            name, o, stride = f"{stage}.{b}", s.width << stage, 2 if stage and b == 0 else 1
+            unit(name + ".1", 3, i, o)
+            unit(name + ".2", 3, o, o)
+            short = stride != 1 or i != o
+            if short:
+                unit(name + ".short", 1, i, o)
+            plan.append((name, stride, short))
+            i = o
+    p.normal("head", i**-0.5, i, s.classes)
+    p.full("head.bias", 0, s.classes)
+
+    def forward(w, a, x):
+        stats = {}
+
+        def apply(x, name, stride=1, pad=1):
+            y, mean, var = batch_norm(conv(x, w[name], stride, pad), w, name + ".norm")
+            stats[name + ".norm"] = (mean, var)
+            return y
+
+        x = jax.nn.relu(apply(x, "stem"))
+        for name, stride, short in plan:
+            y = apply(jax.nn.relu(apply(x, name + ".1", stride)), name + ".2")
+            x = jax.nn.relu(y + (apply(x, name + ".short", stride, 0) if short else x))
+        return x.astype(jnp.float32).mean((1, 2)) @ w["head"] + w["head.bias"], stats
+
+    return p, forward
+
+
 def vit(s, entangled):
     p = Params()
     e, tokens = s.embed, (s.image // s.patch) ** 2 + 1
@@ -193,8 +234,13 @@ def main():
     if a.precision == "f32":
         jax.config.update("jax_default_matmul_precision", "highest")
     device = jax.devices("gpu" if a.device == "cuda" else "cpu")[0]
-    s, entangled = Size(a.tiny), a.workload.endswith("_super")
-    p, forward = resnet50(s, 4 if entangled else 0) if a.workload.startswith("resnet50") else vit(s, entangled)
+    s, entangled = Size(a.workload, a.tiny), a.workload.endswith("_super")
+    if a.workload == "resnet20":
+        p, forward = resnet20(s)
+    elif a.workload.startswith("resnet50"):
+        p, forward = resnet50(s, 4 if entangled else 0)
+    else:
+        p, forward = vit(s, entangled)
     kind = jnp.bfloat16 if a.precision == "bf16" else jnp.float32
 
     def loss_of(w, alphas, x, y):
@@ -230,7 +276,7 @@ def main():
 
     zeros = functools.partial(tree, np.zeros_like)
     w, alphas = put(p.weights), put(p.alphas)
-    running = put({k.removesuffix(".scale"): (np.zeros_like(v), np.ones_like(v)) for k, v in p.weights.items() if k.endswith(".scale") and a.workload.startswith("resnet50")})
+    running = put({k.removesuffix(".scale"): (np.zeros_like(v), np.ones_like(v)) for k, v in p.weights.items() if k.endswith(".scale") and a.workload.startswith("resnet")})
     st = {"w": w, "a": alphas, "m": put(zeros(p.weights)), "s": put((zeros(p.alphas), zeros(p.alphas), np.float32(0))), "r": running}
     first, second = batch(), batch()
 

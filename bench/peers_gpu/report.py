@@ -46,25 +46,27 @@ def page(args):
     out += [f"One {d.get('name', 'GPU')}, driver {d.get('driver')}, {d.get('date')}; {d.get('program')}; PyTorch {d.get('torch')}, JAX {d.get('jax')}.",
             "Taken by `bench/gpu.sh`: programs compile together and are timed one after the other. Medians in ms; device memory in MB.", ""]
     missing = [f"- {s}: {r['skipped']}" for s, rs in by.items() for r in rs if "skipped" in r]
-    for r in by.get("suite", []):
-        if "pass" in r:
-            out += ["## Conformance", "", f"{r['pass']} passed, {r['fail']} failed, {r['skip']} skipped; {r['parts_failed']} of the processes did not end well.", ""]
+    suites = [(s, r) for s in ("quick", "suite") for r in by.get(s, []) if "pass" in r]
+    if suites:
+        out += ["## Conformance", ""]
+        out += [f"- {'the quickest third' if s == 'quick' else 'the rest'}: {r['pass']} passed, {r['fail']} failed, {r['skip']} skipped; {r['parts_failed']} of the processes did not end well." for s, r in suites] + [""]
     steps = [r for r in by.get("steps", []) if "median_ms" in r]
     if steps:
         ours, peer = ({r["workload"]: r for r in steps if r["program"] == p} for p in ("entangle", "torch"))
         rows = [[w, r["median_ms"], peer.get(w, {}).get("median_ms", "-"), ratio(r["median_ms"], peer.get(w, {}).get("median_ms")), round(r.get("device_mb") or 0)] for w, r in ours.items()]
         out += ["## Training steps, float32", ""] + table(["workload", "entangle", "PyTorch eager", "time ratio", "entangle MB"], rows)
-    for network in ("resnet50", "vit_s"):
-        rows = [r for r in by.get(network, []) if "median_ms" in r]
-        ours = [r for r in rows if r["program"] == "entangle" and r["workload"].endswith("_super")]
+    titles = {"resnet50": "ResNet-50 at 224x224", "vit_s": "ViT-S at 224x224", "small": "ResNet-20 and a small ViT at 32x32", "tf32": "ResNet-50 at 224x224, again"}
+    for section, title in titles.items():
+        rows = [r for r in by.get(section, []) if "median_ms" in r]
         if not rows:
             continue
-        base = ours[0]["median_ms"] if ours else None
-        lines = [[r["program"], r.get("mode", ""), r["workload"], r["median_ms"], ratio(base, r["median_ms"]) if r["workload"].endswith("_super") else "-", round(r.get("device_mb") or 0)] for r in rows]
-        out += [f"## {network} at 224x224, batch {rows[0]['batch']}, {rows[0]['precision']}", ""] + table(["program", "mode", "workload", "ms", "entangle / it", "device MB"], lines)
-        plain = [r for r in rows if r["program"] == "entangle" and not r["workload"].endswith("_super")]
-        if plain and base:
-            out += [f"An entangled step over two plain ones: {base / (2 * plain[0]['median_ms']):.2f}.", ""]
+        ours = {r["workload"]: r for r in rows if r["program"] == "entangle"}
+        lines = [[r["workload"], r["program"], r.get("mode", ""), r["median_ms"], ratio(ours.get(r["workload"], {}).get("median_ms"), r["median_ms"]), round(r.get("device_mb") or 0)]
+                 for r in sorted(rows, key=lambda r: (r["workload"], r["program"] != "entangle"))]
+        out += [f"## {title}, batch {rows[0]['batch']}, {rows[0]['precision']}", ""] + table(["workload", "program", "mode", "ms", "entangle / it", "device MB"], lines)
+        for w, r in ours.items():
+            if w + "_super" in ours:
+                out += [f"An entangled step over two plain ones: {ours[w + '_super']['median_ms'] / (2 * r['median_ms']):.2f}.", ""]
     for r in by.get("search", []):
         if "wall_s" in r:
             out += ["## A search from end to end", "", f"{r['wall_s']} s in all, {r['training_s']} s of training; the GPU was busy {r['busy_percent']} % of the wall time; "

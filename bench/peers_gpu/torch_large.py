@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Time a training step of ResNet-50 or ViT-S at 224x224 in PyTorch, plain or entangled.
+"""Time a training step of ResNet-50 or ViT-S at 224x224 in PyTorch, plain or entangled, or a
+plain one of ResNet-20 or a small ViT at 32x32.
 
 A step is forward, loss, backward and update by SGD with momentum; of a _super workload it
 is one step of the architecture parameters (Adam) and one of the weights. Coefficients are
@@ -83,6 +84,35 @@ class ResNet50(nn.Module):
         return self.head(self.blocks(x).mean((2, 3)))
 
 
+class Basic(nn.Module):
+    def __init__(self, i, o, stride):
+        super().__init__()
+        self.c1, self.b1 = nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o)
+        self.c2, self.b2 = nn.Conv2d(o, o, 3, 1, 1, bias=False), nn.BatchNorm2d(o)
+        self.short = None
+        if stride != 1 or i != o:
+            self.short = nn.Sequential(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o))
+
+    def forward(self, x):
+        y = self.b2(self.c2(F.relu(self.b1(self.c1(x)))))
+        return F.relu(y + (x if self.short is None else self.short(x)))
+
+
+class ResNet20(nn.Module):
+    def __init__(self, s):
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, s.width, 3, 1, 1, bias=False), nn.BatchNorm2d(s.width)
+        blocks, i = [], s.width
+        for stage, n in enumerate(s.blocks):
+            for b in range(n):
+                blocks.append(Basic(i, s.width << stage, 2 if stage and b == 0 else 1))
+                i = s.width << stage
+        self.blocks, self.head = nn.Sequential(*blocks), nn.Linear(i, s.classes)
+
+    def forward(self, x):
+        return self.head(self.blocks(F.relu(self.norm(self.stem(x)))).mean((2, 3)))
+
+
 class Layer(nn.Module):
     def __init__(self, s, entangled):
         super().__init__()
@@ -138,9 +168,15 @@ def main():
     fast = a.precision != "f32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = fast
     torch.backends.cudnn.benchmark = True
-    s, entangled = Size(a.tiny), a.workload.endswith("_super")
-    conv = a.workload.startswith("resnet50")
-    model = (ResNet50(s, 4 if entangled else 0) if conv else ViT(s, entangled)).to(a.device)
+    s, entangled = Size(a.workload, a.tiny), a.workload.endswith("_super")
+    conv = a.workload.startswith("resnet")
+    if a.workload == "resnet20":
+        model = ResNet20(s)
+    elif conv:
+        model = ResNet50(s, 4 if entangled else 0)
+    else:
+        model = ViT(s, entangled)
+    model = model.to(a.device)
     shape = (a.batch, 3, s.image, s.image)
     if conv and fast:
         model = model.to(memory_format=torch.channels_last)
