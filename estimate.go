@@ -188,7 +188,7 @@ func (e *estimator) all() error {
 	}
 	passes := stages * scored
 	if tune.Steps > 0 {
-		passes += scored + (1+int(math.Ceil(job.Tune.Epochs)))*e.batches(e.Views.Val)
+		passes += scored + (1+int(math.Ceil(float64(job.Tune.Epochs))))*e.batches(e.Views.Val)
 	}
 	if !e.plain.Learns(e.Views.Val.Part()) || len(e.plain.Outputs) > 1 {
 		smallForward += forward // its outputs are compared with the original's
@@ -234,7 +234,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if trials == 0 {
 		return nil
 	}
-	v, err := net.NewVertices(e.be, mixture, e.teach, nil, e.Views.Alpha, job.Search.Weights.Objective, net.VertexBatches*e.parts, job.Seed)
+	v, err := net.NewVertices(e.be, mixture, e.teach, nil, e.Views.Alpha, job.Search.Weights.Objective, e.judged(), job.Seed)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type Job struct {
 	Evolution decide.Evolution `json:"evolution"`
 
 	Refine    int           `json:"refine" want:">=0" doc:"subnets within the target whose loss on the alpha split decides after the search; 0: the coefficients alone decide"`
+	Judged    int           `json:"refine_batches" want:">=0" doc:"batches of the alpha split that judge a subnet, at most; 0: 2, with a batch that is smaller for few samples as many more"`
 	Inherit   string        `json:"inherit" oneof:"inherit" doc:"weights that the subnet starts from"`
 	Calibrate int           `json:"calibrate" want:">=0" doc:"batches that recalibrate running statistics after the cut"`
 	Tune      train.Weights `json:"tune"`
@@ -49,7 +50,7 @@ type Data struct {
 	Source string `json:"source" doc:"data set, KIND:PATH, with options behind it if wished: lm:PATH?seq=256&stride=64"`
 	data.Options
 	Split search.Splits `json:"split"`
-	Batch int           `json:"batch" want:">=1" doc:"samples per batch"`
+	Batch int           `json:"batch" want:">=0" doc:"samples per batch; 0: 128, fewer on few samples"`
 }
 
 // Space says what may change.
@@ -97,7 +98,7 @@ var Methods = []string{"search", "uniform", "random", "evolution"}
 // with distillation and labels in equal parts.
 func DefaultJob() Job {
 	j := Job{
-		Data:   Data{Options: data.Options{Scale: data.ScaleUnit}, Split: search.Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Batch: 128},
+		Data:   Data{Options: data.Options{Scale: data.ScaleUnit}, Split: search.Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}},
 		Target: Targets{{Metric: space.MACs, Share: 0.5}},
 		Method: Methods[0],
 		Space:  Space{Options: space.DefaultOptions(), Order: net.Importance[0], Superposition: space.Reader},
@@ -107,6 +108,7 @@ func DefaultJob() Job {
 		Verify:   true,
 	}
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
+		w.Epochs, w.Rate = train.Auto, 0
 		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5
 	}
 	return j

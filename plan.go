@@ -39,10 +39,10 @@ type Plan struct {
 	parts   int // batches that stand for one of the job as it was given
 }
 
-// Says is what is known before a run, a line each: what was not taken as it is written, and
-// what outputs are taken for.
+// Says is what is known before a run, a line each: what was not taken as it is written, where
+// steps are few, and what outputs are taken for.
 func (p *Plan) Says() []string {
-	out := slices.Clone(p.Notes)
+	out := slices.Concat(p.Notes, p.Job.short(p.Views))
 	for _, x := range p.Outputs {
 		line := fmt.Sprintf("output %q is taken for %s: %s", x.Output, x.Kind, x.Reason)
 		if x.Labels {
@@ -103,6 +103,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
+	j.settle(set, m.fixedBatch(), teacher.fixedBatch())
 	notes, parts, err := j.samples(m, teacher)
 	if err != nil {
 		return nil, &JobError{[]error{err}}

@@ -15,6 +15,7 @@ import (
 	"github.com/entangle-nas/entangle/internal/keys"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -169,15 +170,15 @@ func (b *bench) tune(ctx context.Context, be *counter, j entangle.Job, m *entang
 	if err != nil {
 		return err
 	}
-	n := float64(t.Views.Both.Len() / j.Data.Batch * j.Data.Batch)
-	r.Epochs = j.Tune.Epochs
+	n := float64(t.Views.Both.Len() / t.Job.Data.Batch * t.Job.Data.Batch)
+	r.Epochs = float64(t.Job.Tune.Epochs)
 	if base != nil {
 		r.Epochs = (base.Passes.Choose + base.Passes.Tune - r.Passes.Choose) / (n * step)
 	}
 	if r.Epochs <= 0 {
 		return fmt.Errorf("%s: choosing took %.3g passes, which leaves none of %.3g for tuning", r.id(), r.Passes.Choose, base.Passes.Choose+base.Passes.Tune)
 	}
-	j.Tune.Epochs = r.Epochs
+	j.Tune.Epochs = train.Epochs(r.Epochs)
 	// Prepared again for the length of the run.
 	if t, err = entangle.PrepareTraining(model, teacher, set, j); err != nil {
 		return err

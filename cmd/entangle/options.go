@@ -53,7 +53,7 @@ var options = []option{
 	{name: "classes", group: groupData, keys: []string{"data.classes"}, usage: "file with the name of a class a line, which numbers the folders of classes", file: true},
 	{name: "skip-bad", group: groupData, keys: []string{"data.skip_bad"}, usage: "go on without files that cannot be read", switches: "true"},
 	{name: "limit", group: groupData, keys: []string{"data.limit"}, usage: "at most so many samples of each part"},
-	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch"},
+	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch; else 128, fewer on few samples"},
 
 	{name: "target", group: groupTarget, keys: []string{"target"}, usage: "METRIC=LIMIT,…: macs=0.5, params=20M, bytes=1MiB"},
 	{name: "learn-at", group: groupTarget, keys: []string{"learn_at"}, usage: "tensors to learn at, in place of the outputs behind them, which stay as they are"},
@@ -65,10 +65,10 @@ var options = []option{
 
 	{name: "method", group: groupSearch, keys: []string{"method"}, usage: "what chooses: search, uniform, random, evolution"},
 	{name: "search-epochs", group: groupSearch, keys: []string{"search.weights.epochs"}, usage: "passes over the weights split during the search"},
-	{name: "search-lr", group: groupSearch, keys: []string{"search.weights.lr"}, usage: "learning rate of the weights during the search"},
+	{name: "search-lr", group: groupSearch, keys: []string{"search.weights.lr"}, usage: "learning rate of the weights during the search; else 0.02, less on few samples"},
 
 	{name: "epochs", group: groupTrain, keys: []string{"tune.epochs"}, usage: "passes over the training samples, fractions allowed"},
-	{name: "lr", group: groupTrain, keys: []string{"tune.lr"}, usage: "learning rate"},
+	{name: "lr", group: groupTrain, keys: []string{"tune.lr"}, usage: "learning rate; else 0.05, less on few samples"},
 	{name: "optimizer", group: groupTrain, keys: both("optimizer"), usage: "optimiser of the weights, of the search's too"},
 	{name: "weight-decay", group: groupTrain, keys: both("weight_decay"), usage: "weight decay of matrices and kernels, likewise"},
 	{name: "augment", group: groupTrain, keys: both("augment"), usage: "augmentation of images: flip, crop, mixup, cutout; none"},

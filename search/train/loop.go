@@ -66,6 +66,12 @@ func NewLoop(be engine.Backend, n, teach *net.Network, view data.View, c Weights
 // optimiser that they name.
 func (l *Loop) check(view data.View) (m optim.Method, err error) {
 	c := l.settings
+	if c.Epochs == Auto {
+		return m, fmt.Errorf("%s: epochs: want a number, got auto", l.Hooks.Stage)
+	}
+	if !(c.Rate > 0) {
+		return m, fmt.Errorf("%s: lr: want a number > 0, got %g", l.Hooks.Stage, c.Rate)
+	}
 	if c.Accumulate < 0 {
 		return m, fmt.Errorf("%s: accumulate: want 1 or more micro-batches, got %d", l.Hooks.Stage, c.Accumulate)
 	}
@@ -87,7 +93,7 @@ func (l *Loop) schedule(samples int) error {
 	l.PerEpoch = l.Loader.Batches()
 	l.Plan = l.settings.plan(l.PerEpoch)
 	if l.Total = l.Plan.Total; l.Total < 1 {
-		return fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", l.Hooks.Stage, l.Net.Batch*l.settings.Parts(), l.settings.Epochs, samples)
+		return fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", l.Hooks.Stage, l.Net.Batch*l.settings.Parts(), float64(l.settings.Epochs), samples)
 	}
 	if l.Hooks.LogEvery == 0 {
 		l.Hooks.LogEvery = min(max(l.Total/20, 1), 20)
