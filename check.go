@@ -364,7 +364,7 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 	if err != nil {
 		return &ModelError{err}
 	}
-	if err := n.Means(j.Outputs); err != nil {
+	if err := n.Means(m.Means(j.Outputs)); err != nil {
 		f.add("outputs", err)
 		return nil
 	}

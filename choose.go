@@ -52,7 +52,7 @@ func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, e
 	r.plain.Memory, r.plain.DataLimit = 0, 0
 	if r.teach = p.teacher; r.teach == nil {
 		r.teach = r.plain
-	} else if err := r.teach.Means(p.Job.Outputs); err != nil {
+	} else if err := r.teach.Means(p.Source.Means(p.Job.Outputs)); err != nil {
 		return nil, &JobError{[]error{p.Teacher.teaches(err)}}
 	}
 	if err := r.teach.Scale(ctx, be, p.Views.Weights, p.Job.Seed); err != nil {
@@ -86,7 +86,7 @@ func (r *run) network(m *ir.Model, super *space.Supernet) (*net.Network, error) 
 	if r.plain != nil {
 		n.Scales = r.plain.Scales
 	}
-	return n, n.Means(r.Job.Outputs)
+	return n, n.Means(r.Source.Means(r.Job.Outputs))
 }
 
 // rankingBatches is how many batches rank units.

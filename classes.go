@@ -13,7 +13,7 @@ import (
 // more are an error, fewer of a folder of classes a warning, which is "" else. Labels that are
 // for no output are neither.
 func (m *Model) CheckClasses(set *data.Set, means net.Settings) (warning string, err error) {
-	out, err := net.ScoredOn(m.Normal, set, means)
+	out, err := net.ScoredOn(m.Normal, set, m.Means(means))
 	if err != nil {
 		return "", nil
 	}

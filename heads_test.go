@@ -3,6 +3,7 @@ package entangle_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/entangle-nas/entangle"
@@ -21,6 +22,53 @@ type head struct {
 	name string
 	wire func(n *models.Net, x models.Val)
 	hand net.Settings
+	tail func(m *ir.Model) // puts what has no gradient behind
+}
+
+// network builds a small network for images [3, 16, 16] with a head.
+func (h head) network(t *testing.T) *ir.Model {
+	t.Helper()
+	entry := models.Entry{Name: "head", Defaults: models.Options{Classes: 2, Channels: 3, Size: 16, Width: 16, Depth: 1}, Wire: func(n *models.Net, o models.Options) {
+		x := n.Input("image", 3, 16, 16)
+		for i, stride := range []int{1, 2, 1} {
+			name := fmt.Sprintf("block.%d", i)
+			x = n.Relu(name+".relu", n.Conv(name, x, 16<<min(i, 1), models.ConvOptions{Kernel: 3, Stride: stride, Bias: true}))
+		}
+		h.wire(n, x)
+	}}
+	raw, err := entry.Build(models.Options{Scatter: true, Seed: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.tail != nil {
+		h.tail(raw)
+	}
+	return raw
+}
+
+// largest puts an ArgMax over the classes behind an output of maps or rows, in its place.
+func largest(axis, keep int) func(m *ir.Model) {
+	return func(m *ir.Model) {
+		g := m.Graph
+		v := &g.Outputs[0]
+		n := &ir.Node{Name: "decide", OpType: "ArgMax", Inputs: []string{v.Name}, Outputs: []string{"classes"}}
+		n.SetAttr(ir.IntAttr("axis", axis))
+		n.SetAttr(ir.IntAttr("keepdims", keep))
+		g.Nodes = append(g.Nodes, n)
+		shape := slices.Clone(v.Type.Shape)
+		if shape[axis] = (ir.Dim{Size: 1}); keep == 0 {
+			shape = slices.Delete(shape, axis, axis+1)
+		}
+		*v = ir.Value{Name: "classes", Type: ir.Type{Kind: ir.KindTensor, Elem: ir.Int64, Ranked: true, Shape: shape}}
+	}
+}
+
+// suppress puts a NonMaxSuppression behind outputs boxes and scores, in their place.
+func suppress(m *ir.Model) {
+	g := m.Graph
+	g.Inits = append(g.Inits, ir.NewInt64("most", []int{1}, []int64{20}), ir.NewFloat32("iou", []int{1}, []float32{0.5}), ir.NewFloat32("least", []int{1}, []float32{0.5}))
+	g.Nodes = append(g.Nodes, &ir.Node{Name: "nms", OpType: "NonMaxSuppression", Inputs: []string{"boxes", "scores", "most", "iou", "least"}, Outputs: []string{"selected"}})
+	g.Outputs = []ir.Value{{Name: "selected", Type: ir.TensorType(ir.Int64, -1, 3)}}
 }
 
 // linear is a matrix on the mean over the map.
@@ -48,39 +96,47 @@ func one(kind measure.Kind, outputs ...string) (s net.Settings) {
 }
 
 var heads = []head{
-	{"one logit", func(n *models.Net, x models.Val) { n.Output("logit", linear(n, "fc", x, 1)) }, one(measure.Values, "logit")},
-	{"one probability", func(n *models.Net, x models.Val) { n.Output("p", n.Unary("Sigmoid", "sigmoid", linear(n, "fc", x, 1))) }, one(measure.Sigmoid, "p")},
+	{"one logit", func(n *models.Net, x models.Val) { n.Output("logit", linear(n, "fc", x, 1)) }, one(measure.Values, "logit"), nil},
+	{"one probability", func(n *models.Net, x models.Val) { n.Output("p", n.Unary("Sigmoid", "sigmoid", linear(n, "fc", x, 1))) }, one(measure.Sigmoid, "p"), nil},
 	{"sigmoid vector", func(n *models.Net, x models.Val) {
 		n.Output("tags", n.Unary("Sigmoid", "sigmoid", linear(n, "fc", x, 12)))
-	}, one(measure.Sigmoid, "tags")},
+	}, one(measure.Sigmoid, "tags"), nil},
 	{"boxes and scores", func(n *models.Net, x models.Val) {
 		n.Output("scores", n.Node("Softmax", "softmax", []models.Val{anchored(n, "score", pointwise(n, "score.conv", x, 4), 2)}, []int{128, 2}, ir.IntAttr("axis", 2)))
 		n.Output("boxes", anchored(n, "box", pointwise(n, "box.conv", x, 8), 4))
-	}, append(one(measure.Probabilities, "scores"), one(measure.Values, "boxes")...)},
-	{"landmarks", func(n *models.Net, x models.Val) { n.Output("points", linear(n, "fc", x, 20)) }, one(measure.Values, "points")},
+	}, append(one(measure.Probabilities, "scores"), one(measure.Values, "boxes")...), nil},
+	{"landmarks", func(n *models.Net, x models.Val) { n.Output("points", linear(n, "fc", x, 20)) }, one(measure.Values, "points"), nil},
 	{"heat map", func(n *models.Net, x models.Val) {
 		n.Output("heat", n.Unary("Sigmoid", "sigmoid", pointwise(n, "last", x, 3)))
-	}, one(measure.Sigmoid, "heat")},
+	}, one(measure.Sigmoid, "heat"), nil},
 	{"embedding", func(n *models.Net, x models.Val) {
 		n.Output("face", n.Node("LpNormalization", "unit", []models.Val{linear(n, "fc", x, 16)}, []int{16}, ir.IntAttr("axis", -1), ir.IntAttr("p", 2)))
-	}, one(measure.Embedding, "face")},
-	{"depth map", func(n *models.Net, x models.Val) { n.Output("depth", n.Relu("relu", pointwise(n, "last", x, 1))) }, one(measure.Values, "depth")},
+	}, one(measure.Embedding, "face"), nil},
+	{"depth map", func(n *models.Net, x models.Val) { n.Output("depth", n.Relu("relu", pointwise(n, "last", x, 1))) }, one(measure.Values, "depth"), nil},
 	{"segmentation", func(n *models.Net, x models.Val) {
 		n.Output("mask", n.Node("Softmax", "softmax", []models.Val{pointwise(n, "last", x, 5)}, []int{5, 8, 8}, ir.IntAttr("axis", 1)))
-	}, one(measure.Probabilities, "mask")},
+	}, one(measure.Probabilities, "mask"), nil},
 	{"CTC", func(n *models.Net, x models.Val) {
 		steps := anchored(n, "step", pointwise(n, "last", n.Pool("AveragePool", "rows", x, 2, 2, 0), 11), 11)
 		n.Output("text", n.Node("Softmax", "softmax", []models.Val{steps}, []int{16, 11}, ir.IntAttr("axis", 2)))
-	}, one(measure.Probabilities, "text")},
+	}, one(measure.Probabilities, "text"), nil},
 	{"span", func(n *models.Net, x models.Val) {
 		for _, name := range []string{"start", "end"} {
 			n.Output(name, n.Reshape(name+".flat", pointwise(n, name+".conv", x, 1), 64))
 		}
-	}, one(measure.Logits, "start", "end")},
+	}, one(measure.Logits, "start", "end"), nil},
 	{"value and class", func(n *models.Net, x models.Val) {
 		n.Output("age", linear(n, "age.fc", x, 1))
 		n.Output("gender", n.Node("Softmax", "softmax", []models.Val{linear(n, "gender.fc", x, 2)}, []int{2}, ir.IntAttr("axis", 1)))
-	}, append(one(measure.Values, "age"), one(measure.Probabilities, "gender")...)},
+	}, append(one(measure.Values, "age"), one(measure.Probabilities, "gender")...), nil},
+	{"segmentation with ArgMax", func(n *models.Net, x models.Val) {
+		n.Output("maps", pointwise(n, "last", x, 5))
+	}, net.Settings{{Output: "maps", Kind: measure.Logits, Weight: 1, Axis: 1}}, largest(1, 0)},
+	{"detector with NMS", func(n *models.Net, x models.Val) {
+		n.Output("boxes", anchored(n, "box", pointwise(n, "box.conv", x, 8), 4))
+		flat := n.Reshape("score.flat", pointwise(n, "score.conv", x, 4), 2, 128)
+		n.Output("scores", n.Unary("Sigmoid", "sigmoid", flat))
+	}, append(one(measure.Sigmoid, "scores"), one(measure.Values, "boxes")...), suppress},
 }
 
 // TestHeads: without labels, every kind of output is tuned as well by what the rule finds as
@@ -99,18 +155,7 @@ func TestHeads(t *testing.T) {
 			if testing.Short() && h.name != "value and class" {
 				t.Skip("tunes twice: skipped by -short")
 			}
-			entry := models.Entry{Name: "head", Defaults: models.Options{Classes: 2, Channels: 3, Size: 16, Width: 16, Depth: 1}, Wire: func(n *models.Net, o models.Options) {
-				x := n.Input("image", 3, 16, 16)
-				for i, stride := range []int{1, 2, 1} {
-					name := fmt.Sprintf("block.%d", i)
-					x = n.Relu(name+".relu", n.Conv(name, x, 16<<min(i, 1), models.ConvOptions{Kernel: 3, Stride: stride, Bias: true}))
-				}
-				h.wire(n, x)
-			}}
-			raw, err := entry.Build(models.Options{Scatter: true, Seed: 2})
-			if err != nil {
-				t.Fatal(err)
-			}
+			raw := h.network(t)
 			tuned := func(s net.Settings) *entangle.Candidate {
 				m, err := entangle.Normalise(raw)
 				if err != nil {

@@ -148,7 +148,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if err != nil {
 		return nil, &ModelError{err}
 	}
-	if p.Outputs, err = net.Meanings(p.Model, facts, cmp.Or(o.Fixed, 2), net.LabelsOf(set), j.Outputs); err != nil {
+	if p.Outputs, err = net.Meanings(p.Model, facts, cmp.Or(o.Fixed, 2), net.LabelsOf(set), m.Means(j.Outputs)); err != nil {
 		return nil, &JobError{[]error{&keyed{"outputs", err}}}
 	}
 	for _, n := range facts.Notes {

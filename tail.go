@@ -187,6 +187,9 @@ func followed(normal *ir.Model) (*ir.Model, bool) {
 	return m.Tail.Graft(head), open
 }
 
+// Means adds to settings of outputs what is known of them by what stays behind (net.Behind).
+func (m *Model) Means(set net.Settings) net.Settings { return net.Behind(m.Tail, set) }
+
 // notes says where learning happens, where it is not at the outputs.
 func (m *Model) notes() []string {
 	if m.Tail == nil {

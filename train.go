@@ -79,7 +79,7 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 		return nil, err
 	}
 	if t.network, err = net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil); err == nil {
-		err = t.network.Means(j.Outputs)
+		err = t.network.Means(m.Means(j.Outputs))
 	}
 	if err != nil {
 		return nil, err
@@ -93,6 +93,9 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	t.Teacher = teacher
 	if t.teacher, notes, err = teachingNetwork(teacher, t.network, set); err != nil {
 		return nil, err
+	}
+	if err := t.teacher.Means(m.Means(j.Outputs)); err != nil {
+		return nil, &JobError{[]error{teacher.teaches(err)}}
 	}
 	t.Notes = append(t.Notes, notes...)
 	return t, nil

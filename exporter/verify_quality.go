@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -32,6 +33,7 @@ type Quality struct {
 
 // MeasureQuality scores a model by one of its outputs on every batch. An output with classes
 // must have them along one axis, with a row for every label; others a label for every element.
+// Predictions are class numbers, of any type, one for every label.
 func MeasureQuality(ctx context.Context, s Subject, out measure.Output, batches iter.Seq2[Labelled, error]) (*Quality, error) {
 	session, err := guard(ctx, s, 0)
 	if err != nil {
@@ -73,6 +75,9 @@ func add(s *measure.Sum, t *ir.Tensor, axis int, b Labelled) error {
 	size := t.Len() / t.Dims[0]
 	one := func(i int) ([]float64, error) { // all of them as float64 may be large
 		return (&ir.Tensor{Name: t.Name, DType: t.DType, Dims: []int{size}, Raw: t.Raw[i*size*bits/8 : (i+1)*size*bits/8]}).Float64s()
+	}
+	if s.Kind == measure.Predictions {
+		return addPredictions(s, one, t, size, b)
 	}
 	if !s.Kind.Distributes() {
 		return addElements(s, one, t.Dims[0], size, b)
@@ -125,6 +130,33 @@ func rows(v []float64, classes, step int) []float64 {
 		}
 	}
 	return out
+}
+
+func addPredictions(s *measure.Sum, one func(int) ([]float64, error), t *ir.Tensor, size int, b Labelled) error {
+	per := 1
+	if b.Shape != nil {
+		per = product(b.Shape)
+		s.Positions = per
+	}
+	if t.Dims[0] < b.Samples || size != per || len(b.Labels) != b.Samples*per {
+		return fmt.Errorf("want a class number for each of %d labels of %d samples, got %s", per, b.Samples, t.Type())
+	}
+	taken := make([]int64, per)
+	for i := range b.Samples {
+		v, err := one(i)
+		if err != nil {
+			return err
+		}
+		for k, x := range v {
+			if taken[k] = -1; x == math.Trunc(x) && math.Abs(x) < 1<<53 {
+				taken[k] = int64(x)
+			}
+		}
+		if err := s.AddPredictions(taken, b.Labels[i*per:(i+1)*per]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func addElements(s *measure.Sum, one func(int) ([]float64, error), rows, size int, b Labelled) error {

@@ -15,7 +15,8 @@ type mark struct {
 // column sums the labels of one column of values.
 type column struct{ count, sum, squares float64 }
 
-// Overlap counts a position of a mask that has a label and was taken for a class.
+// Overlap counts a position of a mask that has a label and was taken for a class; below 0 for
+// none.
 func (s *Sum) Overlap(label, taken int) {
 	for n := max(label, taken) + 1; len(s.both) < n; {
 		s.both, s.either = append(s.both, 0), append(s.either, 0)
@@ -25,7 +26,9 @@ func (s *Sum) Overlap(label, taken int) {
 		s.both[label]++
 		return
 	}
-	s.either[taken]++
+	if taken >= 0 {
+		s.either[taken]++
+	}
 }
 
 func (s *Sum) meanIoU() *float64 {

@@ -19,7 +19,10 @@ const (
 	Embedding     Kind = "embedding"     // vectors along the last axis, whose directions count
 )
 
-// Kinds lists the kinds of outputs.
+// Predictions is the kind of an output that holds class numbers: decided, and not to be taught.
+const Predictions Kind = "predictions"
+
+// Kinds lists the kinds of outputs that can be taught.
 var Kinds = []Kind{Logits, Probabilities, NextToken, Sigmoid, Values, Embedding}
 
 // Distributes reports whether classes along an axis share one distribution.
@@ -43,7 +46,8 @@ type Output struct {
 // Score is how well a model does on labelled samples. With a label per position
 // Correct, Accuracy, Top5 and Loss are over the positions that have one; of Sigmoid they
 // are over its elements, an element being correct on its label's side of one half. Of Values
-// Loss is the mean squared difference, and there is nothing correct.
+// Loss is the mean squared difference, and there is nothing correct. Predictions have no Loss, no
+// Top5, and no number of Classes.
 type Score struct {
 	Kind    Kind `json:"kind,omitempty"` // "": logits or probabilities of classes
 	Samples int  `json:"samples"`
@@ -230,6 +234,9 @@ func (s *Sum) Score() (*Score, error) {
 		out.Kind = s.Kind
 		mae := s.away / n
 		out.MAE, out.R2 = &mae, s.explained()
+	case s.Kind == Predictions:
+		out.Kind, out.Top5 = s.Kind, 0
+		out.MeanIoU = s.meanIoU()
 	case s.Masks:
 		out.MeanIoU = s.meanIoU()
 	}

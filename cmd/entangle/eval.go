@@ -122,7 +122,10 @@ func (e *env) eval(c *cli.Context) error {
 	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Samples: q.Samples, Positions: q.Positions, Output: out.Name, Kind: out.Kind, Measure: figure, Classes: q.Classes,
 		MAE: q.MAE, Seconds: q.Seconds, Pass: figure.Value >= gate}
 	if out.Kind != measure.Values {
-		r.Top1, r.CrossEntropy = &q.Accuracy, &q.Loss
+		r.Top1 = &q.Accuracy
+	}
+	if r.Top1 != nil && out.Kind != measure.Predictions {
+		r.CrossEntropy = &q.Loss
 	}
 	if out.Kind.Distributes() {
 		r.Top5 = &q.Top5
@@ -136,7 +139,9 @@ func (e *env) eval(c *cli.Context) error {
 		size, more := fmt.Sprintf("%d samples", q.Samples), ""
 		if q.Positions > 0 {
 			size += fmt.Sprintf(", %d positions", q.Positions)
-			more = fmt.Sprintf("perplexity     %.4f\n", q.Perplexity())
+			if r.CrossEntropy != nil {
+				more = fmt.Sprintf("perplexity     %.4f\n", q.Perplexity())
+			}
 		}
 		fmt.Fprintf(e.stdout, "%s on %s (%s), %s, %s\n", r.Model, r.Data, r.Part, size, info.Version)
 		if figure.Name != "accuracy" {

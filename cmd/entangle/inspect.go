@@ -283,7 +283,7 @@ func (r *inspection) meanings(m *entangle.Model, dims map[string]int) {
 	if err != nil {
 		return
 	}
-	list, err := net.Meanings(m.Normal, f, 1, net.Labels{}, nil)
+	list, err := net.Meanings(m.Normal, f, 1, net.Labels{}, m.Means(nil))
 	if err != nil {
 		return
 	}

@@ -37,6 +37,11 @@ type Setting struct {
 	Output string
 	Kind   measure.Kind
 	Weight float64
+	// Axis is that of the classes, from the end where it is below 0; 0 where it is to be found.
+	Axis int
+	// Reason, where it is not "", says by what this was found behind the output: it counts for
+	// less than the operator that makes the output, and more than labels.
+	Reason string
 }
 
 // Settings is a list whose text is NAME=KIND[:WEIGHT],…
@@ -200,6 +205,10 @@ func (r reader) meaning(given *Setting, target bool) (Meaning, error) {
 	maker, behind, axis := r.maker()
 	fit, own, fits := r.fit(maker)
 	fits = fits && target
+	hint := r.hint(given)
+	if hint != nil || given != nil && given.Reason != "" {
+		given = nil
+	}
 	switch {
 	case given != nil:
 		x.Kind, x.Weight, x.Reason = given.Kind, given.Weight, "set"
@@ -207,6 +216,8 @@ func (r reader) meaning(given *Setting, target bool) (Meaning, error) {
 		x.Kind, x.Reason = measure.NextToken, "a Softmax makes it, labels are tokens"
 	case maker != "":
 		x.Kind, x.Reason = maker, made[maker]
+	case hint != nil:
+		x.Kind, x.Reason = hint.Kind, hint.Reason
 	case fits:
 		x.Kind, x.Reason = fit, reasons[fit]
 	default:
@@ -225,10 +236,10 @@ func (r reader) meaning(given *Setting, target bool) (Meaning, error) {
 			x.axis = axis
 		} else if fits && fit.Distributes() {
 			x.axis = own
+		} else if hint != nil && hint.Kind.Distributes() {
+			x.axis = hint.Axis
 		} else {
-			for x.axis > 1 && r.shape[x.axis] == 1 {
-				x.axis--
-			}
+			x.axis = r.classes()
 		}
 	case x.Kind == measure.Sigmoid && maker == measure.Sigmoid:
 		x.value = behind
@@ -245,6 +256,52 @@ func (r reader) meaning(given *Setting, target bool) (Meaning, error) {
 		return x, fmt.Errorf("want vectors along the last axis for %s, its type is %s", x.Kind, r.f.Values[r.output].Type)
 	}
 	return x, nil
+}
+
+// hint returns what was found behind the output, its axis from the front; nil for none, and where
+// the output's sizes do not allow it.
+func (r reader) hint(given *Setting) *Setting {
+	if given == nil || given.Reason == "" {
+		return nil
+	}
+	x := *given
+	if x.Axis < 0 {
+		x.Axis += len(r.shape)
+	}
+	if x.Kind.Distributes() && (x.Axis < 1 || x.Axis >= len(r.shape) || r.shape[x.Axis] < 2) {
+		return nil
+	}
+	return &x
+}
+
+// classes is the axis that classes stand along where nothing says which: the last of those
+// longer than 1; the first behind the samples of a map, unless a Transpose put it elsewhere.
+func (r reader) classes() int {
+	a := len(r.shape) - 1
+	if a > 2 && r.shape[1] > 1 && !r.transposed() {
+		return 1
+	}
+	for a > 1 && r.shape[a] == 1 {
+		a--
+	}
+	return a
+}
+
+// transposed reports whether the output is one of a Transpose, but for operators that only move
+// its elements.
+func (r reader) transposed() bool {
+	at := r.output
+	for i := len(r.m.Graph.Nodes) - 1; i >= 0; i-- {
+		n := r.m.Graph.Nodes[i]
+		if !slices.Contains(n.Outputs, at) || n.Domain != "" || !slices.Contains(reshapes, n.OpType) {
+			continue
+		}
+		if n.OpType == "Transpose" {
+			return true
+		}
+		at = n.Input(0)
+	}
+	return false
 }
 
 var made = map[measure.Kind]string{
@@ -495,10 +552,58 @@ func ScoredOn(m *ir.Model, set *data.Set, means Settings) (measure.Output, error
 		return measure.Output{}, err
 	}
 	out, ok := n.Scored()
+	if ok && (means.of(out.Name) != nil || !n.decided(out.Name)) {
+		return out, nil
+	}
+	if p, found := n.predictions(err == nil); found {
+		return p, nil
+	}
 	if !ok {
 		return out, n.unlabelled()
 	}
 	return out, nil
+}
+
+// predictions finds the first output of class numbers that labels are for. Without known sizes
+// those that the model leaves open are any.
+func (n *Network) predictions(known bool) (measure.Output, bool) {
+	if !n.labels.Any || n.labels.Float {
+		return measure.Output{}, false
+	}
+	want := packed(n.labels.Shape)
+	for _, v := range n.Model.Graph.Outputs {
+		t := v.Type
+		if known {
+			t = n.Facts.Values[v.Name].Type
+		}
+		if !n.decided(v.Name) || !t.Ranked || len(t.Shape) == 0 {
+			continue
+		}
+		own := slices.DeleteFunc(slices.Clone(t.Shape[1:]), func(d ir.Dim) bool { return d.Known() && d.Size == 1 })
+		if slices.EqualFunc(own, want, func(d ir.Dim, size int) bool { return !d.Known() || d.Size == size }) {
+			return measure.Output{Name: v.Name, Kind: measure.Predictions}, true
+		}
+	}
+	return measure.Output{}, false
+}
+
+// decided reports an output of integers or booleans, also one that a Cast made numbers of.
+func (n *Network) decided(output string) bool {
+	by := map[string]*ir.Node{}
+	for _, x := range n.Model.Graph.Nodes {
+		for _, o := range x.Outputs {
+			by[o] = x
+		}
+	}
+	for at := output; ; {
+		switch e := n.Facts.Values[at].Type.Elem; {
+		case e == ir.Bool || e.IsInt():
+			return true
+		case by[at] == nil || by[at].Domain != "" || by[at].OpType != "Cast" && !slices.Contains(reshapes, by[at].OpType):
+			return false
+		}
+		at = by[at].Input(0)
+	}
 }
 
 // declared is what a model says of its outputs, at so many samples and open sizes of open.
@@ -522,6 +627,9 @@ func declared(m *ir.Model, batch, open int) *ops.Facts {
 // unranked takes an output of which nothing is known for classes, as its operator makes them.
 func unranked(m *ir.Model, name string) measure.Output {
 	out := measure.Output{Name: name, Kind: measure.Logits}
+	if e := m.Graph.Outputs[0].Type.Elem; e == ir.Bool || e.IsInt() {
+		out.Kind = measure.Predictions
+	}
 	for _, n := range m.Graph.Nodes {
 		if op := ops.Lookup(n.Domain, n.OpType); op != nil && op.Probability != nil && n.Output(0) == name {
 			out.Kind = measure.Probabilities

@@ -153,7 +153,7 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	one := oneNode(t, 13, "batch, 1", "Relu(z)")
-	if err := one.Means(Settings{{"y", measure.Logits, 1}}); err == nil || !strings.Contains(err.Error(), "want two classes or more") {
+	if err := one.Means(Settings{{Output: "y", Kind: measure.Logits, Weight: 1}}); err == nil || !strings.Contains(err.Error(), "want two classes or more") {
 		t.Errorf("one column: want a refusal, got %v", err)
 	}
 }
