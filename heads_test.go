@@ -196,3 +196,64 @@ func TestHeads(t *testing.T) {
 		})
 	}
 }
+
+// labelled are heads with the labels that teach them, and what these are measured by.
+var labelled = []struct {
+	head
+	labels, figure string
+	least          float64 // that tuning adds, in points
+}{
+	{head{"two numbers", func(n *models.Net, x models.Val) {
+		n.Output("centre", n.Linear("fc", n.Flatten("flat", n.Pool("AveragePool", "pool", x, 2, 2, 0)), 2))
+	}, nil, nil}, "place", "R²", 20},
+	{head{"one number", func(n *models.Net, x models.Val) { n.Output("area", linear(n, "fc", x, 1)) }, nil, nil}, "area", "R²", 20},
+	{head{"one logit", func(n *models.Net, x models.Val) { n.Output("red", linear(n, "fc", x, 1)) }, nil, nil}, "red", "accuracy", 5},
+	{head{"several labels", func(n *models.Net, x models.Val) {
+		n.Output("corners", n.Linear("fc", n.Flatten("flat", n.Pool("AveragePool", "pool", x, 2, 2, 0)), 4))
+	}, nil, nil}, "corners", "mean average precision", 10},
+	{head{"mask", mapped, nil, nil}, "mask", "mean IoU", 10},
+	{head{"mask with ArgMax", mapped, nil, largest(1, 0)}, "mask", "mean IoU", 10},
+	{head{"class with ArgMax", classesOf, nil, largest(1, 0)}, "colour", "accuracy", 10},
+}
+
+// TestLabelledHeads: labels alone teach every kind of output that they can be for, never to less
+// than the cut, by the measure of their kind.
+func TestLabelledHeads(t *testing.T) {
+	for _, h := range labelled {
+		t.Run(h.name, func(t *testing.T) {
+			if testing.Short() && h.name != "mask with ArgMax" {
+				t.Skip("tunes: skipped by -short")
+			}
+			set := patched(t, h.labels)
+			m, err := entangle.Normalise(h.network(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := entangle.DefaultJob()
+			j.Data.Batch, j.Seed, j.Method, j.Space.Divisor, j.Space.Order = 32, 3, "uniform", 2, "magnitude"
+			j.Target = entangle.Targets{{Metric: "macs", Share: 0.6}}
+			j.Tune = nettest.Adam(8, 0.005)
+			j.Tune.Objective = net.Objective{Labels: 1, Temperature: 1}
+			j.Search.Weights.Objective = j.Tune.Objective
+			p, err := entangle.Prepare(m, set, j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, err := p.Compress(context.Background(), cpu.New(cpu.Options{Threads: 2}), entangle.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range []struct {
+				part string
+				entangle.Quality
+				least float64
+			}{{"validation", o.Candidates[0].Val, 0}, {"test", o.Candidates[0].Test, h.least}} {
+				was, now := q.Inherited.Figure(), q.Tuned.Figure()
+				t.Logf("%s, %s: %s cut, %s tuned", q.part, now.Name, was, now)
+				if now.Name != h.figure || -was.Drop(now) < q.least {
+					t.Errorf("%s: want %s, at least %g points above the cut's %s, got %s %s", q.part, h.figure, q.least, was, now.Name, now)
+				}
+			}
+		})
+	}
+}
