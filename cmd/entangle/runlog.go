@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/entangle-nas/entangle/report"
@@ -137,7 +138,12 @@ func (r *runLog) observe(ev train.Event) {
 			info += fmt.Sprintf(" %s %.3f", metric, ev.Cost[metric])
 		}
 		if ev.Kind == "eval" {
-			r.bar.Print(fmt.Sprintf("%s epoch %.1f: validation accuracy %.4f, loss %.4f", ev.Stage, ev.Epoch, ev.Accuracy, ev.Loss))
+			if ev.Measure != "" {
+				info = fmt.Sprintf("%s %.4f, loss %.4f", ev.Measure, ev.Accuracy, ev.Loss)
+			} else {
+				info = fmt.Sprintf("loss %.4f", ev.Loss)
+			}
+			r.bar.Print(fmt.Sprintf("%s epoch %.1f: validation %s", ev.Stage, ev.Epoch, info))
 		} else {
 			r.bar.Update(ev.Step, info)
 		}
@@ -154,6 +160,10 @@ func (r *runLog) observe(ev train.Event) {
 	}
 	rec := report.Record{Kind: ev.Kind, Step: ev.Step, Epoch: int(ev.Epoch), Text: map[string]string{"stage": ev.Stage},
 		Values: report.Values{"loss": report.Number(ev.Loss), "accuracy": report.Number(ev.Accuracy), "lr": report.Number(ev.Rate), "seconds": report.Number(ev.Seconds), "epochs": report.Number(ev.Epoch)}}
+	if ev.Measure != "" && ev.Measure != "accuracy" {
+		delete(rec.Values, "accuracy")
+		rec.Values[strings.ReplaceAll(ev.Measure, " ", "_")] = report.Number(ev.Accuracy)
+	}
 	if ev.Kind == "step" {
 		rec.Values["data_wait"] = report.Number(ev.Wait)
 	}

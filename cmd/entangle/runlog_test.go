@@ -69,3 +69,39 @@ func TestLogOfResumedRun(t *testing.T) {
 		t.Errorf("begun anew: want %q, got %q", want, got)
 	}
 }
+
+// TestLogNamesFigures: validation is told by the figure that it is, and one without labels by its
+// loss alone.
+func TestLogNamesFigures(t *testing.T) {
+	dir, text := t.TempDir(), new(strings.Builder)
+	log := (&env{stderr: text}).newRunLog()
+	if err := log.open(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, ev := range []train.Event{
+		{Measure: "mean IoU", Accuracy: 0.5, Loss: 0.25}, {Measure: "accuracy", Accuracy: 0.75, Loss: 0.25}, {Loss: 0.125},
+	} {
+		ev.Stage, ev.Kind, ev.Total = "train", "eval", 10
+		log.observe(ev)
+	}
+	if err := log.close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"validation mean IoU 0.5000, loss 0.2500\n", "validation accuracy 0.7500, loss 0.2500\n", "validation loss 0.1250\n"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("want %q in %q", want, text)
+		}
+	}
+	f, err := os.Open(filepath.Join(dir, "log.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	list, err := report.ReadLog(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, both := list[0].Values["accuracy"]; both || list[0].Values["mean_IoU"] != 0.5 || list[1].Values["accuracy"] != 0.75 {
+		t.Errorf("want values under the figure's name, got %v", list)
+	}
+}

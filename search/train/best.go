@@ -71,9 +71,7 @@ func (k *keeper) look(ctx context.Context) error {
 	}
 	e := l.event("eval")
 	e.Loss = v.Loss
-	if v.Score != nil {
-		e.Accuracy = v.Score.Figure().Value
-	}
+	e.scored(v.Score)
 	l.Pos.Curve = append(l.Pos.Curve, e)
 	if l.Hooks.Observe != nil {
 		l.Hooks.Observe(e)

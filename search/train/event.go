@@ -3,6 +3,8 @@ package train
 import (
 	"errors"
 	"fmt"
+
+	"github.com/entangle-nas/entangle/measure"
 )
 
 // Event is one line of a run's log.
@@ -13,7 +15,8 @@ type Event struct {
 	Total    int     `json:"total"`
 	Epoch    float64 `json:"epoch"`
 	Loss     float64 `json:"loss"`              // of the weight step, mean since the last event
-	Accuracy float64 `json:"accuracy"`          // on the weight batches since the last event, or of an eval
+	Accuracy float64 `json:"accuracy"`          // on the weight batches since the last event, or of an eval what Measure says
+	Measure  string  `json:"measure,omitempty"` // name of the figure of an eval; "" where there is none
 	Rate     float64 `json:"lr,omitempty"`      // weights' learning rate
 	Seconds  float64 `json:"seconds,omitempty"` // since the run began in this process
 	// Wait is the part of Seconds that steps spent waiting for batches and uploading them.
@@ -24,6 +27,14 @@ type Event struct {
 	Multiplier map[string]float64   `json:"multiplier,omitempty"`    // of the limit, by metric
 	Coef       map[string][]float64 `json:"coefficients,omitempty"`  // mean coefficients per dim
 	Entropy    float64              `json:"entropy,omitempty"`       // mean over dims, share of the largest
+}
+
+// scored takes the figure of a score, which may be nil.
+func (e *Event) scored(s *measure.Score) {
+	if s != nil {
+		f := s.Figure()
+		e.Accuracy, e.Measure = f.Value, f.Name
+	}
 }
 
 // Interrupted says that a run stopped at the caller's wish and can go on.

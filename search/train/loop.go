@@ -176,7 +176,8 @@ func (l *Loop) Eval(ctx context.Context, ev *net.Evaluator, env net.Env, val dat
 		return err
 	}
 	e := l.event("eval")
-	e.Loss, e.Accuracy = s.Loss, s.Accuracy
+	e.Loss = s.Loss
+	e.scored(s)
 	l.Pos.Curve = append(l.Pos.Curve, e)
 	if l.Hooks.Observe != nil {
 		l.Hooks.Observe(e)
