@@ -139,7 +139,7 @@ func (e *env) eval(c *cli.Context) error {
 		size, more := fmt.Sprintf("%d samples", q.Samples), ""
 		if q.Positions > 0 {
 			size += fmt.Sprintf(", %d positions", q.Positions)
-			if r.CrossEntropy != nil {
+			if r.CrossEntropy != nil && q.MeanIoU == nil {
 				more = fmt.Sprintf("perplexity     %.4f\n", q.Perplexity())
 			}
 		}

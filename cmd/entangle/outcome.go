@@ -71,7 +71,7 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 		add("  inherited", "", percent(q.Inherited), diff(orig, q.Inherited))
 		add("  recalibrated", "", percent(q.Recalibrated), diff(orig, q.Recalibrated))
 		add("  fine-tuned", "", percent(q.Tuned), diff(orig, q.Tuned))
-		if after := q.Last(); orig.Positions > 0 && after != nil {
+		if after := q.Last(); orig.Positions > 0 && orig.MeanIoU == nil && after != nil {
 			add("nats per token", fmt.Sprintf("%.4f", orig.Loss), fmt.Sprintf("%.4f", after.Loss), fmt.Sprintf("%+.4f", after.Loss-orig.Loss))
 			add("perplexity", fmt.Sprintf("%.3f", orig.Perplexity()), fmt.Sprintf("%.3f", after.Perplexity()), fmt.Sprintf("%+.3f", after.Perplexity()-orig.Perplexity()))
 		}
@@ -162,12 +162,43 @@ func baselines(r *entangle.Outcome) report.Table {
 	return *b
 }
 
+// outputs says what outputs were taken for and how near each is to the original's, on its own
+// scale; nil where nothing is known of that.
+func outputs(r *entangle.Outcome) *report.Table {
+	on, _, of := part(r)
+	d := of(r.Candidates[0]).Distance
+	if d == nil {
+		return nil
+	}
+	t := &report.Table{Title: "Outputs, distance from the original on " + on}
+	for i, name := range []string{"output", "taken for", "since", "inherited", "recalibrated", "fine-tuned"} {
+		t.Columns = append(t.Columns, report.Column{Name: name, Right: i > 2})
+	}
+	for _, x := range r.Outputs {
+		row := []string{x.Output, string(x.Kind), x.Reason}
+		for _, f := range []*net.Fidelity{d.Inherited, d.Recalibrated, d.Tuned} {
+			cell := "-"
+			if f != nil {
+				if at := slices.IndexFunc(f.Outputs, func(o net.OutputError) bool { return o.Name == x.Output }); at >= 0 {
+					cell = figure(f.Outputs[at])
+				}
+			}
+			row = append(row, cell)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
 // summary is what report.html says beside the curves.
 func summary(r *entangle.Outcome) report.Summary {
 	s := report.Summary{Title: filepath.Base(r.File), Compare: comparison(r), Notes: notes(r), Widths: sizes(r.Candidates[0].Recipe)}
 	s.Facts = append(facts(r.Model, r.Data, r.Budget, r.Seed), report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", r.SearchTime, r.Seconds, r.DataWait, float64(r.PeakBytes)/(1<<20))})
 	if r.Teacher != "" {
 		s.Facts = slices.Insert(s.Facts, 1, report.Fact{Name: "teacher", Value: r.Teacher})
+	}
+	if t := outputs(r); t != nil {
+		s.Tables = append(s.Tables, *t)
 	}
 	if len(r.Candidates) > 1 {
 		s.Tables = append(s.Tables, baselines(r))

@@ -144,6 +144,8 @@ func (e *env) tune(c *cli.Context, stage string) error {
 		size := fmt.Sprintf("%d samples", r.After.Samples)
 		if r.After.Positions > 0 {
 			size = fmt.Sprintf("%d positions", r.After.Positions)
+		}
+		if r.After.Positions > 0 && r.After.MeanIoU == nil {
 			fmt.Fprintf(e.stdout, "cross-entropy on %s (%s): %.4f nats before, %.4f after; perplexity %.3f before, %.3f after\n",
 				r.Part, size, r.Before.Loss, r.After.Loss, r.Before.Perplexity(), r.After.Perplexity())
 		}
