@@ -44,6 +44,7 @@ var Allowed = map[string][]string{
 
 	// Data.
 	"data":            {"engine/prim", "internal/half", "internal/rng"},
+	"examples/shapes": {},
 	"examples/stream": {"data"},
 
 	// The space and what is chosen in it.
@@ -93,6 +94,7 @@ var Allowed = map[string][]string{
 	"models/build":      {"exporter", "models"},
 	"examples/detector": {Anything},
 	"bench/quality":     {Anything},
+	"examples/faces":    {Anything},
 }
 
 // Guarded lists outside modules that only the named packages may import.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/entangle-nas/entangle/measure"
+	"github.com/entangle-nas/entangle/search/net"
 )
 
 // Event is one line of a run's log.
@@ -30,7 +30,7 @@ type Event struct {
 }
 
 // scored takes the figure of a score, which may be nil.
-func (e *Event) scored(s *measure.Score) {
+func (e *Event) scored(s *net.Score) {
 	if s != nil {
 		f := s.Figure()
 		e.Accuracy, e.Measure = f.Value, f.Name
