@@ -58,6 +58,15 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 	j.checkWords(&f)
 	j.Evaluate.check(&f)
 	j.checkFiles(&f)
+	if set != nil && len(f) == 0 {
+		settled := *j
+		fixed := 0
+		if m != nil {
+			fixed = m.fixedBatch()
+		}
+		settled.settle(set, fixed)
+		j = &settled
+	}
 	if m != nil {
 		split, err := m.Split(j.LearnAt...)
 		var job *JobError
@@ -97,7 +106,7 @@ func (j *Job) sections() []section {
 }
 
 // trains reports whether the settings of weights are used.
-func (j *Job) trains(s section) bool { return s.w.Epochs > 0 && (s.key == "tune" || j.searches()) }
+func (j *Job) trains(s section) bool { return s.w.Epochs != 0 && (s.key == "tune" || j.searches()) }
 
 // searches reports whether the method trains a supernet.
 func (j *Job) searches() bool { return j.Method == "search" || j.Method == "evolution" }
@@ -105,7 +114,7 @@ func (j *Job) searches() bool { return j.Method == "search" || j.Method == "evol
 // checkWords reports settings that do not go together.
 func (j *Job) checkWords(f *faults) {
 	for _, s := range j.sections() {
-		for _, key := range []string{"min_lr", "augment"} {
+		for _, key := range []string{"epochs", "min_lr", "augment"} {
 			f.add(s.key+"."+key, s.w.Check()[key])
 		}
 		if s.w.Objective.Labels+s.w.Objective.Distill == 0 {
@@ -152,8 +161,8 @@ func (j *Job) checkWords(f *faults) {
 	if j.Space.Kinds != nil && len(j.Space.Kinds) == 0 {
 		f.addf("space.kinds", "want at least one kind, or null for all but those on request")
 	}
-	if j.Method == "search" && j.Search.Weights.Epochs > 0 && j.Search.AlphaFrom >= j.Search.Weights.Epochs {
-		f.addf("search.alpha_from", "want less than search.weights.epochs %g, so that there are architecture steps, got %g", j.Search.Weights.Epochs, j.Search.AlphaFrom)
+	if j.Method == "search" && j.Search.Weights.Epochs > 0 && j.Search.AlphaFrom >= float64(j.Search.Weights.Epochs) {
+		f.addf("search.alpha_from", "want less than search.weights.epochs %g, so that there are architecture steps, got %g", float64(j.Search.Weights.Epochs), j.Search.AlphaFrom)
 	}
 	if j.Search.Unrolled && j.Search.FreezeWeights {
 		f.addf("search.unrolled", "want it or search.freeze_weights: a weight step is unrolled")
@@ -333,8 +342,8 @@ func (j *Job) checkData(f *faults, set *data.Set) {
 			if !f.has(key) {
 				f.addf(key, "%s: want at most the %d samples of a pass in a step, got %d", s.key, samples, batch)
 			}
-		case s.w.Epochs*float64(steps) < 0.5:
-			f.addf(s.key+".epochs", "want at least one step of %d samples, got %g epochs of %d samples", batch, s.w.Epochs, samples)
+		case s.w.Epochs != train.Auto && float64(s.w.Epochs)*float64(steps) < 0.5:
+			f.addf(s.key+".epochs", "want at least one step of %d samples, got %g epochs of %d samples", batch, float64(s.w.Epochs), samples)
 		}
 	}
 	if batch := j.Data.Batch * j.Search.Weights.Parts(); j.searches() && views.Alpha.Len() < batch && !f.has("data.batch") {

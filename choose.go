@@ -214,7 +214,7 @@ func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
 // sampled is how a supernet is trained on single subnets.
 func (j *Job) sampled() search.Config {
 	c := j.Search
-	c.Relaxation, c.Hard, c.AlphaFrom = "spos", 0, c.Weights.Epochs+1
+	c.Relaxation, c.Hard, c.AlphaFrom = "spos", 0, float64(c.Weights.Epochs)+1
 	return c
 }
 
@@ -223,7 +223,7 @@ func (r *run) evolutions() int {
 	if r.Job.Evolution.Trials > 0 {
 		return r.Job.Evolution.Trials
 	}
-	batches := r.Job.Search.Weights.Epochs * float64(r.Views.Weights.Len()/r.Job.Data.Batch)
+	batches := float64(r.Job.Search.Weights.Epochs) * float64(r.Views.Weights.Len()/r.Job.Data.Batch)
 	return max(int(math.Round(stepPasses*batches/float64(net.VertexBatches*r.parts))), 1)
 }
 

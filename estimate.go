@@ -188,7 +188,7 @@ func (e *estimator) all() error {
 	}
 	passes := stages * scored
 	if tune.Steps > 0 {
-		passes += scored + (1+int(math.Ceil(job.Tune.Epochs)))*e.batches(e.Views.Val)
+		passes += scored + (1+int(math.Ceil(float64(job.Tune.Epochs))))*e.batches(e.Views.Val)
 	}
 	if !e.plain.Learns(e.Views.Val.Part()) || len(e.plain.Outputs) > 1 {
 		smallForward += forward // its outputs are compared with the original's

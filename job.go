@@ -49,7 +49,7 @@ type Data struct {
 	Source string `json:"source" doc:"data set, KIND:PATH, with options behind it if wished: lm:PATH?seq=256&stride=64"`
 	data.Options
 	Split search.Splits `json:"split"`
-	Batch int           `json:"batch" want:">=1" doc:"samples per batch"`
+	Batch int           `json:"batch" want:">=0" doc:"samples per batch; 0: 128, fewer on few samples"`
 }
 
 // Space says what may change.
@@ -97,7 +97,7 @@ var Methods = []string{"search", "uniform", "random", "evolution"}
 // with distillation and labels in equal parts.
 func DefaultJob() Job {
 	j := Job{
-		Data:   Data{Options: data.Options{Scale: data.ScaleUnit}, Split: search.Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Batch: 128},
+		Data:   Data{Options: data.Options{Scale: data.ScaleUnit}, Split: search.Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}},
 		Target: Targets{{Metric: space.MACs, Share: 0.5}},
 		Method: Methods[0],
 		Space:  Space{Options: space.DefaultOptions(), Order: net.Importance[0], Superposition: space.Reader},
@@ -107,6 +107,7 @@ func DefaultJob() Job {
 		Verify:   true,
 	}
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
+		w.Epochs = train.Auto
 		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5
 	}
 	return j

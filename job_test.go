@@ -15,6 +15,7 @@ import (
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/measure"
 	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -55,6 +56,9 @@ func spoilt(field reflect.Value) []any {
 	default:
 		if field.Type() == reflect.TypeFor[net.Settings]() {
 			return []any{net.Settings{{Output: "nothing", Kind: measure.Values, Weight: 1}}}
+		}
+		if field.Type() == reflect.TypeFor[train.Epochs]() {
+			return []any{train.Epochs(math.NaN()), train.Epochs(math.Inf(1)), train.Epochs(-2)}
 		}
 		switch field.Kind() {
 		case reflect.String:
@@ -110,7 +114,7 @@ func TestEveryFaultIsFound(t *testing.T) {
 // TestFaultsTogether: a job with many faults tells all of them.
 func TestFaultsTogether(t *testing.T) {
 	j := entangle.DefaultJob()
-	j.Tune.Rate, j.Tune.Optimiser, j.Search.Relaxation, j.Inherit, j.Data.Batch = -1, "sdg", "dart", "orignal", 0
+	j.Tune.Rate, j.Tune.Optimiser, j.Search.Relaxation, j.Inherit, j.Data.Batch = -1, "sdg", "dart", "orignal", -1
 	err := j.Check(nil, nil)
 	for _, want := range []string{"tune.lr: want a number > 0, got -1", "tune.optimizer: want one of sgd, adam, adamw, got \"sdg\"; did you mean sgd?", "search.relaxation: ", "inherit: ", "data.batch: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {

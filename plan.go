@@ -103,6 +103,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
+	j.settle(set, m.fixedBatch())
 	notes, parts, err := j.samples(m, teacher)
 	if err != nil {
 		return nil, &JobError{[]error{err}}
@@ -123,7 +124,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if n := views.Weights.Len(); !j.searches() && j.Tune.Epochs == 0 && n > 0 {
 		j.Data.Batch = min(j.Data.Batch, n) // steps refuse a batch beyond the samples; what only evaluates would pad it
 	}
-	notes = append(m.notes(), notes...)
+	notes = slices.Concat(m.notes(), notes, j.short(views))
 	o := net.Open(m.Normal)
 	p := &Plan{Job: j, Source: m, Model: o.Model, Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra), Notes: notes, parts: parts}
 	if err := p.meet(); err != nil {

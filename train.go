@@ -61,11 +61,12 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	if teacher != nil {
 		teacher = teacher.likewise(m, j.LearnAt)
 	}
+	j.settle(set, m.fixedBatch())
 	notes, _, err := j.samples(m, teacher)
 	if err != nil {
 		return nil, &JobError{[]error{err}}
 	}
-	own.Data.Batch, own.Tune.Accumulate = j.Data.Batch, j.Tune.Accumulate
+	own.Data.Batch, own.Tune = j.Data.Batch, j.Tune
 	if err := own.Check(m, set); err != nil {
 		return nil, err
 	}
@@ -78,6 +79,7 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	if t.Views, err = j.Data.Split.View(set, j.Seed); err != nil {
 		return nil, err
 	}
+	t.Notes = append(t.Notes, own.short(t.Views)...)
 	if t.network, err = net.NewNetworkOn(m.Normal, j.Data.Batch, set, nil); err == nil {
 		err = t.network.Means(j.Outputs)
 	}

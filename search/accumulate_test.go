@@ -84,7 +84,7 @@ func TestAccumulatedTraining(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := modeltest.Normal(t, c.model, c.o)
-			train := func(batch, parts int, epochs float64) map[string]*ir.Tensor {
+			train := func(batch, parts int, epochs train.Epochs) map[string]*ir.Tensor {
 				n, err := net.NewNetworkOn(m, batch, c.set, nil)
 				if err != nil {
 					t.Fatal(err)

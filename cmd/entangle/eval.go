@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -95,7 +96,7 @@ func (e *env) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := entangle.NewFeeder(part.All(), j.Data.Batch, src)
+	f, err := entangle.NewFeeder(part.All(), cmp.Or(j.Data.Batch, entangle.Batch), src)
 	if err != nil {
 		return err
 	}

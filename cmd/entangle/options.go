@@ -53,7 +53,7 @@ var options = []option{
 	{name: "classes", group: groupData, keys: []string{"data.classes"}, usage: "file with the name of a class a line, which numbers the folders of classes", file: true},
 	{name: "skip-bad", group: groupData, keys: []string{"data.skip_bad"}, usage: "go on without files that cannot be read", switches: "true"},
 	{name: "limit", group: groupData, keys: []string{"data.limit"}, usage: "at most so many samples of each part"},
-	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch"},
+	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch; else 128, fewer on few samples"},
 
 	{name: "target", group: groupTarget, keys: []string{"target"}, usage: "METRIC=LIMIT,…: macs=0.5, params=20M, bytes=1MiB"},
 	{name: "learn-at", group: groupTarget, keys: []string{"learn_at"}, usage: "tensors to learn at, in place of the outputs behind them, which stay as they are"},

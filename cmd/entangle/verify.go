@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -95,7 +96,7 @@ func (e *env) verify(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		f, err := entangle.NewFeeder(part.All(), j.Data.Batch, sides[0].Source, sides[1].Source)
+		f, err := entangle.NewFeeder(part.All(), cmp.Or(j.Data.Batch, entangle.Batch), sides[0].Source, sides[1].Source)
 		if err != nil {
 			return err
 		}

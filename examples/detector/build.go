@@ -51,7 +51,7 @@ func build(ctx context.Context, dir string, images int, epochs float64) error {
 	}
 	j := entangle.DefaultJob()
 	j.Device, j.Data.Batch, j.Calibrate = "cpu", 50, 0
-	j.Tune.Epochs, j.Tune.Optimiser, j.Tune.Rate, j.Tune.Augment = epochs, "adam", 0.004, "none"
+	j.Tune.Epochs, j.Tune.Optimiser, j.Tune.Rate, j.Tune.Augment = train.Epochs(epochs), "adam", 0.004, "none"
 	j.Tune.Objective.Labels, j.Tune.Objective.Distill = 0, 1
 	j.Outputs = net.Settings{{Output: "scores", Kind: measure.Values, Weight: 1}} // the teacher has no logits of them
 	t, err := entangle.PrepareTraining(pupil, teacher, set, j)

@@ -53,7 +53,7 @@ func (w *writer) value(n *node) string {
 			w.faults = append(w.faults, &Fault{Key: n.path, Want: "a finite number", Got: s})
 		case n.shape == text && !utf8.ValidString(s):
 			w.faults = append(w.faults, &Fault{Key: n.path, Want: "UTF-8 text", Got: quoted(s)})
-		case n.shape == text:
+		case n.shape == text && !(n.coded && numeral.MatchString(s)):
 			s = quote(s)
 		}
 		parts = append(parts, s)
@@ -63,6 +63,9 @@ func (w *writer) value(n *node) string {
 	}
 	return parts[0]
 }
+
+// numeral is what a coded value is read from without quotes as well.
+var numeral = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
 
 var plain = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_/.=-]*$`)
 

@@ -88,7 +88,7 @@ func Chain(t *testing.T) string {
 // Adam returns the settings of a short training by AdamW.
 func Adam(epochs, rate float64) train.Weights {
 	w := train.DefaultWeights()
-	w.Epochs, w.Rate, w.Optimiser, w.Clip, w.Hyper.WeightDecay, w.Warmup, w.Augment = epochs, rate, "adamw", 1, 5e-4, 0, "none"
+	w.Epochs, w.Rate, w.Optimiser, w.Clip, w.Hyper.WeightDecay, w.Warmup, w.Augment = train.Epochs(epochs), rate, "adamw", 1, 5e-4, 0, "none"
 	return w
 }
 

@@ -87,7 +87,7 @@ func (l *Loop) schedule(samples int) error {
 	l.PerEpoch = l.Loader.Batches()
 	l.Plan = l.settings.plan(l.PerEpoch)
 	if l.Total = l.Plan.Total; l.Total < 1 {
-		return fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", l.Hooks.Stage, l.Net.Batch*l.settings.Parts(), l.settings.Epochs, samples)
+		return fmt.Errorf("%s: epochs: want at least one step of %d samples, got %g epochs of %d samples", l.Hooks.Stage, l.Net.Batch*l.settings.Parts(), float64(l.settings.Epochs), samples)
 	}
 	if l.Hooks.LogEvery == 0 {
 		l.Hooks.LogEvery = min(max(l.Total/20, 1), 20)

@@ -11,8 +11,8 @@ import (
 
 // Weights says how weights are trained.
 type Weights struct {
-	Epochs    float64 `json:"epochs" want:">=0" doc:"passes over the training samples, fractions allowed"`
-	Optimiser string  `json:"optimizer" oneof:"optimizer" doc:"optimiser of the weights"`
+	Epochs    Epochs `json:"epochs" doc:"passes over the training samples, fractions allowed; auto: as many as make enough steps of them"`
+	Optimiser string `json:"optimizer" oneof:"optimizer" doc:"optimiser of the weights"`
 	optim.Hyper
 	Rate     float64 `json:"lr" want:">0" doc:"base learning rate"`
 	MinRate  float64 `json:"min_lr" want:">=0" doc:"learning rate at the end of the schedule, at most lr"`
@@ -39,6 +39,9 @@ func DefaultWeights() Weights {
 // together. Each error is under the key of a field.
 func (w Weights) Check() map[string]error {
 	out := map[string]error{}
+	if err := w.Epochs.Check(); err != nil {
+		out["epochs"] = err
+	}
 	if w.MinRate > w.Rate && w.Rate > 0 {
 		out["min_lr"] = fmt.Errorf("want at most lr %g, got %g", w.Rate, w.MinRate)
 	}
@@ -54,6 +57,6 @@ func (w Weights) Parts() int { return max(w.Accumulate, 1) }
 // plan returns the learning rates of the run, whose epochs have so many steps; its Total
 // is 0 when the epochs are too few for a step.
 func (w Weights) plan(perEpoch int) optim.Plan {
-	total := int(math.Round(w.Epochs * float64(perEpoch)))
+	total := int(math.Round(float64(w.Epochs) * float64(perEpoch)))
 	return optim.Plan{Schedule: w.Schedule, Base: w.Rate, Min: w.MinRate, Warmup: min(int(w.Warmup*float64(perEpoch)), total/4), Total: total, Gamma: w.Gamma, Drops: w.Drops}
 }

@@ -1,0 +1,107 @@
+package entangle
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
+)
+
+// Batch is the samples per batch where a job leaves them open and there are enough.
+const Batch = 128
+
+// What a job takes where it leaves the batch and the passes to the data. Many samples get the
+// defaults of search and train; of few samples a batch is smaller and passes are more.
+const (
+	leastBatch  = 16
+	stepsOfPass = 64   // that the batch leaves to a pass of tuning, down to leastBatch
+	searchSteps = 400  // least of a search
+	tuneSteps   = 2000 // least of tuning
+	mostPasses  = 100  // of few samples more passes teach them by heart
+	fewOfSearch = 100  // steps below which a search is said to be short
+	fewOfTuning = 400  // steps below which tuning is said to be short
+)
+
+// length is how long one of the job's sections trains.
+type length struct {
+	section
+	name    string // in notes
+	samples int    // of a pass
+	least   int    // steps that passes are made for
+	few     int    // steps below which it is noted
+	passes  train.Epochs
+}
+
+func (j *Job) lengths(v *search.Views) []length {
+	s := j.sections()
+	return []length{
+		{s[0], "search", v.Weights.Len(), searchSteps, fewOfSearch, search.DefaultConfig().Weights.Epochs},
+		{s[1], "fine-tuning", v.Both.Len(), tuneSteps, fewOfTuning, train.DefaultWeights().Epochs},
+	}
+}
+
+// perPass returns the steps of a pass at the job's batch.
+func (l length) perPass(batch int) int { return l.samples / max(batch*l.w.Parts(), 1) }
+
+// auto returns the passes that make enough steps where a pass has so many.
+func (l length) auto(perPass int) train.Epochs {
+	if perPass < 1 {
+		return l.passes
+	}
+	return max(l.passes, min(train.Epochs(math.Ceil(float64(l.least)/float64(perPass))), mostPasses))
+}
+
+// settle gives the batch and the passes that the job leaves open by the number of training
+// samples. Fixed is the batch that the model runs at, 0 if it runs at any. A job whose samples
+// cannot be divided stays as it is.
+func (j *Job) settle(set *data.Set, fixed int) {
+	v, err := j.Data.Split.View(set, j.Seed)
+	if err != nil {
+		return
+	}
+	if j.Data.Batch == 0 {
+		j.Data.Batch = j.batch(v, fixed)
+	}
+	for _, l := range j.lengths(v) {
+		if l.w.Epochs == train.Auto {
+			l.w.Epochs = l.auto(l.perPass(j.Data.Batch))
+		}
+	}
+}
+
+// batch returns the samples of a batch that are right for as many as there are.
+func (j *Job) batch(v *search.Views, fixed int) int {
+	split := v.Both.Len()
+	if j.searches() {
+		split = min(v.Weights.Len(), v.Alpha.Len())
+	}
+	b := Batch
+	for b > 1 && (fixed == 0 || b/2%fixed == 0) && (b > split || b > leastBatch && v.Both.Len() < stepsOfPass*b) {
+		b /= 2
+	}
+	return b
+}
+
+// fixedBatch returns the batch that a model runs at, 0 if it runs at any.
+func (m *Model) fixedBatch() int { return net.Open(m.Normal).Fixed }
+
+// short notes trainings of few steps. The job is settled.
+func (j *Job) short(v *search.Views) []string {
+	var out []string
+	for _, l := range j.lengths(v) {
+		n := l.perPass(j.Data.Batch)
+		steps := int(math.Round(float64(l.w.Epochs) * float64(n)))
+		if !j.trains(l.section) || steps >= l.few {
+			continue
+		}
+		line := fmt.Sprintf("%d steps of %s are few: %g passes over %d samples, %d a step", steps, l.name, float64(l.w.Epochs), l.samples, j.Data.Batch*l.w.Parts())
+		if more := l.auto(n); more > l.w.Epochs {
+			line += fmt.Sprintf("; %s.epochs=auto takes %g", l.key, float64(more))
+		}
+		out = append(out, line)
+	}
+	return out
+}

@@ -1,0 +1,71 @@
+package entangle
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/search/train"
+)
+
+// samples is a set of so many labelled training samples.
+func samples(t *testing.T, n int) *data.Set {
+	t.Helper()
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "train.npz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	x := data.Array{Name: "x", Shape: []int{n, 1}, Data: make([]float32, n)}
+	y := data.Array{Name: "labels", Shape: []int{n}, Data: make([]int64, n)}
+	if err := data.WriteNPZ(f, []data.Array{x, y}); err != nil {
+		t.Fatal(err)
+	}
+	set, err := data.Open("npz:"+dir, data.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// Of many samples a job takes the defaults of search and train, of few a smaller batch and more
+// passes; what it says itself stays.
+func TestLengthFollowsFromSamples(t *testing.T) {
+	given := func(batch int, search, tune train.Epochs) Job {
+		j := DefaultJob()
+		j.Data.Batch, j.Search.Weights.Epochs, j.Tune.Epochs = batch, search, tune
+		return j
+	}
+	accumulated, uniform := DefaultJob(), DefaultJob()
+	accumulated.Tune.Accumulate = 4
+	uniform.Method = "uniform"
+	for _, c := range []struct {
+		name         string
+		job          Job
+		samples      int
+		fixed        int
+		batch        int
+		search, tune train.Epochs
+	}{
+		{"many", DefaultJob(), 60000, 0, 128, 4, 10},
+		{"45,000", DefaultJob(), 45000, 0, 128, 4, 10},
+		{"few", DefaultJob(), 3000, 0, 32, 10, 24},
+		{"very few", DefaultJob(), 200, 0, 16, 80, 100},
+		{"fewer than a batch in a split", DefaultJob(), 20, 0, 8, 100, 100},
+		{"no split for the search", uniform, 20, 0, 16, 4, 100},
+		{"accumulated", accumulated, 3000, 0, 32, 10, 96},
+		{"fixed batch", DefaultJob(), 3000, 64, 64, 20, 48},
+		{"fixed batch that does not divide", DefaultJob(), 3000, 48, 128, 40, 96},
+		{"given batch", given(100, train.Auto, train.Auto), 3000, 0, 100, 31, 75},
+		{"given passes", given(0, 0.5, 3), 3000, 0, 32, 0.5, 3},
+		{"no tuning", given(0, train.Auto, 0), 3000, 0, 32, 10, 0},
+	} {
+		j := c.job
+		j.settle(samples(t, c.samples), c.fixed)
+		if j.Data.Batch != c.batch || j.Search.Weights.Epochs != c.search || j.Tune.Epochs != c.tune {
+			t.Errorf("%s: want batch %d and %g, %g passes, got %d and %g, %g", c.name, c.batch, float64(c.search), float64(c.tune), j.Data.Batch, float64(j.Search.Weights.Epochs), float64(j.Tune.Epochs))
+		}
+	}
+}
