@@ -107,7 +107,7 @@ func DefaultJob() Job {
 		Verify:   true,
 	}
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
-		w.Epochs = train.Auto
+		w.Epochs, w.Rate = train.Auto, 0
 		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5
 	}
 	return j

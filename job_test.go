@@ -116,7 +116,7 @@ func TestFaultsTogether(t *testing.T) {
 	j := entangle.DefaultJob()
 	j.Tune.Rate, j.Tune.Optimiser, j.Search.Relaxation, j.Inherit, j.Data.Batch = -1, "sdg", "dart", "orignal", -1
 	err := j.Check(nil, nil)
-	for _, want := range []string{"tune.lr: want a number > 0, got -1", "tune.optimizer: want one of sgd, adam, adamw, got \"sdg\"; did you mean sgd?", "search.relaxation: ", "inherit: ", "data.batch: "} {
+	for _, want := range []string{"tune.lr: want a number >= 0, got -1", "tune.optimizer: want one of sgd, adam, adamw, got \"sdg\"; did you mean sgd?", "search.relaxation: ", "inherit: ", "data.batch: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q in %v", want, err)
 		}

@@ -33,13 +33,14 @@ type length struct {
 	least   int    // steps that passes are made for
 	few     int    // steps below which it is noted
 	passes  train.Epochs
+	rate    float64
 }
 
 func (j *Job) lengths(v *search.Views) []length {
-	s := j.sections()
+	s, search, tune := j.sections(), search.DefaultConfig().Weights, train.DefaultWeights()
 	return []length{
-		{s[0], "search", v.Weights.Len(), searchSteps, fewOfSearch, search.DefaultConfig().Weights.Epochs},
-		{s[1], "fine-tuning", v.Both.Len(), tuneSteps, fewOfTuning, train.DefaultWeights().Epochs},
+		{s[0], "search", v.Weights.Len(), searchSteps, fewOfSearch, search.Epochs, search.Rate},
+		{s[1], "fine-tuning", v.Both.Len(), tuneSteps, fewOfTuning, tune.Epochs, tune.Rate},
 	}
 }
 
@@ -62,10 +63,14 @@ func (j *Job) settle(set *data.Set, fixed int) {
 	if err != nil {
 		return
 	}
+	few := batchOf(v.Both.Len())
 	if j.Data.Batch == 0 {
 		j.Data.Batch = j.batch(v, fixed)
 	}
 	for _, l := range j.lengths(v) {
+		if l.w.Rate == 0 {
+			l.w.Rate = max(l.rate*float64(few)/Batch, l.w.MinRate)
+		}
 		if l.w.Epochs == train.Auto {
 			l.w.Epochs = l.auto(l.perPass(j.Data.Batch))
 		}
@@ -78,8 +83,18 @@ func (j *Job) batch(v *search.Views, fixed int) int {
 	if j.searches() {
 		split = min(v.Weights.Len(), v.Alpha.Len())
 	}
+	right := batchOf(v.Both.Len())
 	b := Batch
-	for b > 1 && (fixed == 0 || b/2%fixed == 0) && (b > split || b > leastBatch && v.Both.Len() < stepsOfPass*b) {
+	for b > 1 && (fixed == 0 || b/2%fixed == 0) && b > min(right, split) {
+		b /= 2
+	}
+	return b
+}
+
+// batchOf returns the batch that leaves enough steps to a pass over so many samples.
+func batchOf(samples int) int {
+	b := Batch
+	for b > leastBatch && samples < stepsOfPass*b {
 		b /= 2
 	}
 	return b

@@ -1,6 +1,7 @@
 package entangle
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -48,24 +49,33 @@ func TestLengthFollowsFromSamples(t *testing.T) {
 		fixed        int
 		batch        int
 		search, tune train.Epochs
+		rate         float64 // of tuning; the search's is 0.4 of it
 	}{
-		{"many", DefaultJob(), 60000, 0, 128, 4, 10},
-		{"45,000", DefaultJob(), 45000, 0, 128, 4, 10},
-		{"few", DefaultJob(), 3000, 0, 32, 10, 24},
-		{"very few", DefaultJob(), 200, 0, 16, 80, 100},
-		{"fewer than a batch in a split", DefaultJob(), 20, 0, 8, 100, 100},
-		{"no split for the search", uniform, 20, 0, 16, 4, 100},
-		{"accumulated", accumulated, 3000, 0, 32, 10, 96},
-		{"fixed batch", DefaultJob(), 3000, 64, 64, 20, 48},
-		{"fixed batch that does not divide", DefaultJob(), 3000, 48, 128, 40, 96},
-		{"given batch", given(100, train.Auto, train.Auto), 3000, 0, 100, 31, 75},
-		{"given passes", given(0, 0.5, 3), 3000, 0, 32, 0.5, 3},
-		{"no tuning", given(0, train.Auto, 0), 3000, 0, 32, 10, 0},
+		{"many", DefaultJob(), 60000, 0, 128, 4, 10, 0.05},
+		{"45,000", DefaultJob(), 45000, 0, 128, 4, 10, 0.05},
+		{"few", DefaultJob(), 3000, 0, 32, 10, 24, 0.0125},
+		{"very few", DefaultJob(), 200, 0, 16, 80, 100, 0.00625},
+		{"fewer than a batch in a split", DefaultJob(), 20, 0, 8, 100, 100, 0.00625},
+		{"no split for the search", uniform, 20, 0, 16, 4, 100, 0.00625},
+		{"accumulated", accumulated, 3000, 0, 32, 10, 96, 0.0125},
+		{"fixed batch", DefaultJob(), 3000, 64, 64, 20, 48, 0.0125},
+		{"fixed batch that does not divide", DefaultJob(), 3000, 48, 128, 40, 96, 0.0125},
+		{"given batch", given(100, train.Auto, train.Auto), 3000, 0, 100, 31, 75, 0.0125},
+		{"given passes", given(0, 0.5, 3), 3000, 0, 32, 0.5, 3, 0.0125},
+		{"no tuning", given(0, train.Auto, 0), 3000, 0, 32, 10, 0, 0.0125},
 	} {
 		j := c.job
 		j.settle(samples(t, c.samples), c.fixed)
 		if j.Data.Batch != c.batch || j.Search.Weights.Epochs != c.search || j.Tune.Epochs != c.tune {
 			t.Errorf("%s: want batch %d and %g, %g passes, got %d and %g, %g", c.name, c.batch, float64(c.search), float64(c.tune), j.Data.Batch, float64(j.Search.Weights.Epochs), float64(j.Tune.Epochs))
 		}
+		if math.Abs(j.Tune.Rate-c.rate) > 1e-12 || math.Abs(j.Search.Weights.Rate-0.4*c.rate) > 1e-12 {
+			t.Errorf("%s: want learning rates %g and %g, got %g and %g", c.name, 0.4*c.rate, c.rate, j.Search.Weights.Rate, j.Tune.Rate)
+		}
+	}
+	j := DefaultJob()
+	j.Tune.Rate, j.Search.Weights.MinRate = 0.3, 0.01
+	if j.settle(samples(t, 3000), 0); j.Tune.Rate != 0.3 || j.Search.Weights.Rate != 0.01 {
+		t.Errorf("want the given rate 0.3, and a rate that is not below its least 0.01, got %g and %g", j.Tune.Rate, j.Search.Weights.Rate)
 	}
 }

@@ -65,10 +65,10 @@ var options = []option{
 
 	{name: "method", group: groupSearch, keys: []string{"method"}, usage: "what chooses: search, uniform, random, evolution"},
 	{name: "search-epochs", group: groupSearch, keys: []string{"search.weights.epochs"}, usage: "passes over the weights split during the search"},
-	{name: "search-lr", group: groupSearch, keys: []string{"search.weights.lr"}, usage: "learning rate of the weights during the search"},
+	{name: "search-lr", group: groupSearch, keys: []string{"search.weights.lr"}, usage: "learning rate of the weights during the search; else 0.02, less on few samples"},
 
 	{name: "epochs", group: groupTrain, keys: []string{"tune.epochs"}, usage: "passes over the training samples, fractions allowed"},
-	{name: "lr", group: groupTrain, keys: []string{"tune.lr"}, usage: "learning rate"},
+	{name: "lr", group: groupTrain, keys: []string{"tune.lr"}, usage: "learning rate; else 0.05, less on few samples"},
 	{name: "optimizer", group: groupTrain, keys: both("optimizer"), usage: "optimiser of the weights, of the search's too"},
 	{name: "weight-decay", group: groupTrain, keys: both("weight_decay"), usage: "weight decay of matrices and kernels, likewise"},
 	{name: "augment", group: groupTrain, keys: both("augment"), usage: "augmentation of images: flip, crop, mixup, cutout; none"},

@@ -10,7 +10,7 @@ import (
 // "auto" for Auto.
 type Epochs float64
 
-// Auto leaves the passes to who knows the samples: see Weights.Settle. Training refuses it.
+// Auto leaves the passes to the number of samples: a job puts a number in its place, and training refuses it.
 const Auto Epochs = -1
 
 // MarshalText writes the number, or auto.

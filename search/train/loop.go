@@ -66,6 +66,12 @@ func NewLoop(be engine.Backend, n, teach *net.Network, view data.View, c Weights
 // optimiser that they name.
 func (l *Loop) check(view data.View) (m optim.Method, err error) {
 	c := l.settings
+	if c.Epochs == Auto {
+		return m, fmt.Errorf("%s: epochs: want a number, got auto", l.Hooks.Stage)
+	}
+	if !(c.Rate > 0) {
+		return m, fmt.Errorf("%s: lr: want a number > 0, got %g", l.Hooks.Stage, c.Rate)
+	}
 	if c.Accumulate < 0 {
 		return m, fmt.Errorf("%s: accumulate: want 1 or more micro-batches, got %d", l.Hooks.Stage, c.Accumulate)
 	}
