@@ -1,6 +1,7 @@
 package entangle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -224,7 +225,7 @@ func (r *run) evolutions() int {
 		return r.Job.Evolution.Trials
 	}
 	batches := float64(r.Job.Search.Weights.Epochs) * float64(r.Views.Weights.Len()/r.Job.Data.Batch)
-	return max(int(math.Round(stepPasses*batches/float64(net.VertexBatches*r.parts))), 1)
+	return max(int(math.Round(stepPasses*batches/float64(r.judged()))), 1)
 }
 
 // stepPasses is about how many forward passes a step costs.
@@ -232,8 +233,11 @@ const stepPasses = 3
 
 // vertices measures subnets with the weights that a search trained.
 func (r *run) vertices(mixture *net.Network, d *search.Decision) (*net.Vertices, error) {
-	return net.NewVertices(r.be, mixture, r.teach, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, net.VertexBatches*r.parts, r.Job.Seed)
+	return net.NewVertices(r.be, mixture, r.teach, d.Weights, r.Views.Alpha, r.Job.Search.Weights.Objective, r.judged(), r.Job.Seed)
 }
+
+// judged returns the batches that judge a subnet.
+func (r *run) judged() int { return cmp.Or(r.Job.Judged, net.VertexBatches) * r.parts }
 
 // trials tells of every twentieth trial, and of the last.
 func (r *run) trials(stage string, total int) func(trial int, best float64) {

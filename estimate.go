@@ -231,7 +231,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if trials == 0 {
 		return nil
 	}
-	v, err := net.NewVertices(e.be, mixture, e.teach, nil, e.Views.Alpha, job.Search.Weights.Objective, net.VertexBatches*e.parts, job.Seed)
+	v, err := net.NewVertices(e.be, mixture, e.teach, nil, e.Views.Alpha, job.Search.Weights.Objective, e.judged(), job.Seed)
 	if err != nil {
 		return err
 	}

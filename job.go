@@ -28,6 +28,7 @@ type Job struct {
 	Evolution decide.Evolution `json:"evolution"`
 
 	Refine    int           `json:"refine" want:">=0" doc:"subnets within the target whose loss on the alpha split decides after the search; 0: the coefficients alone decide"`
+	Judged    int           `json:"refine_batches" want:">=0" doc:"batches of the alpha split that judge a subnet, at most; 0: 2, with a batch that is smaller for few samples as many more"`
 	Inherit   string        `json:"inherit" oneof:"inherit" doc:"weights that the subnet starts from"`
 	Calibrate int           `json:"calibrate" want:">=0" doc:"batches that recalibrate running statistics after the cut"`
 	Tune      train.Weights `json:"tune"`

@@ -18,8 +18,8 @@ const Batch = 128
 const (
 	leastBatch  = 16
 	stepsOfPass = 64   // that the batch leaves to a pass of tuning, down to leastBatch
-	searchSteps = 400  // least of a search
-	tuneSteps   = 2000 // least of tuning
+	searchSteps = 160  // least of a search
+	tuneSteps   = 1500 // least of tuning
 	mostPasses  = 100  // of few samples more passes teach them by heart
 	fewOfSearch = 100  // steps below which a search is said to be short
 	fewOfTuning = 400  // steps below which tuning is said to be short
@@ -66,6 +66,9 @@ func (j *Job) settle(set *data.Set, fixed int) {
 	few := batchOf(v.Both.Len())
 	if j.Data.Batch == 0 {
 		j.Data.Batch = j.batch(v, fixed)
+		if j.Judged == 0 {
+			j.Judged = net.VertexBatches * (Batch / j.Data.Batch)
+		}
 	}
 	for _, l := range j.lengths(v) {
 		if l.w.Rate == 0 {

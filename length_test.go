@@ -53,21 +53,24 @@ func TestLengthFollowsFromSamples(t *testing.T) {
 	}{
 		{"many", DefaultJob(), 60000, 0, 128, 4, 10, 0.05},
 		{"45,000", DefaultJob(), 45000, 0, 128, 4, 10, 0.05},
-		{"few", DefaultJob(), 3000, 0, 32, 10, 24, 0.0125},
-		{"very few", DefaultJob(), 200, 0, 16, 80, 100, 0.00625},
+		{"few", DefaultJob(), 3000, 0, 32, 4, 18, 0.0125},
+		{"very few", DefaultJob(), 200, 0, 16, 32, 100, 0.00625},
 		{"fewer than a batch in a split", DefaultJob(), 20, 0, 8, 100, 100, 0.00625},
 		{"no split for the search", uniform, 20, 0, 16, 4, 100, 0.00625},
-		{"accumulated", accumulated, 3000, 0, 32, 10, 96, 0.0125},
-		{"fixed batch", DefaultJob(), 3000, 64, 64, 20, 48, 0.0125},
-		{"fixed batch that does not divide", DefaultJob(), 3000, 48, 128, 40, 96, 0.0125},
-		{"given batch", given(100, train.Auto, train.Auto), 3000, 0, 100, 31, 75, 0.0125},
+		{"accumulated", accumulated, 3000, 0, 32, 4, 72, 0.0125},
+		{"fixed batch", DefaultJob(), 3000, 64, 64, 8, 36, 0.0125},
+		{"fixed batch that does not divide", DefaultJob(), 3000, 48, 128, 16, 72, 0.0125},
+		{"given batch", given(100, train.Auto, train.Auto), 3000, 0, 100, 13, 56, 0.0125},
 		{"given passes", given(0, 0.5, 3), 3000, 0, 32, 0.5, 3, 0.0125},
-		{"no tuning", given(0, train.Auto, 0), 3000, 0, 32, 10, 0, 0.0125},
+		{"no tuning", given(0, train.Auto, 0), 3000, 0, 32, 4, 0, 0.0125},
 	} {
 		j := c.job
 		j.settle(samples(t, c.samples), c.fixed)
 		if j.Data.Batch != c.batch || j.Search.Weights.Epochs != c.search || j.Tune.Epochs != c.tune {
 			t.Errorf("%s: want batch %d and %g, %g passes, got %d and %g, %g", c.name, c.batch, float64(c.search), float64(c.tune), j.Data.Batch, float64(j.Search.Weights.Epochs), float64(j.Tune.Epochs))
+		}
+		if given := c.job.Data.Batch > 0; given != (j.Judged == 0) || !given && j.Judged*j.Data.Batch != 256 {
+			t.Errorf("%s: want 256 samples to judge a subnet where the batch is not given, got %d batches of %d", c.name, j.Judged, j.Data.Batch)
 		}
 		if math.Abs(j.Tune.Rate-c.rate) > 1e-12 || math.Abs(j.Search.Weights.Rate-0.4*c.rate) > 1e-12 {
 			t.Errorf("%s: want learning rates %g and %g, got %g and %g", c.name, 0.4*c.rate, c.rate, j.Search.Weights.Rate, j.Tune.Rate)

@@ -50,7 +50,7 @@ func TestPlanSettlesItsLength(t *testing.T) {
 		t.Errorf("the job's file has other numbers:\n%s", text)
 	}
 	b.Job.Search.Weights.Epochs, b.Job.Tune.Epochs = 2, 1
-	if _, notes = said(b.Job); len(notes) != 2 || notes[0] != "16 steps of search are few: 2 passes over 128 samples, 16 a step; search.weights.epochs=auto takes 50" ||
+	if _, notes = said(b.Job); len(notes) != 2 || notes[0] != "16 steps of search are few: 2 passes over 128 samples, 16 a step; search.weights.epochs=auto takes 20" ||
 		!strings.HasPrefix(notes[1], "16 steps of fine-tuning are few: 1 passes over 256 samples, 16 a step; tune.epochs=auto takes ") {
 		t.Errorf("notes of few steps: %q", notes)
 	}
