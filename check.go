@@ -60,11 +60,7 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 	j.checkFiles(&f)
 	if set != nil && len(f) == 0 {
 		settled := *j
-		fixed := 0
-		if m != nil {
-			fixed = m.fixedBatch()
-		}
-		settled.settle(set, fixed)
+		settled.settle(set, m.fixedBatch())
 		j = &settled
 	}
 	if m != nil {

@@ -3,6 +3,7 @@ package entangle
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/search"
@@ -56,9 +57,9 @@ func (l length) auto(perPass int) train.Epochs {
 }
 
 // settle gives the batch and the passes that the job leaves open by the number of training
-// samples. Fixed is the batch that the model runs at, 0 if it runs at any. A job whose samples
-// cannot be divided stays as it is.
-func (j *Job) settle(set *data.Set, fixed int) {
+// samples, and the learning rates. Fixed are the batches that models run at, 0 of one that runs at
+// any. A job whose samples cannot be divided stays as it is.
+func (j *Job) settle(set *data.Set, fixed ...int) {
 	v, err := j.Data.Split.View(set, j.Seed)
 	if err != nil {
 		return
@@ -81,14 +82,15 @@ func (j *Job) settle(set *data.Set, fixed int) {
 }
 
 // batch returns the samples of a batch that are right for as many as there are.
-func (j *Job) batch(v *search.Views, fixed int) int {
+func (j *Job) batch(v *search.Views, fixed []int) int {
 	split := v.Both.Len()
 	if j.searches() {
 		split = min(v.Weights.Len(), v.Alpha.Len())
 	}
 	right := batchOf(v.Both.Len())
 	b := Batch
-	for b > 1 && (fixed == 0 || b/2%fixed == 0) && b > min(right, split) {
+	stays := func(n int) bool { return n > 0 && b/2%n != 0 }
+	for b > 1 && b > min(right, split) && !slices.ContainsFunc(fixed, stays) {
 		b /= 2
 	}
 	return b
@@ -103,8 +105,13 @@ func batchOf(samples int) int {
 	return b
 }
 
-// fixedBatch returns the batch that a model runs at, 0 if it runs at any.
-func (m *Model) fixedBatch() int { return net.Open(m.Normal).Fixed }
+// fixedBatch returns the batch that a model runs at, 0 if it runs at any or is nil.
+func (m *Model) fixedBatch() int {
+	if m == nil {
+		return 0
+	}
+	return net.Open(m.Normal).Fixed
+}
 
 // short notes trainings of few steps. The job is settled.
 func (j *Job) short(v *search.Views) []string {

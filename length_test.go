@@ -65,7 +65,7 @@ func TestLengthFollowsFromSamples(t *testing.T) {
 		{"no tuning", given(0, train.Auto, 0), 3000, 0, 32, 4, 0, 0.0125},
 	} {
 		j := c.job
-		j.settle(samples(t, c.samples), c.fixed)
+		j.settle(samples(t, c.samples), 0, c.fixed)
 		if j.Data.Batch != c.batch || j.Search.Weights.Epochs != c.search || j.Tune.Epochs != c.tune {
 			t.Errorf("%s: want batch %d and %g, %g passes, got %d and %g, %g", c.name, c.batch, float64(c.search), float64(c.tune), j.Data.Batch, float64(j.Search.Weights.Epochs), float64(j.Tune.Epochs))
 		}

@@ -39,10 +39,10 @@ type Plan struct {
 	parts   int // batches that stand for one of the job as it was given
 }
 
-// Says is what is known before a run, a line each: what was not taken as it is written, and
-// what outputs are taken for.
+// Says is what is known before a run, a line each: what was not taken as it is written, where
+// steps are few, and what outputs are taken for.
 func (p *Plan) Says() []string {
-	out := slices.Clone(p.Notes)
+	out := slices.Concat(p.Notes, p.Job.short(p.Views))
 	for _, x := range p.Outputs {
 		line := fmt.Sprintf("output %q is taken for %s: %s", x.Output, x.Kind, x.Reason)
 		if x.Labels {
@@ -103,7 +103,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	j.settle(set, m.fixedBatch())
+	j.settle(set, m.fixedBatch(), teacher.fixedBatch())
 	notes, parts, err := j.samples(m, teacher)
 	if err != nil {
 		return nil, &JobError{[]error{err}}
@@ -124,7 +124,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if n := views.Weights.Len(); !j.searches() && j.Tune.Epochs == 0 && n > 0 {
 		j.Data.Batch = min(j.Data.Batch, n) // steps refuse a batch beyond the samples; what only evaluates would pad it
 	}
-	notes = slices.Concat(m.notes(), notes, j.short(views))
+	notes = append(m.notes(), notes...)
 	o := net.Open(m.Normal)
 	p := &Plan{Job: j, Source: m, Model: o.Model, Set: set, Views: views, Metrics: slices.Concat(space.Metrics, extra), Notes: notes, parts: parts}
 	if err := p.meet(); err != nil {

@@ -61,7 +61,7 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	if teacher != nil {
 		teacher = teacher.likewise(m, j.LearnAt)
 	}
-	j.settle(set, m.fixedBatch())
+	j.settle(set, m.fixedBatch(), teacher.fixedBatch())
 	notes, _, err := j.samples(m, teacher)
 	if err != nil {
 		return nil, &JobError{[]error{err}}

@@ -38,7 +38,7 @@ func New(t *testing.T, name string) *Bench {
 	j.Data.Batch, j.Data.Split = 16, search.Splits{Weights: .4, Alpha: .4, Val: .2}
 	j.Seed, j.Space.Divisor, j.Space.Superposition = 5, 2, space.Every
 	j.Refine, j.Calibrate, j.Tune = 0, 8, w
-	rate := j.Search.Weights.Rate
+	rate := search.DefaultConfig().Weights.Rate
 	j.Search.Weights = w
 	j.Search.Weights.Rate = rate
 	return &Bench{cpu.New(cpu.Options{Threads: 2}), m, set, j}

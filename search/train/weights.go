@@ -14,7 +14,7 @@ type Weights struct {
 	Epochs    Epochs `json:"epochs" doc:"passes over the training samples, fractions allowed; auto: as many as make enough steps of them"`
 	Optimiser string `json:"optimizer" oneof:"optimizer" doc:"optimiser of the weights"`
 	optim.Hyper
-	Rate     float64 `json:"lr" want:">=0" doc:"base learning rate; of a job 0: the default, lower on few samples"`
+	Rate     float64 `json:"lr" want:">=0" doc:"base learning rate; in a job 0 is 0.05 for tuning and 0.02 for the search, less on few samples"`
 	MinRate  float64 `json:"min_lr" want:">=0" doc:"learning rate at the end of the schedule, at most lr"`
 	Warmup   float64 `json:"warmup" want:">=0" doc:"epochs over which the learning rate rises, at most a quarter of the run"`
 	Schedule string  `json:"schedule" oneof:"schedule" doc:"learning rate over the run"`
