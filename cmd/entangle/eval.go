@@ -91,15 +91,21 @@ func (e *env) eval(c *cli.Context) error {
 	if head := m.Runnable(); isNative(rt.Name()) && head.Normal.Graph.Outputs[0].Name == m.Normal.Graph.Outputs[0].Name {
 		m = head
 	}
+	out, err := net.ScoredOn(m.Normal, part.All().Set(), j.Outputs)
+	if head := m.Learned(); err != nil && head.Tail != nil {
+		if scored, none := net.ScoredOn(head.Normal, part.All().Set(), j.Outputs); none == nil {
+			m, out, err = head, scored, nil
+			e.logf("note: measured at %s, before what has no gradient", out.Name)
+		}
+	}
+	if err != nil {
+		return err
+	}
 	src, err := source(m, rt.Name())
 	if err != nil {
 		return err
 	}
 	f, err := entangle.NewFeeder(part.All(), j.Data.Batch, src)
-	if err != nil {
-		return err
-	}
-	out, err := net.ScoredOn(m.Normal, part.All().Set(), j.Outputs)
 	if err != nil {
 		return err
 	}
@@ -142,10 +148,14 @@ func (e *env) eval(c *cli.Context) error {
 		if figure.Name != "accuracy" {
 			fmt.Fprintf(e.stdout, "%s  %.4f\n", figure.Name, figure.Value)
 		}
+		first := "top-1"
+		if out.Kind == measure.Sigmoid {
+			first = "elements right"
+		}
 		for _, x := range []struct {
 			name  string
 			value *float64
-		}{{"top-1", r.Top1}, {"top-5", r.Top5}, {"cross-entropy", r.CrossEntropy}, {"absolute error", r.MAE}} {
+		}{{first, r.Top1}, {"top-5", r.Top5}, {"cross-entropy", r.CrossEntropy}, {"absolute error", r.MAE}} {
 			if x.value != nil {
 				fmt.Fprintf(e.stdout, "%-14s %.4f\n", x.name, *x.value)
 			}

@@ -246,3 +246,34 @@ func TestOutputsOfOneValue(t *testing.T) {
 		near(t, "gradient", float64(v), 0)
 	}
 }
+
+// TestTeachersLogits: what is taught by logits takes the teacher's logits, also those before its
+// Softmax or Sigmoid, never their probabilities in their place.
+func TestTeachersLogits(t *testing.T) {
+	raw := func(k measure.Kind) Meaning { return Meaning{Output: "y", Kind: k, value: "y", axis: 1} }
+	made := func(k measure.Kind) Meaning { return Meaning{Output: "y", Kind: k, value: "z", axis: 1} }
+	for _, c := range []struct {
+		own, teacher Meaning
+		want, fails  string
+	}{
+		{raw(measure.Sigmoid), made(measure.Sigmoid), "z", ""},
+		{raw(measure.Logits), made(measure.Probabilities), "z", ""},
+		{made(measure.Probabilities), made(measure.Logits), "z", ""},
+		{raw(measure.Logits), raw(measure.Values), "y", ""},
+		{raw(measure.Values), made(measure.Sigmoid), "y", ""},
+		{made(measure.Sigmoid), raw(measure.Sigmoid), "", "want a Softmax, LogSoftmax or Sigmoid that makes it"},
+		{raw(measure.Logits), made(measure.Sigmoid), "", "want logits as the network's"},
+		{made(measure.Sigmoid), made(measure.Probabilities), "", "want sigmoid as the network's"},
+	} {
+		n, _ := outputs(2, map[string][]int{"y": {2, 3}, "z": {2, 3}}, "y", "z")
+		teacher, _ := outputs(2, map[string][]int{"y": {2, 3}, "z": {2, 3}}, "y", "z")
+		n.Outputs, teacher.Outputs = []Meaning{c.own}, []Meaning{c.teacher}
+		got, err := n.of(teacher, n.Outputs)
+		switch {
+		case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
+			t.Errorf("%v of %v: want an error that says %q, got %v", c.own, c.teacher, c.fails, err)
+		case c.fails == "" && (err != nil || got[0].value != c.want):
+			t.Errorf("%v of %v: want %q, got %v, %v", c.own, c.teacher, c.want, got, err)
+		}
+	}
+}
