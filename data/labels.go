@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -19,6 +20,7 @@ type labels struct {
 	targets column
 	shape   []int // nil with classes
 	floats  bool
+	seen    *maskClasses // of bytes of which 255 does not count
 }
 
 // readLabels makes labels of an array. Integers, unsigned bytes and booleans of rank 1 are
@@ -81,6 +83,14 @@ func (s *Set) label(p *Part, l labels) error {
 	first := slices.IndexFunc(s.Parts, func(p *Part) bool { return p.Labelled() })
 	if first >= 0 && (l.floats != s.FloatLabels || (l.shape == nil) != (s.LabelShape == nil) || !slices.Equal(l.shape, s.LabelShape)) {
 		return fmt.Errorf("want labels as in the part %q, %s, got %s", s.Parts[first].Name, labelKind(s.LabelShape, s.FloatLabels), labelKind(l.shape, l.floats))
+	}
+	if m, ok := l.targets.(maskColumn); ok && m.sparse {
+		l.seen = &maskClasses{}
+		l.seen.add(m.data)
+	}
+	if l.seen != nil {
+		s.masks = cmp.Or(s.masks, &maskClasses{})
+		s.masks.merge(l.seen)
 	}
 	p.Labels, p.targets = l.classes, l.targets
 	s.LabelShape, s.FloatLabels = l.shape, l.floats

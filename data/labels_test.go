@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/entangle-nas/entangle/engine/prim"
@@ -94,4 +95,22 @@ func TestTSVValues(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "test.tsv"), []byte("a film\t2.5\nno film\tnan\n"))
 	wantError(t, "tsv:"+dir, Options{}, "test.tsv:2", "finite", "nan")
+}
+
+// TestPaintedMasks: arrays painted in 0 and 255 have one class and holes, and are refused as
+// files are; what one part lacks another may have.
+func TestPaintedMasks(t *testing.T) {
+	write := func(dir, part string, mask ...uint8) {
+		writeNPZ(t, filepath.Join(dir, part+".npz"), Array{Name: "x", Shape: []int{1, 3}, Data: make([]float32, 3)}, Array{Name: "labels", Shape: []int{1, 2, 2}, Data: mask})
+	}
+	dir := t.TempDir()
+	write(dir, "train", 0, 255, 255, 0)
+	write(dir, "test", 0, 255, 0, 0)
+	if _, err := Open("npz:"+dir, Options{}); err == nil || !strings.Contains(err.Error(), "want the numbers of at least two classes, got 0 and 255 alone") {
+		t.Errorf("want painted masks refused, got %v", err)
+	}
+	write(dir, "test", 0, 255, 0, 1)
+	if _, err := Open("npz:"+dir, Options{}); err != nil {
+		t.Error(err)
+	}
 }

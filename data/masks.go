@@ -273,25 +273,44 @@ func (m *maskClasses) add(pix []byte) {
 	}
 }
 
-// note tells a set which classes its masks have, and refuses masks that are painted in black
-// and white.
+// note tells a set which classes its masks have, and refuses those that check does.
 func (m *maskClasses) note(set *Set) error {
-	var classes []string
-	for v, s := range m.seen[:uncounted] {
-		if s {
-			classes = append(classes, fmt.Sprint(v))
-		}
+	if err := m.check(); err != nil {
+		return err
 	}
-	switch {
-	case classes == nil:
-		return errors.New("masks: want positions that have a class, all are 255, which does not count")
-	case len(classes) == 1 && m.seen[uncounted]:
-		return fmt.Errorf("masks: want the numbers of at least two classes, got %s and 255 alone: 255 does not count; where it is meant as a class, write 1 for it", classes[0])
-	}
+	classes := m.classes()
 	note := "masks have the classes " + strings.Join(classes, ", ")
 	if m.seen[uncounted] {
 		note += "; 255 does not count"
 	}
 	set.Notes = append(set.Notes, note)
 	return nil
+}
+
+// check refuses masks that are painted in black and white.
+func (m *maskClasses) check() error {
+	switch classes := m.classes(); {
+	case classes == nil:
+		return errors.New("masks: want positions that have a class, all are 255, which does not count")
+	case len(classes) == 1 && m.seen[uncounted]:
+		return fmt.Errorf("masks: want the numbers of at least two classes, got %s and 255 alone: 255 does not count; where it is meant as a class, write 1 for it", classes[0])
+	}
+	return nil
+}
+
+// classes lists the numbers that count.
+func (m *maskClasses) classes() (out []string) {
+	for v, s := range m.seen[:uncounted] {
+		if s {
+			out = append(out, fmt.Sprint(v))
+		}
+	}
+	return out
+}
+
+// merge adds what other parts have.
+func (m *maskClasses) merge(other *maskClasses) {
+	for v, s := range other.seen {
+		m.seen[v] = m.seen[v] || s
+	}
 }

@@ -203,14 +203,14 @@ func TestNPZFolderAndFaults(t *testing.T) {
 
 	file := filepath.Join(dir, "f.npz")
 	for say, arrays := range map[string][]Array{
-		"none beside":        {{Name: "labels", Shape: []int{1}, Data: []int64{0}}},
-		"along the first ax": {x, {Name: "labels", Shape: []int{}, Data: []int64{0}}},
-		"sample 1: want":     {x, {Name: "labels", Shape: []int{2, 2}, Data: []float32{0, 1, 2, float32(math.Inf(-1))}}},
-		"want 0 to":          {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, -1}}},
-		"below 1048576":      {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, 1 << 40}}},
-		"first axis":         {{Name: "x", Shape: []int{}, Data: []float32{1}}},
-		"sample 1: want fin": {{Name: "x", Shape: []int{2, 2}, Data: []float64{0, 1, 2, math.NaN()}}},
-		"want 2 samples":     {x, {Name: "y", Shape: []int{1}, Data: []float32{1}}},
+		"none beside":               {{Name: "labels", Shape: []int{1}, Data: []int64{0}}},
+		"along the first ax":        {x, {Name: "labels", Shape: []int{}, Data: []int64{0}}},
+		"sample 1: want":            {x, {Name: "labels", Shape: []int{2, 2}, Data: []float32{0, 1, 2, float32(math.Inf(-1))}}},
+		"want a class of 0 or more": {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, -1}}},
+		"below 1048576":             {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, 1 << 40}}},
+		"first axis":                {{Name: "x", Shape: []int{}, Data: []float32{1}}},
+		"sample 1: want fin":        {{Name: "x", Shape: []int{2, 2}, Data: []float64{0, 1, 2, math.NaN()}}},
+		"want 2 samples":            {x, {Name: "y", Shape: []int{1}, Data: []float32{1}}},
 	} {
 		writeNPZ(t, file, arrays...)
 		wantError(t, "npz:"+file, Options{}, say)

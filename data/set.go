@@ -145,6 +145,7 @@ type Set struct {
 	Vocab int
 
 	opts    Options
+	masks   *maskClasses // of all parts whose arrays are masks; nil: none
 	checked func() error // called when every sample has been read once; nil: nothing to do
 }
 
@@ -220,12 +221,20 @@ func (s *Set) finish() error {
 			return fmt.Errorf("part %q: want %d labels, one per sample, got %d", p.Name, p.n, len(p.Labels))
 		}
 		for i, l := range p.Labels {
-			if l < 0 || int(l) >= len(s.Classes) {
+			if l < 0 {
+				return fmt.Errorf("part %q: label of sample %d: want a class of 0 or more, got %d: leave such samples out", p.Name, i, l)
+			}
+			if int(l) >= len(s.Classes) {
 				return fmt.Errorf("part %q: label of sample %d: want 0 to %d, got %d", p.Name, i, len(s.Classes)-1, l)
 			}
 		}
 		if p.n == 0 {
 			return fmt.Errorf("part %q: no samples", p.Name)
+		}
+	}
+	if s.masks != nil {
+		if err := s.masks.check(); err != nil {
+			return err
 		}
 	}
 	if err := errors.Join(s.checkOptions(), s.resize()); err != nil {

@@ -3,6 +3,7 @@ package data
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -280,11 +281,15 @@ func (s *stream) label(a Array) error {
 		}
 		a.Data = raw
 	}
+	m, mask := l.targets.(maskColumn)
+	mask = mask && m.sparse
+	if mask {
+		s.labels.seen = cmp.Or(s.labels.seen, &maskClasses{})
+		s.labels.seen.add(m.data)
+	}
 	if s.spool == nil {
 		s.spool = s.column(a)
-		if m, ok := l.targets.(maskColumn); ok {
-			s.spool.sparse = m.sparse
-		}
+		s.spool.sparse = mask
 		s.labels.targets = *s.spool
 	}
 	return s.add(s.spool, a, s.labels.shape)

@@ -92,15 +92,21 @@ func (e *env) eval(c *cli.Context) error {
 	if head := m.Runnable(); isNative(rt.Name()) && head.Normal.Graph.Outputs[0].Name == m.Normal.Graph.Outputs[0].Name {
 		m = head
 	}
+	out, err := net.ScoredOn(m.Normal, part.All().Set(), j.Outputs)
+	if head := m.Learned(); err != nil && head.Tail != nil {
+		if scored, none := net.ScoredOn(head.Normal, part.All().Set(), j.Outputs); none == nil {
+			m, out, err = head, scored, nil
+			e.logf("note: measured at %s, before what has no gradient", out.Name)
+		}
+	}
+	if err != nil {
+		return err
+	}
 	src, err := source(m, rt.Name())
 	if err != nil {
 		return err
 	}
 	f, err := entangle.NewFeeder(part.All(), cmp.Or(j.Data.Batch, entangle.Batch), src)
-	if err != nil {
-		return err
-	}
-	out, err := net.ScoredOn(m.Normal, part.All().Set(), j.Outputs)
 	if err != nil {
 		return err
 	}
@@ -121,7 +127,7 @@ func (e *env) eval(c *cli.Context) error {
 	}
 	figure := q.Figure()
 	r := evaluation{Model: j.Model, Data: j.Data.Source, Part: part.Name, Runtime: info, Samples: q.Samples, Positions: q.Positions, Output: out.Name, Kind: out.Kind, Measure: figure, Classes: q.Classes,
-		MAE: q.MAE, Seconds: q.Seconds, Pass: figure.Value >= gate}
+		MAE: q.MAE, Seconds: q.Seconds, Pass: !c.IsSet("gate") || figure.Value >= gate}
 	if out.Kind != measure.Values {
 		r.Top1 = &q.Accuracy
 	}
@@ -148,10 +154,14 @@ func (e *env) eval(c *cli.Context) error {
 		if figure.Name != "accuracy" {
 			fmt.Fprintf(e.stdout, "%s  %.4f\n", figure.Name, figure.Value)
 		}
+		first := "top-1"
+		if out.Kind == measure.Sigmoid {
+			first = "elements right"
+		}
 		for _, x := range []struct {
 			name  string
 			value *float64
-		}{{"top-1", r.Top1}, {"top-5", r.Top5}, {"cross-entropy", r.CrossEntropy}, {"absolute error", r.MAE}} {
+		}{{first, r.Top1}, {"top-5", r.Top5}, {"cross-entropy", r.CrossEntropy}, {"absolute error", r.MAE}} {
 			if x.value != nil {
 				fmt.Fprintf(e.stdout, "%-14s %.4f\n", x.name, *x.value)
 			}

@@ -122,7 +122,7 @@ func (n *Network) probeStep(be engine.Backend, temperature float64) (*Step, erro
 	list, _ := n.taught()
 	for _, x := range list {
 		y := g.values[x.value]
-		signs := batchInput(b, probeName(x.value), b.Type(y))
+		signs := g.beside(probeName(x.value), x.value)
 		switch {
 		case x.Kind.Distributes():
 			y = rowsOf(b, y, x.axis)
@@ -145,6 +145,9 @@ func (n *Network) probeStep(be engine.Backend, temperature float64) (*Step, erro
 // probes uploads random signs for every probed output.
 func (n *Network) probes(be engine.Backend, r *rng.Stream, in Env) error {
 	for _, v := range n.teacherOutputs(Objective{Distill: 1}) {
+		if in[probeName(v)] != nil { // of two outputs, as logits and their Softmax are
+			continue
+		}
 		t := prim.NewTensor(prim.Type{DType: prim.F32, Shape: n.Facts.Values[v].Shape()})
 		for i := range t.F32 {
 			t.F32[i] = float32(2*r.IntN(2) - 1)

@@ -49,13 +49,14 @@ type Lowered struct {
 	Coef    prim.ID   // f32[coefficients]; Invalid for a plain network
 	values  map[string]prim.ID
 	stats   map[string]prim.ID // running statistics as they become
+	asked   map[string]prim.ID // inputs that beside declared
 }
 
 // Lower appends the network to a new builder, in training mode or for inference.
 // Parameters, statistics and, of an entangled network, the coefficients become inputs, in
 // training mode the seed as well; nothing is an output yet.
 func (n *Network) Lower(training bool) (*Lowered, error) {
-	g := &Lowered{Builder: prim.NewBuilder(), Coef: prim.Invalid, stats: map[string]prim.ID{}}
+	g := &Lowered{Builder: prim.NewBuilder(), Coef: prim.Invalid, stats: map[string]prim.ID{}, asked: map[string]prim.ID{}}
 	b := g.Builder
 	ids := map[string]prim.ID{}
 	for _, t := range n.Model.Graph.Inits {
@@ -111,6 +112,16 @@ func batchInput(b *prim.Builder, name string, t prim.Type) prim.ID {
 	id := b.Input(name, t)
 	if len(t.Shape) > 0 {
 		b.Batch(name)
+	}
+	return id
+}
+
+// beside declares an input of the shape of a value, one where several outputs ask for it.
+func (g *Lowered) beside(name, value string) prim.ID {
+	id, ok := g.asked[name]
+	if !ok {
+		id = batchInput(g.Builder, name, g.Builder.Type(g.values[value]))
+		g.asked[name] = id
 	}
 	return id
 }

@@ -690,12 +690,15 @@ func (n *Network) of(t *Network, list []Meaning) ([]Meaning, error) {
 			continue
 		}
 		x := t.Outputs[at]
-		switch behind := x.value != x.Output; {
-		case own.value != own.Output && (!behind || x.Kind.Distributes() != own.Kind.Distributes()),
-			own.value == own.Output && own.Kind.Distributes() && behind:
+		logits, behind := own.Kind.Distributes() || own.Kind == measure.Sigmoid, x.value != x.Output
+		switch same := x.Kind.Distributes() == own.Kind.Distributes() && (x.Kind == measure.Sigmoid) == (own.Kind == measure.Sigmoid); {
+		case logits && behind && !same:
 			errs = append(errs, fmt.Errorf("output %q: want %s as the network's %q, got %s", x.Output, own.Kind, own.Output, x.Kind))
 			continue
-		case own.value == own.Output:
+		case own.value != own.Output && !behind:
+			errs = append(errs, fmt.Errorf("output %q: want a Softmax, LogSoftmax or Sigmoid that makes it, as one makes the network's %q: what it gives may be logits or their probabilities", x.Output, own.Output))
+			continue
+		case !logits:
 			x.value = x.Output
 		}
 		x.Kind, x.axis = own.Kind, own.axis

@@ -161,7 +161,7 @@ func TestSettings(t *testing.T) {
 // TestDistributionLoss: T²·KL as a mean over rows, of logits of any rank.
 func TestDistributionLoss(t *testing.T) {
 	n := softmaxed(t, 13, -1)
-	g := &Lowered{Builder: prim.NewBuilder(), values: map[string]prim.ID{}}
+	g := &Lowered{Builder: prim.NewBuilder(), values: map[string]prim.ID{}, asked: map[string]prim.ID{}}
 	g.values["z"] = g.Builder.Input("z", prim.Type{DType: prim.F32, Shape: []int{2, 2, 3}})
 	z := prim.NewTensor(prim.Type{DType: prim.F32, Shape: []int{2, 2, 3}})
 	teacher := prim.NewTensor(z.Type)

@@ -48,8 +48,10 @@ func (o Objective) Check(n *Network, labelled bool) error {
 	return nil
 }
 
-// logSoftmax works along the last axis.
+// logSoftmax works along the last axis. What masks fill in, -Inf too, gets a finite logarithm,
+// so that its product with a probability of 0 is 0.
 func logSoftmax(b *prim.Builder, x prim.ID) prim.ID {
+	x = b.Map(prim.Op(prim.Select, prim.Op(prim.Lt, prim.A(0), prim.L(-filled)), prim.L(-filled), prim.A(0)), x)
 	last := len(b.Shape(x)) - 1
 	shift := b.Add(prim.StopGrad{}, b.Reduce(prim.ReduceMax, []int{last}, prim.A(0), x))
 	sum := b.Reduce(prim.ReduceSum, []int{last}, prim.Op(prim.Exp, prim.Op(prim.Sub, prim.A(0), prim.A(1))), x, shift)
@@ -148,7 +150,7 @@ func (n *Network) Loss(g *Lowered, o Objective, labelled bool) (loss, correct pr
 	}
 	list, shares := n.taught()
 	for i, x := range list {
-		t := batchInput(b, teacherName(x.value), b.Type(g.values[x.value]))
+		t := g.beside(teacherName(x.value), x.value)
 		v := prim.Invalid
 		if x.Labels && n.Positions > 0 {
 			v = n.positionDivergence(g, x, t, share, o.Temperature)

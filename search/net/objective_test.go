@@ -9,13 +9,14 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/measure"
 	"github.com/entangle-nas/entangle/ops"
 )
 
 // outputs is a network that is nothing but its outputs, each a program input.
 func outputs(batch int, shapes map[string][]int, names ...string) (*Network, *Lowered) {
 	n := &Network{Batch: batch, Model: &ir.Model{Graph: &ir.Graph{}}, Facts: &ops.Facts{Values: map[string]ops.Fact{}}}
-	g := &Lowered{Builder: prim.NewBuilder(), values: map[string]prim.ID{}}
+	g := &Lowered{Builder: prim.NewBuilder(), values: map[string]prim.ID{}, asked: map[string]prim.ID{}}
 	for _, name := range names {
 		t := ir.TensorType(ir.Float32, shapes[name]...)
 		n.Model.Graph.Outputs = append(n.Model.Graph.Outputs, ir.Value{Name: name, Type: t})
@@ -191,6 +192,88 @@ func TestFilledValuesDoNotCount(t *testing.T) {
 		near(t, "loss", loss, (1.0+4)/5/map[bool]float64{true: 4, false: 1}[scaled])
 		for i, want := range []float64{-2, 0, 0, 4} {
 			near(t, "gradient", float64(grads["a"][i]), want/5/map[bool]float64{true: 4, false: 1}[scaled])
+		}
+	}
+}
+
+// TestFilledLogits: a class that a mask takes away, in teacher and student alike, changes
+// nothing of the other classes' divergence and cross-entropy.
+func TestFilledLogits(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	for _, o := range []Objective{{Distill: 1, Temperature: 2}, {Labels: 1}} {
+		var want float64
+		var slopes []float32
+		for i, z := range [][]float32{{1, 2}, {1, inf, 2}} {
+			k := len(z)
+			n, g := outputs(1, map[string][]int{"z": {1, k}}, "z")
+			classes(n)
+			n.Classes = k
+			label, teacher := make([]float32, k), make([]float32, k)
+			label[0], teacher[k-1] = 1, 1
+			if i > 0 {
+				teacher[1] = inf
+			}
+			in := map[string]*prim.Tensor{"z": prim.F32Tensor(z, 1, k)}
+			if o.Labels > 0 {
+				in[TargetName] = prim.F32Tensor(label, 1, k)
+			} else {
+				in[teacherName("z")] = prim.F32Tensor(teacher, 1, k)
+			}
+			loss, _, grads := evaluated(t, n, g, o, o.Labels > 0, in, "z")
+			if i == 0 {
+				want, slopes = loss, grads["z"]
+				continue
+			}
+			near(t, "loss", loss, want)
+			near(t, "gradient", float64(grads["z"][0]), float64(slopes[0]))
+			near(t, "gradient of the masked class", float64(grads["z"][1]), 0)
+			near(t, "gradient", float64(grads["z"][2]), float64(slopes[1]))
+		}
+	}
+}
+
+// TestOutputsOfOneValue: logits and their Softmax as two outputs are learned as one value, and
+// ask for it once.
+func TestOutputsOfOneValue(t *testing.T) {
+	n, g := outputs(2, map[string][]int{"z": {2, 3}, "p": {2, 3}}, "z", "p")
+	classes(n)
+	for i := range n.Outputs {
+		n.Outputs[i].Kind, n.Outputs[i].value, n.Outputs[i].axis, n.Outputs[i].Weight = measure.Logits, "z", 1, 1
+	}
+	loss, _, grads := evaluated(t, n, g, Objective{Distill: 1, Temperature: 4}, false, map[string]*prim.Tensor{"z": twoSamples(), "p": twoSamples(), teacherName("z"): twoSamples()}, "z")
+	near(t, "loss", loss, 0)
+	for _, v := range grads["z"] {
+		near(t, "gradient", float64(v), 0)
+	}
+}
+
+// TestTeachersLogits: what is taught by logits takes the teacher's logits, also those before its
+// Softmax or Sigmoid, never their probabilities in their place.
+func TestTeachersLogits(t *testing.T) {
+	raw := func(k measure.Kind) Meaning { return Meaning{Output: "y", Kind: k, value: "y", axis: 1} }
+	made := func(k measure.Kind) Meaning { return Meaning{Output: "y", Kind: k, value: "z", axis: 1} }
+	for _, c := range []struct {
+		own, teacher Meaning
+		want, fails  string
+	}{
+		{raw(measure.Sigmoid), made(measure.Sigmoid), "z", ""},
+		{raw(measure.Logits), made(measure.Probabilities), "z", ""},
+		{made(measure.Probabilities), made(measure.Logits), "z", ""},
+		{raw(measure.Logits), raw(measure.Values), "y", ""},
+		{raw(measure.Values), made(measure.Sigmoid), "y", ""},
+		{made(measure.Sigmoid), raw(measure.Sigmoid), "", "want a Softmax, LogSoftmax or Sigmoid that makes it"},
+		{raw(measure.Logits), made(measure.Sigmoid), "", "want logits as the network's"},
+		{made(measure.Sigmoid), made(measure.Probabilities), "", "want sigmoid as the network's"},
+	} {
+		n, _ := outputs(2, map[string][]int{"y": {2, 3}, "z": {2, 3}}, "y", "z")
+		teacher, _ := outputs(2, map[string][]int{"y": {2, 3}, "z": {2, 3}}, "y", "z")
+		n.Outputs, teacher.Outputs = []Meaning{c.own}, []Meaning{c.teacher}
+		got, err := n.of(teacher, n.Outputs)
+		switch {
+		case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
+			t.Errorf("%v of %v: want an error that says %q, got %v", c.own, c.teacher, c.fails, err)
+		case c.fails == "" && (err != nil || got[0].value != c.want):
+			t.Errorf("%v of %v: want %q, got %v, %v", c.own, c.teacher, c.want, got, err)
 		}
 	}
 }
