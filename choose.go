@@ -31,6 +31,7 @@ type run struct {
 	memory    int
 	dataLimit int
 	evaluator *evaluator // nil: none
+	decided   *Decided   // by the last search
 }
 
 // begin makes the original's network, ready to run and to teach.
@@ -176,6 +177,9 @@ func (r *run) search() ([]int, map[string]*ir.Tensor, error) {
 		if choice, err = decide.Refine(r.ctx, r.Space, r.Budget, score, starts, r.Job.Refine, r.Job.Seed, v.Loss, r.trials("refine", r.Job.Refine)); err != nil {
 			return nil, nil, err
 		}
+	}
+	if err := r.decide(mixture, d, choice); err != nil {
+		return nil, nil, err
 	}
 	return choice, mixture.Chosen(choice, d.Weights), nil
 }

@@ -33,6 +33,7 @@ type Candidate struct {
 	Test   Quality            `json:"test"`
 	// Evaluated is what the user's command printed, nil without one.
 	Evaluated *Evaluated     `json:"evaluated,omitempty"`
+	Decided   *Decided       `json:"decided,omitempty"` // of a search
 	Notes     []string       `json:"notes,omitempty"`
 	Seconds   float64        `json:"seconds"`
 	Model     *ir.Model      `json:"-"` // its metadata carry the recipe and the costs
@@ -69,27 +70,40 @@ type Outcome struct {
 	Written
 }
 
+// Choose lets the job's method choose and cuts what it chose, with the weights that it starts
+// from: Search, with what is known of the choice. Quality is not measured.
+func (p *Plan) Choose(ctx context.Context, be engine.Backend, o Options) (*Candidate, error) {
+	r, err := p.begin(ctx, be, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.fits(); err != nil {
+		return nil, err
+	}
+	if err := r.teaches(); err != nil {
+		return nil, err
+	}
+	if err := r.order(); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	c, err := r.candidate(p.Job.Method)
+	if err != nil {
+		return nil, err
+	}
+	c.Seconds = time.Since(start).Seconds()
+	c.Model = p.Source.written(c.Model)
+	return c, nil
+}
+
 // Search lets the job's method choose and returns the recipe and the subnet with the
 // weights that it starts from.
 func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subnet.Recipe, *ir.Model, error) {
-	r, err := p.begin(ctx, be, o)
+	c, err := p.Choose(ctx, be, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := r.fits(); err != nil {
-		return nil, nil, err
-	}
-	if err := r.teaches(); err != nil {
-		return nil, nil, err
-	}
-	if err := r.order(); err != nil {
-		return nil, nil, err
-	}
-	c, err := r.candidate(p.Job.Method)
-	if err != nil {
-		return nil, nil, err
-	}
-	return c.Recipe, p.Source.written(c.Model), nil
+	return c.Recipe, c.Model, nil
 }
 
 // Compress searches, cuts, recalibrates and fine-tunes. Choices are made on training samples
@@ -158,11 +172,12 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 
 // candidate cuts what a method chooses.
 func (r *run) candidate(method string) (*Candidate, error) {
+	r.decided = nil
 	choice, weights, err := r.choose(method)
 	if err != nil {
 		return nil, err
 	}
-	c := &Candidate{Name: method, Choice: map[string]int{}, Cost: r.price(choice)}
+	c := &Candidate{Name: method, Choice: map[string]int{}, Cost: r.price(choice), Decided: r.decided}
 	for i, d := range r.Space.Dims {
 		c.Choice[d.Name] = d.Choices[choice[i]]
 	}

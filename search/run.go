@@ -73,6 +73,29 @@ type Decision struct {
 	train.Result
 	Alpha [][]float64 // per dim
 	Mean  [][]float64 // mean coefficients per dim
+	// Early holds the mean coefficients once EarlyShare of the steps were taken.
+	Early [][]float64
+}
+
+// EarlyShare is the share of a search's steps after which Decision.Early is taken: what is
+// chosen there and at the end is the same where a search has decided.
+const EarlyShare = 0.7
+
+// Entropy is the mean over dims of the entropy of coefficients, as a share of the largest.
+func Entropy(mean [][]float64) float64 {
+	sum := 0.0
+	for _, m := range mean {
+		h := 0.0
+		for _, p := range m {
+			if p > 0 {
+				h -= p * math.Log(p)
+			}
+		}
+		if len(m) > 1 {
+			sum += h / math.Log(float64(len(m))) / float64(len(mean))
+		}
+	}
+	return sum
 }
 
 // The cost term's weight is λ·exp(multiplierReact·excess), excess being the
@@ -129,6 +152,9 @@ func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights,
 		if err := s.advance(); err != nil {
 			return nil, err
 		}
+		if s.Pos.Early == nil && float64(s.Pos.Step) >= EarlyShare*float64(s.Total) {
+			s.Pos.Early = s.means()
+		}
 		if ev != nil && (s.Pos.Step%s.PerEpoch == 0 || s.Pos.Step == s.Total) {
 			if err := s.evalMean(ctx, ev, val); err != nil {
 				return nil, err
@@ -146,7 +172,7 @@ func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights,
 	if err != nil {
 		return nil, err
 	}
-	return &Decision{train.Result{Weights: w, Curve: s.Pos.Curve}, s.Pos.Alpha, s.means()}, nil
+	return &Decision{train.Result{Weights: w, Curve: s.Pos.Curve}, s.Pos.Alpha, s.means(), s.Pos.Early}, nil
 }
 
 func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, seed uint64, h train.Hooks) (*searcher, error) {
@@ -534,18 +560,11 @@ func (s *searcher) describe(e *train.Event) {
 		e.Multiplier[l.Metric] = s.Pos.Lambda[i]
 	}
 	e.Coef = map[string][]float64{}
-	for i, m := range s.means() {
+	means := s.means()
+	for i, m := range means {
 		e.Coef[s.Net.Super.Space.Dims[i].Name] = m
-		h := 0.0
-		for _, p := range m {
-			if p > 0 {
-				h -= p * math.Log(p)
-			}
-		}
-		if len(m) > 1 {
-			e.Entropy += h / math.Log(float64(len(m))) / float64(len(s.Pos.Alpha))
-		}
 	}
+	e.Entropy = Entropy(means)
 }
 
 func (s *searcher) evalMean(ctx context.Context, ev *net.Evaluator, val data.View) error {

@@ -113,7 +113,7 @@ func TestUnrolledSearch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &Decision{train.Result{Weights: w}, s.Pos.Alpha, s.means()}
+		return &Decision{Result: train.Result{Weights: w}, Alpha: s.Pos.Alpha, Mean: s.means()}
 	}
 	one, two, plain := run(true), run(true), run(false)
 	if !reflect.DeepEqual(one, two) {

@@ -88,6 +88,7 @@ var Allowed = map[string][]string{
 	"cmd/entangle":      {Anything},
 	"models/build":      {"exporter", "models"},
 	"examples/detector": {Anything},
+	"bench/quality":     {Anything},
 }
 
 // Guarded lists outside modules that only the named packages may import.

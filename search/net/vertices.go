@@ -29,8 +29,9 @@ type Vertices struct {
 }
 
 // NewVertices prepares a supernet with its trained weights on so many batches of a view, the
-// first in a seeded order. teach may be nil unless the objective distils.
-func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Tensor, view data.View, o Objective, batches int, seed uint64) (*Vertices, error) {
+// first in a seeded order, augmented as steps say, if any. teach may be nil unless the
+// objective distils.
+func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Tensor, view data.View, o Objective, batches int, seed uint64, augment ...data.Step) (*Vertices, error) {
 	if n.Super == nil {
 		return nil, fmt.Errorf("search: vertices: want a supernet, got a plain network")
 	}
@@ -62,7 +63,7 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 	if err != nil {
 		return nil, err
 	}
-	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Seed: seed, Name: "refine"})
+	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Seed: seed, Name: "refine", Augment: augment})
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,19 @@ func (v *Vertices) Loss(choice []int) (float64, error) {
 	if loss, ok := v.known[key]; ok {
 		return loss, nil
 	}
-	coef, err := UploadCoef(v.be, v.net.Super.Space.OneHot(choice))
+	loss, err := v.Mixture(v.net.Super.Space.OneHot(choice))
+	if err != nil {
+		return 0, err
+	}
+	v.known[key] = loss
+	v.Trials++
+	return loss, nil
+}
+
+// Mixture returns the mean loss at coefficients per dim and choice; +Inf when it is not a
+// number.
+func (v *Vertices) Mixture(mean [][]float64) (float64, error) {
+	coef, err := UploadCoef(v.be, mean)
 	if err != nil {
 		return 0, err
 	}
@@ -112,8 +125,6 @@ func (v *Vertices) Loss(choice []int) (float64, error) {
 	if math.IsNaN(sum) {
 		sum = math.Inf(1)
 	}
-	v.known[key] = sum
-	v.Trials++
 	return sum, nil
 }
 

@@ -17,6 +17,7 @@ type Position struct {
 	Loaders map[string]data.State `json:"loaders"`
 	Streams map[string][]byte     `json:"streams"`                   // of random draws
 	Alpha   [][]float64           `json:"alpha,omitempty"`           // per dim and choice
+	Early   [][]float64           `json:"early,omitempty"`           // mean coefficients at search.EarlyShare of the steps
 	Slots   [][][]float64         `json:"alpha_optimiser,omitempty"` // state of α's optimiser
 	Lambda  []float64             `json:"multipliers,omitempty"`     // per limit of the budget
 	Curve   []Event               `json:"curve,omitempty"`           // "eval" events
