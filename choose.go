@@ -158,6 +158,12 @@ func (r *run) search() ([]int, map[string]*ir.Tensor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if d.Choice != nil {
+		if err := r.decide(mixture, d, d.Choice); err != nil {
+			return nil, nil, err
+		}
+		return d.Choice, mixture.Chosen(d.Choice, d.Weights), nil
+	}
 	score := decide.Ordinal(d.Mean)
 	choice, err := decide.Choose(r.Space, r.Budget, score)
 	if err != nil {
@@ -218,7 +224,7 @@ func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
 // sampled is how a supernet is trained on single subnets.
 func (j *Job) sampled() search.Config {
 	c := j.Search
-	c.Relaxation, c.Hard, c.AlphaFrom = "spos", 0, c.Weights.Epochs+1
+	c.Relaxation, c.Hard, c.AlphaFrom, c.Rounds = "spos", 0, c.Weights.Epochs+1, 0
 	return c
 }
 

@@ -17,6 +17,13 @@ func Memory(be engine.Backend, n *net.Network, c Config, weights data.View) (int
 	if err != nil {
 		return 0, err
 	}
+	if c.Rounds > 0 {
+		r, err := newRounds(be, n, c.Weights.Objective, n.Learns(weights.Part()))
+		if err != nil {
+			return 0, err
+		}
+		return max(weight, r.fwd.Footprint()), nil
+	}
 	alpha, err := alphaStep(be, n, c.Weights.Objective, n.Learns(weights.Part()), 0)
 	if err != nil {
 		return 0, err
@@ -24,16 +31,26 @@ func Memory(be engine.Backend, n *net.Network, c Config, weights data.View) (int
 	return max(weight, alpha.Footprint()), nil
 }
 
-// Measure takes a weight step of what Run would do, then one with an architecture step before
-// it, and throws the result away. Arch is what the architecture step adds.
+// Measure takes a weight step of what Run would do, then one with an architecture step, or
+// a round of measurements, before it, and throws the result away. Arch is what the architecture step adds.
 func Measure(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, seed uint64, stage string) (weight, arch train.Cost, err error) {
 	s, err := newSearcher(be, n, teach, weights, alpha, c, b, seed, train.Hooks{Stage: stage})
 	if err != nil {
 		return weight, arch, err
 	}
 	defer s.close()
-	first := min(int(math.Ceil(c.AlphaFrom*float64(s.PerEpoch))), s.Total)
 	weight = train.Cost{Steps: s.Total, Bytes: s.Loop.Bytes()}
+	if s.rounds != nil {
+		arch = train.Cost{Steps: c.Rounds, Bytes: s.rounds.fwd.Memory()}
+		s.Pos.Round = c.Rounds
+		if weight.Seconds, err = s.Time(s.advance); err != nil {
+			return weight, arch, err
+		}
+		s.Pos.Round = 0
+		arch.Seconds, err = s.Time(s.takeRound)
+		return weight, arch, err
+	}
+	first := min(int(math.Ceil(c.AlphaFrom*float64(s.PerEpoch))), s.Total)
 	arch = train.Cost{Steps: s.Total - first, Bytes: s.alphas.Memory()}
 	if s.unrolled != nil {
 		arch.Bytes = max(arch.Bytes, s.unrolled.bytes())

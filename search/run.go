@@ -34,8 +34,12 @@ type Config struct {
 	Unrolled bool `json:"unrolled" doc:"take the gradient of the architecture through one weight step (DARTS, second order): five passes per step instead of two"`
 	// Overlap gives a device both steps at once, so that it need not wait for the host in
 	// between. The paper's order is without. Unrolled steps never overlap.
-	Overlap       *bool `json:"overlap" doc:"take the weight step with the coefficients from before the architecture step beside it; null: on a GPU"`
-	FreezeWeights bool  `json:"freeze_weights" doc:"move only the architecture parameters"`
+	Overlap *bool `json:"overlap" doc:"take the weight step with the coefficients from before the architecture step beside it; null: on a GPU"`
+	// Vertices: gates of mixtures cost the network nothing, so the loss of mixtures does not tell.
+	Vertices int `json:"vertices" want:">=0" doc:"subnets within a falling budget that an architecture step measures on one batch; a linear model of their losses chooses, and weight steps train what it draws; 0: coefficients move by gradients"`
+	// Rounds: gates of mixtures cost a network nothing, so mixtures do not tell what a subnet loses.
+	Rounds        int  `json:"rounds" want:">=0" doc:"search along subnets in so many rounds, instead of by coefficients: the budget falls, every choice is measured alone at the subnet that stands, and weight steps train that one; 0: by coefficients"`
+	FreezeWeights bool `json:"freeze_weights" doc:"move only the architecture parameters"`
 }
 
 // AlphaHyper holds the constants of the architecture parameters' Adam.
@@ -75,6 +79,9 @@ type Decision struct {
 	Mean  [][]float64 // mean coefficients per dim
 	// Early holds the mean coefficients once EarlyShare of the steps were taken.
 	Early [][]float64
+	// Choice is the subnet that a search in rounds ended at, within the budget; nil for
+	// others.
+	Choice []int
 }
 
 // EarlyShare is the share of a search's steps after which Decision.Early is taken: what is
@@ -122,6 +129,7 @@ type searcher struct {
 	budget   decide.Budget
 	full     []float64 // the original's cost per limit
 	overlap  bool
+	rounds   *rounds // nil: by coefficients
 	aloss    float64
 	asteps   float64
 	ratio    map[string]float64 // expected cost as a share of the original's, by metric
@@ -172,7 +180,7 @@ func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights,
 	if err != nil {
 		return nil, err
 	}
-	return &Decision{train.Result{Weights: w, Curve: s.Pos.Curve}, s.Pos.Alpha, s.means(), s.Pos.Early}, nil
+	return &Decision{train.Result{Weights: w, Curve: s.Pos.Curve}, s.Pos.Alpha, s.means(), s.Pos.Early, s.Pos.Choice}, nil
 }
 
 func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, seed uint64, h train.Hooks) (*searcher, error) {
@@ -208,10 +216,19 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	if s.aload, err = alpha.Loader(data.LoaderOptions{Moves: l.Feed.Holds(alpha.Part()), Batch: batch, Shuffle: true, Shift: true, DropLast: true, Augment: aug, Seed: seed, Name: h.Stage + "/alpha"}); err != nil {
 		return nil, err
 	}
-	if s.alphas, err = alphaStep(be, n, c.Weights.Objective, l.Feed.Labels, 0); err != nil {
+	switch {
+	case c.Rounds > 0 && len(b) == 0:
+		return nil, fmt.Errorf("search: rounds: want a budget that falls, got none")
+	case c.Rounds > 0:
+		s.rounds, err = newRounds(be, n, c.Weights.Objective, l.Feed.Labels)
+		s.Pos.Choice = n.Super.Space.Largest()
+	default:
+		s.alphas, err = alphaStep(be, n, c.Weights.Objective, l.Feed.Labels, 0)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if c.Unrolled {
+	if c.Unrolled && s.rounds == nil {
 		if s.unrolled, err = newUnrolled(be, n, c, l.Feed.Labels); err != nil {
 			return nil, err
 		}
@@ -326,6 +343,9 @@ func (s *searcher) sample() (coef [][]float64, back []relax.Backward) {
 }
 
 func (s *searcher) means() [][]float64 {
+	if s.rounds != nil {
+		return s.Net.Super.Space.OneHot(s.Pos.Choice)
+	}
 	out := make([][]float64, len(s.Pos.Alpha))
 	for i, a := range s.Pos.Alpha {
 		out[i] = s.rx.Mean(a)
@@ -347,7 +367,14 @@ func (s *searcher) advance() error {
 		}
 	}
 	move := func() error { return nil }
-	if float64(s.Pos.Step) >= s.cfg.AlphaFrom*float64(s.PerEpoch) {
+	switch {
+	case s.rounds != nil:
+		if s.roundDue() {
+			if err := s.takeRound(); err != nil {
+				return err
+			}
+		}
+	case float64(s.Pos.Step) >= s.cfg.AlphaFrom*float64(s.PerEpoch):
 		var err error
 		if move, err = s.alphaStep(train); err != nil {
 			return err
@@ -375,6 +402,9 @@ func (s *searcher) advance() error {
 
 // weightCoef returns the coefficients of the next weight step.
 func (s *searcher) weightCoef() [][]float64 {
+	if s.rounds != nil {
+		return s.means()
+	}
 	coef, _ := s.sample()
 	hard := s.cfg.Hard > 0 && s.draw.Float64() < s.cfg.Hard*s.progress()
 	if hard {

@@ -94,7 +94,7 @@ func (b *bench) choose(ctx context.Context, be *counter, t task, j entangle.Job,
 			return nil, err
 		}
 		defer os.Remove(file)
-		j.Method, j.Space.File = "uniform", file
+		j.Method, j.Space.File, j.Space.Options = "uniform", file, entangle.DefaultJob().Space.Options
 	case strings.HasPrefix(name, "random-"):
 		// The draw is the job's seed; the samples are those of the row's.
 		views = j.Seed

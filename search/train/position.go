@@ -18,6 +18,8 @@ type Position struct {
 	Streams map[string][]byte     `json:"streams"`                   // of random draws
 	Alpha   [][]float64           `json:"alpha,omitempty"`           // per dim and choice
 	Early   [][]float64           `json:"early,omitempty"`           // mean coefficients at search.EarlyShare of the steps
+	Choice  []int                 `json:"choice,omitempty"`          // of a search in rounds: the subnet that stands
+	Round   int                   `json:"round,omitempty"`           // rounds taken
 	Slots   [][][]float64         `json:"alpha_optimiser,omitempty"` // state of α's optimiser
 	Lambda  []float64             `json:"multipliers,omitempty"`     // per limit of the budget
 	Curve   []Event               `json:"curve,omitempty"`           // "eval" events
