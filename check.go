@@ -158,6 +158,9 @@ func (j *Job) checkWords(f *faults) {
 	if j.Search.Unrolled && j.Search.FreezeWeights {
 		f.addf("search.unrolled", "want it or search.freeze_weights: a weight step is unrolled")
 	}
+	if j.Search.Unrolled && j.Search.Rounds > 0 {
+		f.addf("search.unrolled", "want it or search.rounds: rounds take no gradient of the architecture")
+	}
 	if _, _, err := j.Data.open(); err != nil {
 		f.add("data.source", err)
 	}

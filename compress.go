@@ -183,7 +183,9 @@ func (r *run) candidate(method string) (*Candidate, error) {
 	}
 	by := method
 	if method == "search" {
-		by = r.Job.Search.Relaxation
+		if by = r.Job.Search.Relaxation; r.Job.Search.Rounds > 0 {
+			by = "rounds"
+		}
 	}
 	if c.Recipe, err = subnet.NewRecipe(r.super, choice, r.Job.Seed, by); err != nil {
 		return nil, err

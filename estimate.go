@@ -223,11 +223,14 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 		return err
 	}
 	e.add("search, weight steps", weight.Steps, weight.Seconds, weight.Bytes)
-	e.add("search, architecture steps", arch.Steps, arch.Seconds, arch.Bytes)
-	trials := job.Refine
-	if job.Method == "evolution" {
+	steps, trials := "search, architecture steps", job.Refine
+	switch {
+	case job.Method == "evolution":
 		trials = e.evolutions()
+	case cfg.Rounds > 0:
+		steps, trials = "search, rounds", 0
 	}
+	e.add(steps, arch.Steps, arch.Seconds, arch.Bytes)
 	if trials == 0 {
 		return nil
 	}

@@ -23,8 +23,10 @@ const (
 	roundsShare = 0.8
 	// roundBatches are the batches of a round's measurements.
 	roundBatches = 2
-	// farLoss is what a choice is taken to lose that was not measured, or without end.
-	farLoss = 1e6
+	// farLoss is what a smaller choice is taken to lose that was not measured, or without end;
+	// leastLoss what it loses at least: a budget is there to be used.
+	farLoss   = 1e6
+	leastLoss = 1e-6
 )
 
 func newRounds(be engine.Backend, n *net.Network, o net.Objective, labelled bool) (*rounds, error) {
@@ -86,10 +88,7 @@ func (s *searcher) takeRound() error {
 	sp := s.Net.Super.Space
 	score := make([][]float64, len(sp.Dims))
 	trials := [][]int{s.Pos.Choice}
-	for d, dim := range sp.Dims {
-		for k := range dim.Choices {
-			score[d] = append(score[d], -farLoss*math.Abs(float64(k-s.Pos.Choice[d])))
-		}
+	for d := range sp.Dims {
 		for _, k := range s.near(d) {
 			c := slices.Clone(s.Pos.Choice)
 			c[d] = k
@@ -105,12 +104,25 @@ func (s *searcher) takeRound() error {
 	s.aloss += losses[0] / roundBatches
 	s.asteps++
 	next := 1
-	for d := range sp.Dims {
+	for d, dim := range sp.Dims {
+		at := s.Pos.Choice[d]
+		gain := map[int]float64{}
 		for _, k := range s.near(d) {
 			if v := (losses[0] - losses[next]) / roundBatches; !math.IsNaN(v) && !math.IsInf(v, 0) {
-				score[d][k] = v
+				gain[k] = v
 			}
 			next++
+		}
+		score[d] = make([]float64, len(dim.Choices))
+		for k := at - 1; k >= 0; k-- {
+			v, ok := gain[k]
+			if !ok {
+				v = score[d][k+1] - farLoss
+			}
+			score[d][k] = min(v, score[d][k+1]-leastLoss)
+		}
+		for k := at + 1; k < len(dim.Choices); k++ {
+			score[d][k] = max(gain[k], score[d][k-1]+leastLoss)
 		}
 	}
 	choice, err := decide.Choose(sp, s.roundBudget(), score)
@@ -119,9 +131,6 @@ func (s *searcher) takeRound() error {
 	}
 	s.Pos.Choice = choice
 	s.Pos.Round++
-	for i, l := range s.budget {
-		s.ratio[l.Metric] = l.Cost.At(choice) / s.full[i]
-	}
 	return nil
 }
 

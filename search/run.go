@@ -587,7 +587,11 @@ func (s *searcher) describe(e *train.Event) {
 	s.aloss, s.asteps = 0, 0
 	e.Cost, e.Multiplier = maps.Clone(s.ratio), map[string]float64{}
 	for i, l := range s.budget {
-		e.Multiplier[l.Metric] = s.Pos.Lambda[i]
+		if s.rounds != nil {
+			e.Cost[l.Metric] = l.Cost.At(s.Pos.Choice) / s.full[i]
+		} else {
+			e.Multiplier[l.Metric] = s.Pos.Lambda[i]
+		}
 	}
 	e.Coef = map[string][]float64{}
 	means := s.means()
