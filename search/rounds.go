@@ -101,6 +101,9 @@ func (s *searcher) takeRound() error {
 			return err
 		}
 	}
+	if blind := losses[1:]; s.cfg.Shuffle {
+		s.draw.Shuffle(len(blind), func(i, k int) { blind[i], blind[k] = blind[k], blind[i] })
+	}
 	s.aloss += losses[0] / roundBatches
 	s.asteps++
 	next := 1

@@ -39,6 +39,7 @@ type Config struct {
 	Vertices int `json:"vertices" want:">=0" doc:"subnets within a falling budget that an architecture step measures on one batch; a linear model of their losses chooses, and weight steps train what it draws; 0: coefficients move by gradients"`
 	// Rounds: gates of mixtures cost a network nothing, so mixtures do not tell what a subnet loses.
 	Rounds        int  `json:"rounds" want:">=0" doc:"search along subnets in so many rounds, instead of by coefficients: the budget falls, every choice is measured alone at the subnet that stands, and weight steps train that one; 0: by coefficients"`
+	Shuffle       bool `json:"shuffle" doc:"deal what rounds measured to other choices at random: a control, which searches blindly at the same cost"`
 	FreezeWeights bool `json:"freeze_weights" doc:"move only the architecture parameters"`
 }
 
