@@ -79,7 +79,8 @@ func OpenData(m *Model, d Data) (*data.Set, error) {
 }
 
 // fillImages sets what is open of the options for images by the model's only input of rank
-// 4: channels last where only its last size can be a number of channels.
+// 4: channels last where only its last size can be a number of channels. Arrays of files are
+// brought to no size: they hold what the model takes.
 func (m *Model) fillImages(spec string, o *data.Options) {
 	var shape []int
 	for _, v := range m.Normal.Graph.Inputs {
@@ -114,7 +115,7 @@ func (m *Model) fillImages(spec string, o *data.Options) {
 	if o.Channels == 0 && channels(c) && data.Reads(spec, "channels") {
 		o.Channels = c
 	}
-	if o.Resize == (data.Size{}) && h > 0 && w > 0 && data.Reads(spec, "resize") {
+	if o.Resize == (data.Size{}) && h > 0 && w > 0 && data.Reads(spec, "resize") && !strings.HasPrefix(spec, "npz:") {
 		o.Resize = data.Size{h, w}
 	}
 }

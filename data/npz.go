@@ -63,13 +63,14 @@ func WriteNPZ(w io.Writer, arrays []Array) error {
 }
 
 // readNPZSet reads FILE as the part "train", or DIR/train.npz and DIR/test.npz
-// (and val.npz) as parts. The first axis of every array counts the samples.
-func readNPZSet(path string, _ Options) (*Set, error) {
+// (and val.npz) as parts. The first axis of every array counts the samples. Images of a model
+// with channels last may have theirs last or first.
+func readNPZSet(path string, o Options) (*Set, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{}
+	set := &Set{opts: o}
 	if !info.IsDir() {
 		if err := set.addNPZ("train", path); err != nil {
 			return nil, err
@@ -135,10 +136,31 @@ func (s *Set) addArrays(name, path string, arrays []Array) error {
 		if err != nil {
 			return fmt.Errorf("%s: array %q: %w", path, a.Name, err)
 		}
+		if f.Image && s.lastChannels(f) {
+			f.Shape = []int{f.Shape[2], f.Shape[0], f.Shape[1]}
+			c = channelsLast{c, f.Shape}
+		}
 		fields = append(fields, f)
 		p.columns = append(p.columns, c)
 	}
 	return s.addPart(p, path, fields)
+}
+
+// lastChannels reports whether the images of an array of files stand there as a model takes them
+// that wants channels last: they fit its input, or only their last size is its number of channels.
+func (s *Set) lastChannels(f Field) bool {
+	if s.opts.Layout != NHWC {
+		return false
+	}
+	at := slices.IndexFunc(s.opts.Inputs, func(in ModelInput) bool { return in.Name == f.Name && len(in.Shape) == 4 })
+	if at < 0 {
+		at = slices.IndexFunc(s.opts.Inputs, func(in ModelInput) bool { return len(in.Shape) == 4 })
+	}
+	if at < 0 {
+		return false
+	}
+	in := s.opts.Inputs[at].Shape
+	return fits(in, f.Shape) || f.Shape[2] == in[3] && f.Shape[0] != in[3]
 }
 
 // addPart adds a part whose columns belong to the fields, which must be the set's.

@@ -153,6 +153,41 @@ func TestNPZ(t *testing.T) {
 	}
 }
 
+// Images of a model with channels last are taken as they stand, and with channels first, too.
+func TestNPZChannelsLast(t *testing.T) {
+	last := make([]float32, 2*4*3)
+	for i := range last {
+		last[i] = float32(i)
+	}
+	first := make([]float32, len(last))
+	for i, v := range last {
+		first[i%3*8+i/3] = v
+	}
+	path := filepath.Join(t.TempDir(), "d.npz")
+	for _, c := range []struct {
+		shape  []int
+		pixels []float32
+		model  []int
+	}{
+		{[]int{1, 2, 4, 3}, last, []int{-1, 2, 4, 3}},
+		{[]int{1, 2, 4, 3}, last, []int{-1, -1, -1, 3}},
+		{[]int{1, 3, 2, 4}, first, []int{-1, 2, 4, 3}},
+	} {
+		writeNPZ(t, path, Array{Name: "x", Shape: c.shape, Data: c.pixels}, Array{Name: "labels", Shape: []int{1, 2, 4}, Data: make([]uint8, 8)})
+		in := []ModelInput{{Name: "x", Shape: c.model}}
+		set := must[*Set](t)(Open("npz:"+path, Options{Layout: NHWC, Inputs: in}))
+		if _, err := set.Bind(in); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(set.Shape(), []int{3, 2, 4}) {
+			t.Errorf("%v for %v: want channels first in the field, got %v", c.shape, c.model, set.Shape())
+		}
+		if x := firstBatch(t, set.Part("train")).Inputs[0]; !slices.Equal(x.Shape, []int{1, 2, 4, 3}) || !slices.Equal(x.F32, last) {
+			t.Errorf("%v for %v: want the pixels with channels last, got %v of %v", c.shape, c.model, x.F32, x.Shape)
+		}
+	}
+}
+
 func TestNPZFolderAndFaults(t *testing.T) {
 	dir := t.TempDir()
 	wantError(t, "npz:"+dir, Options{}, "train.npz")

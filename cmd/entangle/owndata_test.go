@@ -229,6 +229,21 @@ func TestAugmentationIsRefused(t *testing.T) {
 		wants(t, 2, "search.weights.augment: data: augmentation \"flip\" changes images: labels, floats [4] a sample, do not follow: leave it out (augment none)", "tune.augment: ")
 }
 
+// Arrays are what the model takes: of another size they are refused, and not scaled unasked.
+func TestArraysOfAnotherSize(t *testing.T) {
+	m, path := tiny(t, false), filepath.Join(t.TempDir(), "train.npz")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(data.WriteNPZ(f, []data.Array{{Name: "image", Shape: []int{40, 1, 9, 9}, Data: make([]float32, 40*81)}}), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{m, "--data", "npz:" + path, "--batch", "4", "--distill", "1", "--dry-run", "--no-verify", "-o", filepath.Join(t.TempDir(), "small.onnx")}
+	command(append([]string{"compress"}, args...)...).wants(t, 2, "want samples of shape [1 8 8], got [1 9 9]", "resize=HEIGHTxWIDTH")
+	command(append(append([]string{"compress"}, args...), "--set", "data.resize=8x8")...).wants(t, 0)
+}
+
 // A model that leaves the size of images open takes theirs when it is one, and says so else.
 func TestFolderMeetsOpenSizes(t *testing.T) {
 	m, err := entangle.Import(tiny(t, false))
