@@ -24,7 +24,7 @@ func WithCopies(next func(m *ir.Model) (*ir.Patch, error)) Option {
 
 // Normal returns the normal stage of a raw model, which stays as it is. The
 // result is standard ONNX of the same opsets with the same inputs and outputs:
-// local functions are inlined; constants are dense initialisers, not listed as
+// local functions are inlined, and branches that are always taken; constants are dense initialisers, not listed as
 // inputs (hence IR version 4 or later); Identity, inactive Dropout and dead nodes
 // are gone, and a copy of an embedding table is it, or its Transpose; the default domain is
 // spelled "". The values that remain keep their names.
@@ -59,6 +59,7 @@ func passes(o options) []pass.Pass {
 		dropouts(),
 		dequantized(),
 		folded(o.fold),
+		branches(),
 		tied(),
 		dead(),
 		copies(o.copies),

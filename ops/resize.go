@@ -317,8 +317,10 @@ func cutResize(c *Cut) error {
 	if c.Node.OpType == "Upsample" || c.Opset < 11 {
 		scales, sizes = 1, -1
 	}
-	if f := c.Input(sizes); sizes > 0 && f.Present() && !slices.Equal(f.Shape(), []int{0}) {
-		return cutSizes(c, sizes, axisOf)
+	if sizes > 0 {
+		if f := c.Input(sizes); f.Present() && !slices.Equal(f.Shape(), []int{0}) {
+			return cutSizes(c, sizes, axisOf)
+		}
 	}
 	was, now := c.Input(scales), Fact{}
 	if scales < len(c.Now) {

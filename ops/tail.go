@@ -341,7 +341,10 @@ func (w *tailWalk) tail(at []string) *Tail {
 	t.Head = w.model.Clone()
 	h := t.Head.Graph
 	h.Outputs, h.Nodes = outs, nil
-	again := map[string]string{}
+	again, called := map[string]string{}, map[string]bool{"": true}
+	for _, n := range g.Nodes {
+		called[n.Name] = true
+	}
 	for i, n := range g.Nodes {
 		if w.head[n] {
 			h.Nodes = append(h.Nodes, g.Nodes[i].Clone())
@@ -351,6 +354,13 @@ func (w *tailWalk) tail(at []string) *Tail {
 		}
 		t.Foreign = t.Foreign || w.cannot[n] != ""
 		c := n.Clone()
+		if w.head[n] && n.Name != "" { // runtimes take no two nodes of one name
+			c.Name = n.Name + ".tail"
+			for k := 2; called[c.Name]; k++ {
+				c.Name = fmt.Sprintf("%s.tail%d", n.Name, k)
+			}
+			called[c.Name] = true
+		}
 		for k, v := range c.Outputs {
 			if w.head[n] && v != "" {
 				again[v] = w.unused(v+".tail", again)
