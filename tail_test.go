@@ -571,3 +571,49 @@ func TestRunnableHead(t *testing.T) {
 		}
 	}
 }
+
+// TestTailsNameTheirNodes: sizes that head and tail both read are computed in either, by nodes
+// of different names, since ONNX Runtime loads no file where two share one.
+func TestTailsNameTheirNodes(t *testing.T) {
+	c := tailed{text: `output best float32[N, 3]
+  output rows float32[N, 3]
+  input wm float32[1, 12, 1, 1]
+  init zero int64[1] = [0]
+  init flat int64[1] = [-1]
+  init three int64[1] = [3]
+  node shape: (shape) = Shape(image)
+  node batch: (batch) = Gather(shape, zero) axis=0
+  node to: (to) = Concat(batch, flat) axis=0
+  node batch.tail: (maps) = Conv(f, wm)
+  node scores: (scores) = Reshape(maps, to)
+  node topk: (best, places) = TopK(scores, three)
+  node wide: (wide) = Concat(batch, three) axis=0
+  node expand: (which) = Expand(places, wide)
+  node pick: (rows) = GatherElements(scores, which) axis=1`}
+	m := c.model(t, "N", []int{1, 1, 16, 16})
+	s, err := m.Split()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, seen := s.Tail.Graft(s.Normal), map[string]bool{}
+	if len(whole.Graph.Nodes) <= len(m.Raw.Graph.Nodes) {
+		t.Errorf("want nodes that stand in head and tail, got\n%s", sortedNodes(whole))
+	}
+	for _, n := range whole.Graph.Nodes {
+		if seen[n.Name] {
+			t.Errorf("node %q stands twice", n.Name)
+		}
+		seen[n.Name] = true
+	}
+	rt := runtime(t)
+	if rt == nil {
+		t.Skip("ONNX Runtime is absent")
+	}
+	in := map[string]*ir.Tensor{"image": image(2)}
+	want, got := orttest.Run(t, rt, m.Raw, in), orttest.Run(t, rt, whole, in)
+	for name, x := range want {
+		if !slices.Equal(x.Dims, got[name].Dims) || !slices.Equal(x.Raw, got[name].Raw) {
+			t.Errorf("output %q differs from the original's", name)
+		}
+	}
+}

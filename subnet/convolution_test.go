@@ -114,6 +114,12 @@ func networks() []network {
 			none := k.init(ir.NewFloat32(k.name("none"), []int{0}, nil))
 			return k.op("Resize", []string{x, none, k.op("Div", []string{float(target), float(sizes)})}, ir.StringAttr("mode", "nearest"))
 		})},
+		{"upsample by scales", 9, 4, 3, between(8, func(k *sketch, x string) string {
+			return k.op("Upsample", []string{x, k.init(ir.NewFloat32(k.name("scales"), []int{4}, []float32{1, 1, 2, 2}))}, ir.StringAttr("mode", "nearest"))
+		})},
+		{"resize by scales alone", 10, 4, 3, between(8, func(k *sketch, x string) string {
+			return k.op("Resize", []string{x, k.init(ir.NewFloat32(k.name("scales"), []int{4}, []float32{1, 1, 2, 2}))}, ir.StringAttr("mode", "nearest"))
+		})},
 		{"group norm of two", 21, 4, 3, between(8, group(2))},
 		{"group norm of one", 21, 4, 3, between(8, group(1))},
 		{"group norm of all", 21, 4, 3, between(8, group(8))},
