@@ -76,7 +76,7 @@ type Space struct {
 
 // Engine says where the steps run.
 type Engine struct {
-	Threads    int    `json:"threads" want:">=0" doc:"threads of the engine and of each runtime; 0: all cores"`
+	Threads    int    `json:"threads" want:"[0,1024]" doc:"threads of the engine and of each runtime; 0: all cores"`
 	Device     string `json:"device" doc:"where the engine runs: cpu, cuda, cuda:N, cuda:N,N,… whose GPUs share each batch, or auto: a GPU if this program can use one, else the processor"`
 	Precision  string `json:"precision" oneof:"precision" doc:"products on a GPU, from exact to fast"`
 	Plugin     string `json:"pjrt_plugin" doc:"PJRT plugin for CUDA; empty: found, see docs/gpu.md"`

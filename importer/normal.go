@@ -27,7 +27,8 @@ func WithCopies(next func(m *ir.Model) (*ir.Patch, error)) Option {
 // local functions are inlined, and branches that are always taken; constants are dense initialisers, not listed as
 // inputs (hence IR version 4 or later); Identity, inactive Dropout and dead nodes
 // are gone, and a copy of an embedding table is it, or its Transpose; the default domain is
-// spelled "". The values that remain keep their names.
+// spelled "". The values that remain keep their names; nodes do, but for those whose name an
+// earlier one has.
 func Normal(raw *ir.Model, opts ...Option) (*ir.Model, error) {
 	o := collect(opts)
 	m := raw.Clone()
@@ -38,6 +39,7 @@ func Normal(raw *ir.Model, opts ...Option) (*ir.Model, error) {
 	if err := densify(m); err != nil {
 		return nil, fmt.Errorf("importer: %w", err)
 	}
+	nameApart(m.Graph)
 	m.IRVersion = max(m.IRVersion, 4)
 	if err := ir.Verify(m); err != nil {
 		return nil, fmt.Errorf("importer: normal: %w", err)
@@ -63,6 +65,28 @@ func passes(o options) []pass.Pass {
 		tied(),
 		dead(),
 		copies(o.copies),
+	}
+}
+
+// nameApart puts a number behind names that earlier nodes have: spaces and recipes address nodes
+// by name, and runtimes refuse files where two share one.
+func nameApart(g *ir.Graph) {
+	taken := map[string]bool{}
+	for _, n := range g.Nodes {
+		taken[n.Name] = true
+	}
+	seen, last := map[string]bool{"": true}, map[string]int{}
+	for _, n := range g.Nodes {
+		if name := n.Name; name != "" && seen[name] {
+			for k := max(last[name], 2); ; k++ {
+				if n.Name = fmt.Sprintf("%s_%d", name, k); !taken[n.Name] {
+					last[name] = k + 1
+					break
+				}
+			}
+			taken[n.Name] = true
+		}
+		seen[n.Name] = true
 	}
 }
 

@@ -69,6 +69,9 @@ func (k *keeper) look(ctx context.Context) error {
 		}
 		return err
 	}
+	if err := l.judged(v.Loss); err != nil {
+		return err
+	}
 	e := l.event("eval")
 	e.Loss = v.Loss
 	e.scored(v.Score)

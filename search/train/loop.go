@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/entangle-nas/entangle/data"
@@ -169,7 +170,8 @@ func (l *Loop) event(kind string) Event {
 }
 
 // Eval scores the network on val, with the buffers of env, and adds an "eval" event to the
-// curve. When ctx ends meanwhile it does as Stop.
+// curve. When ctx ends meanwhile it does as Stop. A score that is not finite is an error that
+// wraps ErrDiverged.
 func (l *Loop) Eval(ctx context.Context, ev *net.Evaluator, env net.Env, val data.View) error {
 	if err := l.losses.read(l.Hooks.Stage); err != nil {
 		return err
@@ -181,12 +183,23 @@ func (l *Loop) Eval(ctx context.Context, ev *net.Evaluator, env net.Env, val dat
 		}
 		return err
 	}
+	if err := l.judged(s.Loss); err != nil {
+		return err
+	}
 	e := l.event("eval")
 	e.Loss = s.Loss
 	e.scored(s)
 	l.Pos.Curve = append(l.Pos.Curve, e)
 	if l.Hooks.Observe != nil {
 		l.Hooks.Observe(e)
+	}
+	return nil
+}
+
+// judged is an error that wraps ErrDiverged for a loss on validation that is not finite.
+func (l *Loop) judged(loss float64) error {
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("%s: validation after step %d: %w (%g): lower the learning rate or clip gradients", l.Hooks.Stage, l.Pos.Step, ErrDiverged, loss)
 	}
 	return nil
 }

@@ -83,3 +83,17 @@ func size(t *testing.T, path string) int64 {
 	}
 	return info.Size()
 }
+
+// TestTrainDiverges: weights that one step throws far are noticed by the loss on validation,
+// and named as what they are.
+func TestTrainDiverges(t *testing.T) {
+	b := runtest.New(t, "fashion-tiny")
+	n, v := b.Parts(t, 16)
+	w := train.DefaultWeights()
+	w.Epochs, w.Augment, w.Clip = 0.1, "none", 0
+	w.Rate, w.Warmup = 1e30, 0
+	_, err := train.Train(context.Background(), b.Be, n, nil, v.Both, v.Val, w, 9, train.Hooks{Checkpoint: filepath.Join(t.TempDir(), "train.checkpoint")})
+	if !errors.Is(err, train.ErrDiverged) {
+		t.Errorf("want %v, got %v", train.ErrDiverged, err)
+	}
+}
