@@ -12,6 +12,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/xla/lower"
+	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 	"github.com/entangle-nas/entangle/internal/keys"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/relax"
@@ -22,19 +23,20 @@ import (
 
 // lists are the words that keys choose from.
 var lists = keys.Lists{
-	"method":        func() []string { return Methods },
-	"verb":          func() []string { return []string{"", "compress", "search", "train", "finetune"} },
-	"inherit":       func() []string { return Inherit },
-	"better":        func() []string { return Better },
-	"importance":    func() []string { return net.Importance },
-	"superposition": func() []string { return []string{string(space.Reader), string(space.Every)} },
-	"kind":          func() []string { return names(space.Kinds, func(k space.Kind) string { return k.Name }) },
-	"relaxation":    func() []string { return names(relax.All(), func(r relax.Relaxation) string { return r.Name }) },
-	"optimizer":     func() []string { return names(optim.All(), func(m optim.Method) string { return m.Name }) },
-	"schedule":      func() []string { return names(optim.Schedules(), func(s optim.Schedule) string { return s.Name }) },
-	"precision":     func() []string { return names(lower.Precisions, func(p lower.Precision) string { return string(p) }) },
-	"scale":         func() []string { return []string{string(data.ScaleUnit), string(data.ScaleRaw)} },
-	"layout":        func() []string { return []string{"", string(data.NCHW), string(data.NHWC)} },
+	"latency runtime": func() []string { return []string{"", ort.Name, "cpu"} },
+	"method":          func() []string { return Methods },
+	"verb":            func() []string { return []string{"", "compress", "search", "train", "finetune"} },
+	"inherit":         func() []string { return Inherit },
+	"better":          func() []string { return Better },
+	"importance":      func() []string { return net.Importance },
+	"superposition":   func() []string { return []string{string(space.Reader), string(space.Every)} },
+	"kind":            func() []string { return names(space.Kinds, func(k space.Kind) string { return k.Name }) },
+	"relaxation":      func() []string { return names(relax.All(), func(r relax.Relaxation) string { return r.Name }) },
+	"optimizer":       func() []string { return names(optim.All(), func(m optim.Method) string { return m.Name }) },
+	"schedule":        func() []string { return names(optim.Schedules(), func(s optim.Schedule) string { return s.Name }) },
+	"precision":       func() []string { return names(lower.Precisions, func(p lower.Precision) string { return string(p) }) },
+	"scale":           func() []string { return []string{string(data.ScaleUnit), string(data.ScaleRaw)} },
+	"layout":          func() []string { return []string{"", string(data.NCHW), string(data.NHWC)} },
 }
 
 func names[T any](list []T, name func(T) string) []string {
@@ -52,7 +54,7 @@ func names[T any](list []T, name func(T) string) []string {
 func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 	var f faults
 	f = append(f, keys.Check(j, lists)...)
-	for _, err := range j.Target.check(slices.Concat(space.Metrics, extra)) {
+	for _, err := range j.Target.check(targetMetrics(extra)) {
 		f.add("target", err)
 	}
 	j.checkWords(&f)
@@ -185,6 +187,7 @@ func (j *Job) checkFiles(f *faults) {
 	readable("pjrt_plugin", j.Plugin)
 	readable("ort_lib", j.ORTLib)
 	readable("space.file", j.Space.File)
+	readable("latency.table", j.Latency.Table)
 	if j.Space.File != "" && !f.has("space.file") {
 		_, err := j.Space.given()
 		f.add("space.file", err)
@@ -206,7 +209,7 @@ func (j *Job) checkFiles(f *faults) {
 func (j *Job) Inputs() []string {
 	spec, _, _ := strings.Cut(j.Data.Source, "?")
 	_, data, _ := strings.Cut(spec, ":")
-	return []string{j.Model, j.Teacher, j.Space.File, j.Data.Tokenizer, j.Data.Classes, data}
+	return []string{j.Model, j.Teacher, j.Space.File, j.Latency.Table, j.Data.Tokenizer, j.Data.Classes, data}
 }
 
 // CheckOut refuses an output that cannot be written, or that is one of the inputs or lies in

@@ -9,6 +9,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/internal/rng"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/search"
@@ -31,11 +32,16 @@ type run struct {
 	memory    int
 	dataLimit int
 	evaluator *evaluator // nil: none
+	host      *Host
+	runtime   runtimes.Runtime // that latency is measured on; nil: as the job says
 }
 
 // begin makes the original's network, ready to run and to teach.
 func (p *Plan) begin(ctx context.Context, be engine.Backend, o Options) (*run, error) {
-	r := &run{Plan: p, ctx: ctx, be: be, observe: o.Observe, dir: o.Checkpoints}
+	if err := p.Price(ctx, o); err != nil {
+		return nil, err
+	}
+	r := &run{Plan: p, ctx: ctx, be: be, observe: o.Observe, dir: o.Checkpoints, host: o.Host, runtime: o.Runtime}
 	var err error
 	if r.evaluator, err = p.Job.newEvaluator(o.Host, o.Checkpoints, o.Force); err != nil {
 		return nil, err
@@ -111,20 +117,31 @@ func (r *run) hooks(stage string) train.Hooks {
 	return h
 }
 
-// choose picks a choice within the budget, and the weights it starts from (nil: the original's).
-func (r *run) choose(method string) ([]int, map[string]*ir.Tensor, error) {
+// picker picks a choice within a budget, and the weights it starts from (nil: the original's).
+// It may be asked again.
+type picker func(b decide.Budget) ([]int, map[string]*ir.Tensor, error)
+
+// picker does what a method does once, and returns what chooses from then on.
+func (r *run) picker(method string) (picker, error) {
+	var pick picker
+	var err error
 	switch method {
 	case "uniform":
-		choice, err := decide.Uniform(r.Space, r.Budget)
-		return choice, nil, err
+		return func(b decide.Budget) ([]int, map[string]*ir.Tensor, error) {
+			choice, err := decide.Uniform(r.Space, b)
+			return choice, nil, err
+		}, nil
 	case "random":
-		choice, err := decide.RandomChoice(r.Space, r.Budget, 0.97, rng.New(r.Job.Seed, "baseline/random").Rand)
-		return choice, nil, err
+		return func(b decide.Budget) ([]int, map[string]*ir.Tensor, error) {
+			choice, err := decide.RandomChoice(r.Space, b, 0.97, rng.New(r.Job.Seed, "baseline/random").Rand)
+			return choice, nil, err
+		}, nil
 	case "evolution":
-		return r.inherit(r.evolve())
+		pick, err = r.evolve()
 	default:
-		return r.inherit(r.search())
+		pick, err = r.search()
 	}
+	return func(b decide.Budget) ([]int, map[string]*ir.Tensor, error) { return r.inherit(pick(b)) }, err
 }
 
 // inherit replaces the weights by nil, the original's, where the job wants those.
@@ -147,68 +164,76 @@ func (r *run) entangled() (*net.Network, error) {
 	return n, err
 }
 
-// search trains the supernet and its coefficients, and picks by them; then by measuring.
-func (r *run) search() ([]int, map[string]*ir.Tensor, error) {
+// search trains the supernet and its coefficients; what it returns picks by them, then by
+// measuring.
+func (r *run) search() (picker, error) {
 	mixture, err := r.entangled()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	d, err := search.Run(r.ctx, r.be, mixture, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, r.Job.Search, r.Budget, r.Job.Seed, r.hooks("search"))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	score := decide.Ordinal(d.Mean)
-	choice, err := decide.Choose(r.Space, r.Budget, score)
-	if err != nil {
-		return nil, nil, err
-	}
-	choice = decide.Spend(r.Budget, score, choice)
-	if r.Job.Refine > 0 {
-		v, err := r.vertices(mixture, d)
+	return func(b decide.Budget) ([]int, map[string]*ir.Tensor, error) {
+		choice, err := decide.Choose(r.Space, b, score)
 		if err != nil {
 			return nil, nil, err
 		}
-		uniform, err := decide.Uniform(r.Space, r.Budget)
-		if err != nil {
-			return nil, nil, err
+		choice = decide.Spend(b, score, choice)
+		if r.Job.Refine > 0 {
+			v, err := r.vertices(mixture, d)
+			if err != nil {
+				return nil, nil, err
+			}
+			uniform, err := decide.Uniform(r.Space, b)
+			if err != nil {
+				return nil, nil, err
+			}
+			starts := [][]int{choice, uniform}
+			if choice, err = decide.Refine(r.ctx, r.Space, b, score, starts, r.Job.Refine, r.Job.Seed, v.Loss, r.trials("refine", r.Job.Refine)); err != nil {
+				return nil, nil, err
+			}
 		}
-		starts := [][]int{choice, uniform}
-		if choice, err = decide.Refine(r.ctx, r.Space, r.Budget, score, starts, r.Job.Refine, r.Job.Seed, v.Loss, r.trials("refine", r.Job.Refine)); err != nil {
-			return nil, nil, err
-		}
-	}
-	return choice, mixture.Chosen(choice, d.Weights), nil
+		return choice, mixture.Chosen(choice, d.Weights), nil
+	}, nil
 }
 
 // evolve is the second stage after a supernet that was trained on single subnets, each
 // choice equally likely (Guo et al., "Single Path One-Shot Neural Architecture Search
 // with Uniform Sampling", 2020): evolution on architecture batches, with as many trials
 // as cost what the architecture steps of a search would have, unless the job says how many.
-func (r *run) evolve() ([]int, map[string]*ir.Tensor, error) {
+func (r *run) evolve() (picker, error) {
 	cfg := r.Job.sampled()
 	mixture, err := r.entangled()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	d, err := search.Run(r.ctx, r.be, mixture, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, cfg, nil, r.Job.Seed, r.hooks("supernet"))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	v, err := r.vertices(mixture, d)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	e := r.Job.Evolution
 	e.Trials = r.evolutions()
-	done, tell := 0, r.trials("evolution", e.Trials)
-	choice, err := decide.Evolve(r.ctx, r.Space, r.Budget, e, r.Job.Seed, v.Loss, func(trial int, best float64) {
-		done = trial
-		tell(trial, best)
-	})
-	if errors.Is(err, context.Canceled) {
-		err = &train.Interrupted{Stage: "evolution", Step: done, Checkpoint: r.hooks("supernet").Checkpoint}
-	}
-	return choice, mixture.Chosen(choice, d.Weights), err
+	return func(b decide.Budget) ([]int, map[string]*ir.Tensor, error) {
+		done, tell := 0, r.trials("evolution", e.Trials)
+		choice, err := decide.Evolve(r.ctx, r.Space, b, e, r.Job.Seed, v.Loss, func(trial int, best float64) {
+			done = trial
+			tell(trial, best)
+		})
+		if errors.Is(err, context.Canceled) {
+			err = &train.Interrupted{Stage: "evolution", Step: done, Checkpoint: r.hooks("supernet").Checkpoint}
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		return choice, mixture.Chosen(choice, d.Weights), nil
+	}, nil
 }
 
 // sampled is how a supernet is trained on single subnets.

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
@@ -22,6 +24,7 @@ type Options struct {
 	Checkpoints string            // folder of checkpoints; "" keeps none
 	Begun       func() error      // called when the run folder is ready; nil: nothing to do
 	Force       bool              // an existing output is written over
+	Runtime     runtimes.Runtime  // that latency is measured on; nil: as the job says
 }
 
 // Candidate is one choice with its quality.
@@ -33,6 +36,7 @@ type Candidate struct {
 	Test   Quality            `json:"test"`
 	// Evaluated is what the user's command printed, nil without one.
 	Evaluated *Evaluated     `json:"evaluated,omitempty"`
+	Latency   *Timed         `json:"latency,omitempty"` // nil: no target names it
 	Notes     []string       `json:"notes,omitempty"`
 	Seconds   float64        `json:"seconds"`
 	Model     *ir.Model      `json:"-"` // its metadata carry the recipe and the costs
@@ -61,12 +65,32 @@ type Outcome struct {
 	Outputs    []net.Meaning      `json:"outputs"`
 	Profiles   []Profile          `json:"profile"`
 	SearchTime float64            `json:"search_seconds"`
-	Candidates []Candidate        `json:"candidates"`         // the first is the job's method's
+	Candidates []Candidate        `json:"candidates"` // the first is the job's method's
+	Prediction *Prediction        `json:"latency_prediction,omitempty"`
 	Warnings   []string           `json:"warnings,omitempty"` // what of model and data is likely to be wrong
 	Evaluate   *Evaluate          `json:"evaluate,omitempty"`
 	Figures    []Figure           `json:"figures,omitempty"` // of the original and the first candidate
 	Gate       *Gate              `json:"gate,omitempty"`
 	Written
+}
+
+// Prediction is how well latencies are predicted.
+type Prediction struct {
+	Runtime  string  `json:"runtime"`
+	Threads  int     `json:"threads,omitempty"`
+	Batch    int     `json:"batch"`
+	Original float64 `json:"original_ms"`
+	Subnets  int     `json:"subnets"` // that were predicted, and then measured
+	latency.Quality
+	Noise float64 `json:"noise"` // of the original beside itself
+}
+
+func (p *Plan) prediction() *Prediction {
+	if p.Prices == nil {
+		return nil
+	}
+	x := p.Prices
+	return &Prediction{x.Runtime, x.Threads, x.Batch, x.Original, len(x.Checks), x.Quality(), x.Noise}
 }
 
 // Search lets the job's method choose and returns the recipe and the subnet with the
@@ -106,7 +130,7 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 	if err := r.teaches(); err != nil {
 		return nil, err
 	}
-	out := &Outcome{Model: p.Job.Model, Teacher: p.Job.Teacher, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles(), Outputs: p.Outputs}
+	out := &Outcome{Model: p.Job.Model, Teacher: p.Job.Teacher, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles(), Outputs: p.Outputs, Prediction: p.prediction()}
 	if r.evaluator != nil {
 		v, err := r.evaluator.original(ctx, p.Source)
 		if err != nil {
@@ -158,11 +182,15 @@ func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Out
 
 // candidate cuts what a method chooses.
 func (r *run) candidate(method string) (*Candidate, error) {
-	choice, weights, err := r.choose(method)
+	pick, err := r.picker(method)
 	if err != nil {
 		return nil, err
 	}
-	c := &Candidate{Name: method, Choice: map[string]int{}, Cost: r.price(choice)}
+	choice, weights, timed, err := r.met(pick)
+	if err != nil {
+		return nil, err
+	}
+	c := &Candidate{Name: method, Latency: timed, Choice: map[string]int{}, Cost: r.price(choice)}
 	for i, d := range r.Space.Dims {
 		c.Choice[d.Name] = d.Choices[choice[i]]
 	}

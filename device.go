@@ -195,16 +195,24 @@ func processor(be engine.Backend) string {
 	if d, ok := be.(interface{ Describe() string }); ok {
 		out = d.Describe()
 	}
+	if name := processorName(); name != "" {
+		return out + "; " + name
+	}
+	return out
+}
+
+// processorName is what the system calls the processor; "" where it does not say.
+func processorName() string {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
-		return out
+		return ""
 	}
 	for _, line := range strings.Split(string(info), "\n") {
 		if key, name, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return out + "; " + strings.TrimSpace(name)
+			return strings.TrimSpace(name)
 		}
 	}
-	return out
+	return ""
 }
 
 // deviceData returns DeviceData as net.Network takes it. Unset, it is none on the processor,

@@ -63,7 +63,7 @@ func (j Job) complete(m, teacher *Model, set *data.Set, be engine.Backend) (*Job
 		return nil, err
 	}
 	j.Data.Source, j.Data.Options = set.AbsoluteSpec(spec), set.Options()
-	for _, path := range []*string{&j.Model, &j.Teacher, &j.Out, &j.Run, &j.Data.Tokenizer, &j.Data.Classes, &j.Space.File, &j.Plugin, &j.ORTLib} {
+	for _, path := range []*string{&j.Model, &j.Teacher, &j.Out, &j.Run, &j.Data.Tokenizer, &j.Data.Classes, &j.Space.File, &j.Latency.Table, &j.Latency.Cache, &j.Plugin, &j.ORTLib} {
 		if *path == "" {
 			continue
 		}

@@ -2,6 +2,7 @@ package entangle
 
 import (
 	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
@@ -22,6 +23,7 @@ type Job struct {
 	LearnAt   []string         `json:"learn_at" doc:"tensors to learn at, in place of the outputs behind them; what comes behind stays as it is; none: the outputs, or the last floats before operators without gradients"`
 	Outputs   net.Settings     `json:"outputs" doc:"what outputs are, NAME=KIND[:WEIGHT],…: logits, probabilities, next-token, sigmoid, values or embedding; empty: found by operators, shapes and labels"`
 	Target    Targets          `json:"target" doc:"most that the subnet may cost, METRIC=LIMIT,…: a share of the original (0.5, 50%) or a count (20M, 1MiB)"`
+	Latency   Latency          `json:"latency"`
 	Method    string           `json:"method" oneof:"method" doc:"what chooses the subnet"`
 	Space     Space            `json:"space"`
 	Search    search.Config    `json:"search"`
@@ -50,6 +52,16 @@ type Data struct {
 	data.Options
 	Split search.Splits `json:"split"`
 	Batch int           `json:"batch" want:">=1" doc:"samples per batch"`
+}
+
+// Latency says where the metric latency has its prices from.
+type Latency struct {
+	Runtime   string `json:"runtime" oneof:"latency runtime" doc:"runtime that pieces and subnets are timed on: ort, cpu (this program's engine); empty: ort where there is one, else cpu"`
+	Batch     int    `json:"batch" want:">=1" doc:"samples of a run; a model that fixes its batch runs at that"`
+	Table     string `json:"table" doc:"CSV of times of what measure --pieces wrote, from another device; empty: timed here"`
+	Cache     string `json:"cache" doc:"folder that times are kept in; empty: entangle/latency in the user's cache"`
+	Calibrate int    `json:"calibrate" want:">=1" doc:"random subnets that are timed whole to calibrate the sum of the pieces"`
+	Check     int    `json:"check" want:">=1" doc:"other random subnets that the prediction is judged by"`
 }
 
 // Space says what may change.
@@ -97,11 +109,12 @@ var Methods = []string{"search", "uniform", "random", "evolution"}
 // with distillation and labels in equal parts.
 func DefaultJob() Job {
 	j := Job{
-		Data:   Data{Options: data.Options{Scale: data.ScaleUnit}, Split: search.Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Batch: 128},
-		Target: Targets{{Metric: space.MACs, Share: 0.5}},
-		Method: Methods[0],
-		Space:  Space{Options: space.DefaultOptions(), Order: net.Importance[0], Superposition: space.Reader},
-		Search: search.DefaultConfig(), Refine: 64, Inherit: Inherit[0], Calibrate: 100, Tune: train.DefaultWeights(),
+		Data:    Data{Options: data.Options{Scale: data.ScaleUnit}, Split: search.Splits{Weights: 0.45, Alpha: 0.45, Val: 0.1}, Batch: 128},
+		Target:  Targets{{Metric: space.MACs, Share: 0.5}},
+		Latency: Latency{Batch: 1, Calibrate: latency.Calibrating, Check: latency.Checking},
+		Method:  Methods[0],
+		Space:   Space{Options: space.DefaultOptions(), Order: net.Importance[0], Superposition: space.Reader},
+		Search:  search.DefaultConfig(), Refine: 64, Inherit: Inherit[0], Calibrate: 100, Tune: train.DefaultWeights(),
 		Evaluate: Evaluate{Name: "own measure", Better: Better[0], Timeout: 600},
 		Engine:   Engine{Device: "auto", Precision: "f32"},
 		Verify:   true,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/decide"
@@ -29,6 +30,8 @@ type Plan struct {
 	Metrics []space.Metric              // that subnets are priced in
 	Cost    map[string]*space.CostModel // by metric
 	Budget  decide.Budget
+	// Prices are the metric latency's; nil: no target names it, or Price is still to come.
+	Prices *latency.Prices
 	// Notes say what of the model was not taken as it is written, a line each.
 	Notes []string
 	// Warnings say what of model and data is likely to be wrong, a line each.
@@ -183,14 +186,27 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if p.Cost, err = super.Costs(); err != nil {
 		return nil, err
 	}
-	for _, t := range j.Target {
+	return p, p.limit()
+}
+
+// limit makes the budget of the targets. A limit in a metric that has no prices yet is left
+// out until it has.
+func (p *Plan) limit() error {
+	p.Budget = nil
+	for _, t := range p.Job.Target {
 		l := decide.Limit{Metric: t.Metric, Limit: t.Limit, Cost: p.Cost[t.Metric]}
+		if l.Cost == nil {
+			continue
+		}
 		if l.Limit == 0 {
 			l.Limit = t.Share * l.Cost.At(p.Space.Largest())
 		}
 		p.Budget = append(p.Budget, l)
 	}
-	return p, p.Budget.Check(p.Space)
+	if len(p.Budget) == 0 && p.Unpriced() {
+		return nil
+	}
+	return p.Budget.Check(p.Space)
 }
 
 // meet notes how the data was understood, and warns of classes that are not the model's.

@@ -21,6 +21,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -110,7 +111,7 @@ func begin(j Job, m, teacher *Model, set *data.Set, be engine.Backend, host *Hos
 
 // free are keys whose change leaves a run the same: where things lie and what is done with
 // the result.
-var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "threads", "record.version", "record.processor",
+var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "threads", "latency.cache", "record.version", "record.processor",
 	"evaluate.command", "evaluate.name", "evaluate.better", "evaluate.timeout", "max_drop"}
 
 // clear makes a run folder ready for a job: checkpoints of a run with other settings are
@@ -204,6 +205,12 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	out.File = p.Job.Out
 	best := out.Candidates[0]
+	if p.Prices != nil {
+		text, err := p.Prices.Marshal()
+		if err := errors.Join(err, atomicfile.WriteBytes(filepath.Join(dir, "latency.json"), append(text, '\n'))); err != nil {
+			return nil, err
+		}
+	}
 	text, err := best.Recipe.Marshal()
 	if err != nil {
 		return nil, err
@@ -272,8 +279,12 @@ func Describe(m *ir.Model, r *subnet.Recipe) error {
 	set("entangle.recipe", text)
 	set("entangle.seed", fmt.Sprint(r.Seed))
 	for _, k := range sorted(r.Cost) {
-		set("entangle.cost."+k, fmt.Sprintf("%.0f", r.Cost[k]))
-		set("entangle.source_cost."+k, fmt.Sprintf("%.0f", r.From[k]))
+		digits := 0
+		if k == latency.Name {
+			digits = 4
+		}
+		set("entangle.cost."+k, fmt.Sprintf("%.*f", digits, r.Cost[k]))
+		set("entangle.source_cost."+k, fmt.Sprintf("%.*f", digits, r.From[k]))
 	}
 	return nil
 }

@@ -112,7 +112,13 @@ func (p *pricing) model(m Metric) (*CostModel, error) {
 	errs := &faults{metric: m.Name, seen: map[string]bool{}, at: map[string]int{}}
 	for _, list := range lists {
 		var of sum
-		for _, x := range list {
+		for list := slices.Clone(list); len(list) > 0; {
+			x := list[0]
+			list = list[1:]
+			if x.Parts != nil && p.tooLarge(x) {
+				list = append(x.Parts(), list...)
+				continue
+			}
 			_, varies := at[x]
 			if _, constant := fixed[x]; !varies && !constant {
 				t := p.term(x, errs)
@@ -157,6 +163,51 @@ func (p *pricing) presence(x *Piece) presence {
 	return out
 }
 
+// hangs lists the dims that the price of a piece can hang on, ascending.
+func (p *pricing) hangs(x *Piece, when presence) []int {
+	dims := when.dims()
+	for _, n := range x.Nodes {
+		dims = append(dims, p.nodes[n].dims()...)
+	}
+	for _, v := range x.values() {
+		for _, y := range p.touches[v] {
+			dims = append(dims, y.dim)
+		}
+	}
+	slices.Sort(dims)
+	return slices.Compact(dims)
+}
+
+// tooLarge reports whether a piece hangs on more choices than a table holds.
+func (p *pricing) tooLarge(x *Piece) bool {
+	n := 1
+	for _, d := range p.hangs(x, p.presence(x)) {
+		if n *= p.sizes[d]; n > tableLimit {
+			return true
+		}
+	}
+	return false
+}
+
+// Hangs lists the dims that the price of a set of nodes can hang on, ascending; Widths
+// are those of them that change sizes, the others only whether the subnet has the nodes.
+func (s *Supernet) Hangs(sets [][]*ir.Node) (all, widths [][]int) {
+	p := s.pricing()
+	for _, nodes := range sets {
+		x := &Piece{Nodes: nodes}
+		all = append(all, p.hangs(x, p.presence(x)))
+		var own []int
+		for _, v := range x.values() {
+			for _, y := range p.touches[v] {
+				own = append(own, y.dim)
+			}
+		}
+		slices.Sort(own)
+		widths = append(widths, slices.Compact(own))
+	}
+	return all, widths
+}
+
 // term tables the price of a piece, or gives it product form. A piece that costs the
 // same everywhere has no dims and a table of one entry. Nil is a fault.
 func (p *pricing) term(x *Piece, errs *faults) *term {
@@ -167,17 +218,7 @@ func (p *pricing) term(x *Piece, errs *faults) *term {
 		}
 	}
 	when, t := p.presence(x), &term{}
-	t.dims = when.dims()
-	for _, n := range x.Nodes {
-		t.dims = append(t.dims, p.nodes[n].dims()...)
-	}
-	for _, v := range x.values() {
-		for _, y := range p.touches[v] {
-			t.dims = append(t.dims, y.dim)
-		}
-	}
-	slices.Sort(t.dims)
-	t.dims = slices.Compact(t.dims)
+	t.dims = p.hangs(x, when)
 	price := func(choice []int) (float64, error) {
 		v := &View{piece: x, cost: p, choice: choice}
 		if !when.holds(v.open) {

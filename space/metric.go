@@ -76,6 +76,9 @@ type Piece struct {
 	// values, and never an error. A piece that hangs on more choices than a table holds
 	// must be one.
 	Product bool
+	// Parts are paid for in place of a piece that hangs on more choices than a table
+	// holds, and are products; nil: such a piece is an error.
+	Parts func() []*Piece
 	// when overrides when a subnet has the piece.
 	when *presence
 }

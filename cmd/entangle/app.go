@@ -29,6 +29,7 @@ func (e *env) commands() []*cli.Command {
 		e.finetuneCommand(),
 		e.evalCommand(),
 		e.verifyCommand(),
+		e.measureCommand(),
 		e.compressCommand(),
 		e.trainCommand(),
 		e.schemaCommand(),

@@ -66,6 +66,27 @@ type Session interface {
 	Close() error
 }
 
+// Binder is a session that can hold inputs and outputs ready, so that runs can be timed without
+// the copies around them.
+type Binder interface {
+	// Bind prepares runs on what Session.Run takes. It outlives no session.
+	Bind(in map[string]*ir.Tensor) (Bound, error)
+}
+
+// Bound is a session with its inputs in place.
+type Bound interface {
+	Run() error
+	// Close frees inputs and outputs. Closing twice is harmless.
+	Close() error
+}
+
+// Optimiser is a runtime that can tell which nodes it runs as one.
+type Optimiser interface {
+	// Optimise writes the graph that the runtime makes of a model, as ONNX; values that
+	// stay keep their names.
+	Optimise(src Source, path string) error
+}
+
 // UnavailableError says that a runtime cannot be used on this machine.
 type UnavailableError struct {
 	Runtime, Reason string

@@ -81,6 +81,9 @@ var Allowed = map[string][]string{
 	"exporter/runtimes/gorgonnx": {"ir", "exporter/runtimes"},
 	"exporter/runtimes/native":   {"ir", "ops", "engine", "engine/prim", "exporter/runtimes"},
 
+	// Prices of subnets as a runtime has them: above the space and the runtimes, below the search's users.
+	"latency": {"ir", "ops", "importer", "space", "subnet", "exporter", "exporter/runtimes", "internal/rng", "internal/atomicfile"},
+
 	"report": {},
 
 	// Those who put it together.

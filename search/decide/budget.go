@@ -61,10 +61,16 @@ type TargetError struct {
 	Metric          string
 	Limit           float64
 	Smallest, Whole float64
+	// Measured is what the smallest subnet took, where that was measured; 0: not.
+	Measured float64
 }
 
 // Error gives the limit, and the smallest and the original cost.
 func (e *TargetError) Error() string {
+	if e.Measured > 0 {
+		return fmt.Sprintf("search: target %s ≤ %.6g (%.3g of the original): no choice meets it, the smallest subnet was measured at %.6g (%.3g)",
+			e.Metric, e.Limit, e.Limit/e.Whole, e.Measured, e.Measured/e.Whole)
+	}
 	return fmt.Sprintf("search: target %s ≤ %.6g (%.3g of the original): no choice meets it, the smallest subnet has %.6g (%.3g)",
 		e.Metric, e.Limit, e.Limit/e.Whole, e.Smallest, e.Smallest/e.Whole)
 }
@@ -82,7 +88,7 @@ func (b Budget) Check(s *space.Space) error {
 			return fmt.Errorf("search: target %s: want a positive limit, got %g", l.Metric, l.Limit)
 		}
 		if low := l.Cost.At(s.Smallest()); low > l.Limit {
-			return &TargetError{l.Metric, l.Limit, low, l.Cost.At(s.Largest())}
+			return &TargetError{Metric: l.Metric, Limit: l.Limit, Smallest: low, Whole: l.Cost.At(s.Largest())}
 		}
 	}
 	return nil

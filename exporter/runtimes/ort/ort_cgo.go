@@ -83,22 +83,57 @@ func (l library) Open(src runtimes.Source) (runtimes.Session, error) {
 	if err := l.configure(opts); err != nil {
 		return nil, fmt.Errorf("ort: %s: session options: %w", s.label, err)
 	}
+	if err := s.open(src, opts); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Optimise writes what the library makes of a model but for layouts, which are the
+// machine's own and give values other names.
+func (l library) Optimise(src runtimes.Source, path string) error {
+	if _, err := l.load(); err != nil {
+		return err
+	}
+	g := src.Model.Graph
+	s := &session{model: src.Model, graph: g, label: src.Label(), inputs: runtimes.FeedNames(g)}
+	for _, v := range g.Outputs {
+		s.outputs = append(s.outputs, v.Name)
+	}
+	opts, err := onnxruntime.NewSessionOptions()
+	if err != nil {
+		return fmt.Errorf("ort: %s: session options: %w", s.label, err)
+	}
+	defer opts.Destroy()
+	for _, err := range []error{l.configure(opts), opts.SetGraphOptimizationLevel(onnxruntime.GraphOptimizationLevelEnableExtended), opts.SetOptimizedModelFilePath(path)} {
+		if err != nil {
+			return fmt.Errorf("ort: %s: session options: %w", s.label, err)
+		}
+	}
+	if err := s.open(src, opts); err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// open makes the session.
+func (s *session) open(src runtimes.Source, opts *onnxruntime.SessionOptions) (err error) {
 	if src.Path != "" && src.Data == nil {
 		s.s, err = onnxruntime.NewDynamicAdvancedSession(src.Path, s.inputs, s.outputs, opts)
 	} else {
 		data, rerr := src.Bytes()
 		if rerr != nil {
-			return nil, rerr
+			return rerr
 		}
 		if len(data) == 0 {
-			return nil, fmt.Errorf("ort: %s: want an ONNX file, got no bytes", s.label)
+			return fmt.Errorf("ort: %s: want an ONNX file, got no bytes", s.label)
 		}
 		s.s, err = onnxruntime.NewDynamicAdvancedSessionWithONNXData(data, s.inputs, s.outputs, opts)
 	}
 	if err != nil {
-		return nil, openError(s.label, err)
+		return openError(s.label, err)
 	}
-	return s, nil
+	return nil
 }
 
 func (l library) configure(o *onnxruntime.SessionOptions) error {

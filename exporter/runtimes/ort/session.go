@@ -33,52 +33,91 @@ func (s *session) Close() error {
 	return err
 }
 
-func (s *session) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
+// bound holds the values of a run. Outputs that the first run allocates are written again by
+// the next.
+type bound struct {
+	s         *session
+	ins, outs []onnxruntime.Value
+	buffers   []*ir.Tensor // of outputs of 16-bit floats
+}
+
+// Bind prepares runs on the inputs.
+func (s *session) Bind(in map[string]*ir.Tensor) (runtimes.Bound, error) { return s.bind(in) }
+
+func (s *session) bind(in map[string]*ir.Tensor) (_ *bound, err error) {
 	if s.s == nil {
 		return nil, fmt.Errorf("ort: %s: want an open session, got a closed one", s.label)
 	}
 	if err := runtimes.CheckFeed(Name, s.graph, in); err != nil {
 		return nil, err
 	}
-	ins, outs := make([]onnxruntime.Value, len(s.inputs)), make([]onnxruntime.Value, len(s.outputs))
-	defer destroy(ins)
+	b := &bound{s: s, ins: make([]onnxruntime.Value, len(s.inputs)), outs: make([]onnxruntime.Value, len(s.outputs))}
+	defer func() {
+		if err != nil {
+			_ = b.Close()
+		}
+	}()
 	for i, name := range s.inputs {
 		v, err := toValue(in[name])
 		if err != nil {
 			return nil, fmt.Errorf("ort: %s: input %q: %w", s.label, name, err)
 		}
-		ins[i] = v
+		b.ins[i] = v
 	}
-	defer destroy(outs)
-	buffers, err := s.halves(in)
-	if err != nil {
+	if b.buffers, err = s.halves(in); err != nil {
 		return nil, fmt.Errorf("ort: %s: %w", s.label, err)
 	}
 	for i, v := range s.graph.Outputs {
 		var err error
 		switch {
-		case buffers[i] != nil:
-			outs[i], err = toValue(buffers[i])
+		case b.buffers[i] != nil:
+			b.outs[i], err = toValue(b.buffers[i])
 		case isScalar(v.Type):
-			outs[i], err = newScalar(v.Type.Elem)
+			b.outs[i], err = newScalar(v.Type.Elem)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("ort: %s: output %q: %w", s.label, v.Name, err)
 		}
 	}
-	if err := s.s.Run(ins, outs); err != nil {
+	return b, nil
+}
+
+func (b *bound) Run() error {
+	if b.s.s == nil || b.ins == nil {
+		return fmt.Errorf("ort: %s: want an open session, got a closed one", b.s.label)
+	}
+	if err := b.s.s.Run(b.ins, b.outs); err != nil {
 		if errors.Is(err, onnxruntime.ZeroShapeLengthError) {
 			err = fmt.Errorf("want scalar outputs to be declared with their shape in the model: %w", err)
 		}
-		return nil, fmt.Errorf("ort: %s: %w", s.label, err)
+		return fmt.Errorf("ort: %s: %w", b.s.label, err)
 	}
-	res := make(map[string]*ir.Tensor, len(outs))
+	return nil
+}
+
+func (b *bound) Close() error {
+	destroy(b.ins)
+	destroy(b.outs)
+	b.ins, b.outs = nil, nil
+	return nil
+}
+
+func (s *session) Run(in map[string]*ir.Tensor) (map[string]*ir.Tensor, error) {
+	b, err := s.bind(in)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	if err := b.Run(); err != nil {
+		return nil, err
+	}
+	res := make(map[string]*ir.Tensor, len(b.outs))
 	for i, name := range s.outputs {
-		if buffers[i] != nil {
-			res[name] = buffers[i]
+		if b.buffers[i] != nil {
+			res[name] = b.buffers[i]
 			continue
 		}
-		t, err := fromValue(name, s.graph.Outputs[i].Type, outs[i])
+		t, err := fromValue(name, s.graph.Outputs[i].Type, b.outs[i])
 		if err != nil {
 			return nil, fmt.Errorf("ort: %s: output %q: %w", s.label, name, err)
 		}
