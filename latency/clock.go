@@ -74,6 +74,9 @@ const (
 	minRounds = 7   //
 	inTurn    = 3   // runs of a turn, the fastest of which counts
 	roundTime = 6e3 // milliseconds that the turns of a set of models may take, beyond minRounds
+	// undisturbed is the quantile of the turns that stands for a model: what else a machine
+	// does adds to times, and takes nothing off.
+	undisturbed = 0.1
 )
 
 // turns runs models turn by turn and returns the time of every turn, by model and round:
@@ -126,9 +129,9 @@ func median(v []float64) float64 {
 
 // Comparison is what models take beside a reference, measured turn by turn.
 type Comparison struct {
-	// Reference is the reference's time in milliseconds, undisturbed: the tenth percentile.
+	// Reference is the reference's time in milliseconds: the tenth percentile of the turns.
 	Reference float64 `json:"reference_ms"`
-	// Ratios are the models' times over the reference's, the median of the turns.
+	// Ratios are the models' times over the reference's, likewise.
 	Ratios []float64 `json:"ratios"`
 	// Noise is how far the reference's own ratio is from 1, when it is measured as a model is.
 	Noise float64 `json:"noise"`
@@ -158,20 +161,14 @@ func Compare(ctx context.Context, rt runtimes.Runtime, reference *ir.Model, mode
 	if err != nil {
 		return nil, fmt.Errorf("latency: %w", err)
 	}
-	c := &Comparison{Reference: quantile(slices.Concat(times[0], times[1]), 0.1)}
+	low := func(t ...[]float64) float64 { return quantile(slices.Concat(t...), undisturbed) }
 	against := func(t []float64, twins ...[]float64) float64 {
-		ratios := make([]float64, len(t))
-		for i := range t {
-			sum := 0.0
-			for _, w := range twins {
-				sum += w[i]
-			}
-			if ratios[i] = 1; sum > 0 {
-				ratios[i] = t[i] * float64(len(twins)) / sum
-			}
+		if of := low(twins...); of > 0 {
+			return low(t) / of
 		}
-		return median(ratios)
+		return 1
 	}
+	c := &Comparison{Reference: low(times[0], times[1])}
 	c.Noise = math.Abs(against(times[0], times[1]) - 1)
 	for _, t := range times[2:] {
 		c.Ratios = append(c.Ratios, against(t, times[0], times[1]))

@@ -269,6 +269,8 @@ func (m *measuring) subnets(choices [][]int) ([]float64, error) {
 			left = append(left, c)
 		}
 	}
+	// What a machine does meanwhile must not tell the calibrating from the others.
+	rng.New(m.Seed, "latency/order").Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
 	m.out.Timed += len(choices)
 	done := len(choices) - len(left)
 	for some := range slices.Chunk(left, together) {
@@ -533,8 +535,7 @@ func products(set []*ir.Node, c Class, scale *scales) []*space.Piece {
 		}})
 	}
 	for _, n := range set {
-		if scale.macs[n] > 0 && c.Curve.Coef[1] > 0 {
-			each := c.Factor * c.Curve.Coef[1] * scale.macs[n]
+		if each := c.Factor * (c.Curve.Coef[1] + c.Curve.Coef[4] + c.Curve.Coef[5]) * scale.macs[n]; each > 0 {
 			out = append(out, &space.Piece{Nodes: []*ir.Node{n}, Product: true, Price: func(at *space.View) (float64, error) {
 				return each * at.Sites()[0].Price().MACs, nil
 			}})

@@ -78,8 +78,25 @@ func (s Source) scales() (*scales, error) {
 }
 
 // Features of a set of nodes at some sizes, which its time is a function of: a constant,
-// multiply-accumulates, elements that enter and leave, elements of weights.
-type features [4]float64
+// multiply-accumulates, elements that enter and leave, elements of weights, and
+// multiply-accumulates with a convolution's channels rounded up to 8 and to 16, which
+// is what kernels that take channels in blocks compute.
+type features [6]float64
+
+// blocked is what a convolution's products grow by when its channels come in blocks.
+func blocked(x *ops.Site, block int) float64 {
+	if x.Node.OpType != "Conv" || len(x.In) < 2 || !x.In[1].Type.Static() || len(x.In[1].Shape()) < 2 {
+		return 1
+	}
+	by := 1.0
+	for axis, n := range x.In[1].Shape()[:2] {
+		if axis == 1 && (n <= 4 || x.Node.Int("group", 1) > 1) || n == 0 {
+			continue // images, and channels of their own
+		}
+		by *= float64((n+block-1)/block*block) / float64(n)
+	}
+	return by
+}
 
 // of counts the features of sites; sizes of nil scales are taken as they are.
 func (s *scales) of(sites []*ops.Site) features {
@@ -106,6 +123,8 @@ func (s *scales) of(sites []*ops.Site) features {
 			macs *= s.macs[x.Node]
 		}
 		f[1] += macs
+		f[4] += macs * blocked(x, 8)
+		f[5] += macs * blocked(x, 16)
 		for i, v := range x.Node.Inputs {
 			if made[v] || read[v] {
 				continue

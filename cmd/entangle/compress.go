@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/entangle-nas/entangle"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/space"
@@ -43,6 +45,9 @@ func (e *env) planned(c *cli.Context) (*entangle.Plan, error) {
 	}
 	j.Data.Host = e.dataHost(c)
 	p, err := entangle.Open(j)
+	if err == nil {
+		err = p.Price(c.Context, entangle.Options{Host: e.host()})
+	}
 	var unmet *decide.TargetError
 	if err != nil && (p == nil || !errors.As(err, &unmet)) {
 		return nil, err
@@ -55,8 +60,9 @@ func (e *env) planned(c *cli.Context) (*entangle.Plan, error) {
 
 func (e *env) printProfile(p *entangle.Plan) {
 	fmt.Fprintf(e.stderr, "%d dimensions, %.3g subnets; target %s\n", len(p.Space.Dims), p.Space.Size(), limits(p.Budget))
-	t := costTable("subnet")
-	for _, x := range p.Profiles() {
+	rows := p.Profiles()
+	t := costTable("subnet", rows[0].Cost)
+	for _, x := range rows {
 		addCost(t, x.Name, x.Cost)
 	}
 	t.Text(e.stderr)
@@ -143,10 +149,20 @@ func mebibytes(n int64) string {
 	return fmt.Sprintf("%.0f", float64(n)/(1<<20))
 }
 
-// costTable is a table with a column per metric.
-func costTable(first string) *report.Table {
+// priced lists the metrics that costs are told in: those of every supernet, and the latency
+// where the costs have it.
+func priced(cost map[string]float64) []space.Metric {
+	out := slices.Clone(space.Metrics)
+	if _, ok := cost[latency.Name]; ok {
+		out = append(out, space.Metric{Name: latency.Name, Title: "predicted ms"})
+	}
+	return out
+}
+
+// costTable is a table with a column per metric that the costs have.
+func costTable(first string, cost map[string]float64) *report.Table {
 	t := &report.Table{Columns: []report.Column{{Name: first}}}
-	for _, m := range space.Metrics {
+	for _, m := range priced(cost) {
 		t.Columns = append(t.Columns, report.Column{Name: m.Title, Right: true})
 	}
 	return t
@@ -154,7 +170,7 @@ func costTable(first string) *report.Table {
 
 func addCost(t *report.Table, name string, cost map[string]float64, more ...string) {
 	cells := []any{name}
-	for _, m := range space.Metrics {
+	for _, m := range priced(cost) {
 		cells = append(cells, count(cost[m.Name]))
 	}
 	for _, x := range more {

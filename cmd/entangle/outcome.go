@@ -12,7 +12,6 @@ import (
 	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
-	"github.com/entangle-nas/entangle/space"
 )
 
 // printOutcome prints what a compression gave.
@@ -113,6 +112,12 @@ func notes(r *entangle.Outcome) []string {
 			out = append(out, c.Evaluated.Failed)
 		}
 	}
+	if t := r.Candidates[0].Latency; t != nil {
+		out = append(out, t.Text())
+	}
+	if q := r.Prediction; q != nil {
+		out = append(out, fmt.Sprintf("latencies of %d other subnets were predicted with errors of %.1f %% (median) and %.1f %% (nine of ten), rank correlation %.3f", q.Subnets, 100*q.Median, 100*q.P90, q.Rank))
+	}
 	if r.LatencyOn != "" {
 		out = append(out, fmt.Sprintf("latency on %s, median of %d runs", r.LatencyOn, r.Latency.Runs))
 	}
@@ -140,7 +145,7 @@ func again(v *exporter.Verification) string {
 
 func baselines(r *entangle.Outcome) report.Table {
 	_, _, of := part(r)
-	b := costTable("choice")
+	b := costTable("choice", r.Cost)
 	b.Title = "Choices of equal cost"
 	for _, name := range []string{"inherited", "recalibrated", "fine-tuned"} {
 		b.Columns = append(b.Columns, report.Column{Name: name, Right: true})
@@ -254,7 +259,7 @@ func diff(before, after *net.Score) string {
 // compareCosts sets two costs side by side.
 func compareCosts(from, to map[string]float64) []report.Comparison {
 	var out []report.Comparison
-	for _, m := range space.Metrics {
+	for _, m := range priced(from) {
 		a, b := from[m.Name], to[m.Name]
 		out = append(out, report.Comparison{Name: m.Title, Before: count(a), After: count(b), Change: fmt.Sprintf("%.3f", b/a)})
 	}
