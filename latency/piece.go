@@ -146,7 +146,7 @@ func (s Source) grid(c *class, seed uint64) [][]int {
 		})
 	}
 	corner(func(_, d int) int { return largest[d] / 2 })
-	for range 4 {
+	for range 12 {
 		corner(func(_, d int) int { return r.IntN(largest[d] + 1) })
 	}
 	return out

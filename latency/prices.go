@@ -59,6 +59,7 @@ type Prices struct {
 	// Noise is how far the original is from itself, the largest of all comparisons.
 	Noise   float64 `json:"noise"`
 	Offset  float64 `json:"offset_ms"` // paid by every subnet
+	Each    float64 `json:"each_ms"`   // paid for every group that a subnet has, beside its curve
 	Classes []Class `json:"classes"`
 	Groups  []Group `json:"groups"`
 	Checks  []Check `json:"checks"`
@@ -368,7 +369,7 @@ func (w *work) calibrated(p *Prices, ratios []float64) error {
 	var y, weight []float64
 	n := len(p.Classes)
 	sums := func(choice []int) []float64 {
-		row := make([]float64, n)
+		row := make([]float64, n+1) // last, how many groups there are
 		for j, t := range terms {
 			row[j] = t.At(choice)
 		}
@@ -378,14 +379,16 @@ func (w *work) calibrated(p *Prices, ratios []float64) error {
 		ms := ratios[i] * p.Original
 		x, y, weight = append(x, sums(c)), append(y, ms), append(weight, 1/(ms*ms))
 	}
-	// Each step starts from the one before: one scale, then one per kind, then per class.
+	// Each step starts from the one before: one scale, then one per kind, then per class. The
+	// offset, and what each group pays, are shares of the original.
+	share := p.Original / max(float64(len(p.Groups)), 1)
 	fold := func(to []int, most int) [][]float64 {
 		var out [][]float64
 		for _, row := range x {
-			sum := make([]float64, most+1)
-			sum[0] = p.Original // the offset, as a share
-			for j, v := range row {
-				sum[to[j]+1] += v
+			sum := make([]float64, most+2)
+			sum[0], sum[1] = p.Original, share*row[n]
+			for j, v := range row[:n] {
+				sum[to[j]+2] += v
 			}
 			out = append(out, sum)
 		}
@@ -399,29 +402,30 @@ func (w *work) calibrated(p *Prices, ratios []float64) error {
 		}
 		kinds[j], own[j] = number[c.Kind], j
 	}
-	scale := nonNegative(fold(one, 1), y, weight, []float64{1e-6, 1e-6}, []float64{0, 1})
-	step := func(to []int, most int, offset float64, prior []float64, strength float64) []float64 {
-		ridge := make([]float64, most+1)
+	scale := nonNegative(fold(one, 1), y, weight, []float64{1e-3, 1e-3, 1e-6}, []float64{0, 0, 1})
+	step := func(to []int, most int, from, prior []float64, strength float64) []float64 {
+		ridge := make([]float64, most+2)
 		for j := range ridge {
-			ridge[j] = strength / max(scale[1]*scale[1], 1e-12)
+			ridge[j] = strength / max(scale[2]*scale[2], 1e-12)
 		}
-		ridge[0] = 1e-3
-		return nonNegative(fold(to, most), y, weight, ridge, append([]float64{offset}, prior...))
+		ridge[0], ridge[1] = 1e-3, 1e-3
+		return nonNegative(fold(to, most), y, weight, ridge, slices.Concat(from[:2], prior))
 	}
-	byKind := step(kinds, len(number), scale[0], slices.Repeat([]float64{scale[1]}, len(number)), kindRidge)
+	byKind := step(kinds, len(number), scale, slices.Repeat([]float64{scale[2]}, len(number)), kindRidge)
 	prior := make([]float64, n)
 	for j := range prior {
-		prior[j] = byKind[kinds[j]+1]
+		prior[j] = byKind[kinds[j]+2]
 	}
-	all := step(own, n, byKind[0], prior, classRidge)
-	p.Offset = all[0] * p.Original
+	all := step(own, n, byKind, prior, classRidge)
+	p.Offset, p.Each = all[0]*p.Original, all[1]*share
 	for j := range p.Classes {
-		p.Classes[j].Factor = all[j+1]
+		p.Classes[j].Factor = all[j+2]
 	}
 	p.Smallest = ratios[1]
 	for i, c := range w.check {
-		ms := p.Offset
-		for j, v := range sums(c) {
+		row := sums(c)
+		ms := p.Offset + p.Each*row[n]
+		for j, v := range row[:n] {
 			ms += p.Classes[j].Factor * v
 		}
 		p.Checks = append(p.Checks, Check{c, ms, ratios[len(w.calibrate)+i] * p.Original})
@@ -429,18 +433,25 @@ func (w *work) calibrated(p *Prices, ratios []float64) error {
 	return nil
 }
 
-// terms are the costs of the classes, by their curves alone.
+// terms are the costs of the classes, by their curves alone, and behind them how many groups
+// a subnet has.
 func (p *Prices) terms(src Source) ([]*space.CostModel, error) {
 	net := *src.Net
 	net.Metrics = nil
-	for j := range p.Classes {
+	for j := range len(p.Classes) + 1 {
 		one := *p
-		one.Offset, one.Classes = 0, slices.Clone(p.Classes)
-		one.Groups = nil
-		one.Classes[j].Factor = 1
-		for _, g := range p.Groups {
-			if g.Class == j {
-				one.Groups = append(one.Groups, g)
+		one.Offset, one.Each, one.Classes, one.Groups = 0, 0, slices.Clone(p.Classes), nil
+		for i, g := range p.Groups {
+			if g.Class == j || j == len(p.Classes) && g.Class >= 0 {
+				one.Groups = append(one.Groups, p.Groups[i])
+			}
+		}
+		if j < len(p.Classes) {
+			one.Classes[j].Factor = 1
+		} else {
+			one.Each = 1
+			for k := range one.Classes {
+				one.Classes[k].Factor = 0
 			}
 		}
 		m, err := one.Metric(src)
@@ -452,7 +463,7 @@ func (p *Prices) terms(src Source) ([]*space.CostModel, error) {
 	}
 	costs, err := net.Costs()
 	var out []*space.CostModel
-	for j := range p.Classes {
+	for j := range net.Metrics {
 		out = append(out, costs[fmt.Sprint(j)])
 	}
 	return out, err
@@ -502,7 +513,7 @@ func (p *Prices) Metric(src Source) (space.Metric, error) {
 			f := scale.of(at.Sites())
 			v, ok := known[f]
 			if !ok {
-				v = c.Factor * c.Curve.at(f)
+				v = p.Each + c.Factor*c.Curve.at(f)
 				known[f] = v
 			}
 			return v, nil
