@@ -53,7 +53,7 @@ const one = (use) => list.files.find((f) => f.use === use);
 const fixed = ["original", "again", "nothing"].map(one);
 const rest = list.files.filter((f) => !fixed.includes(f));
 const keep = await Promise.all(fixed.map(open));
-console.log(`# runtime: ${name} ${require(name + "/package.json").version}, ${threads} thread${threads > 1 ? "s" : ""}, Node ${process.version}`);
+console.log(`# runtime: ${name} ${ort.env?.versions?.common ?? ""}, ${threads} thread${threads > 1 ? "s" : ""}, Node ${process.version}`);
 console.log("id,milliseconds");
 for (let i = 0; i < rest.length; i += together) {
   const some = [];

@@ -9,82 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/entangle-nas/entangle"
-	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/internal/latencytest"
 	"github.com/entangle-nas/entangle/internal/modeltest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/models"
-	"github.com/entangle-nas/entangle/ops"
 )
-
-// runtime stands for one whose runs take what its clock says.
-type runtime struct {
-	opened int
-	dies   int // at the open of that number; 0: never
-}
-
-type session struct {
-	took time.Duration
-}
-
-func (r *runtime) Name() string { return "fake" }
-func (r *runtime) Describe() (runtimes.Info, error) {
-	return runtimes.Info{Name: "fake", Version: "fake 1", Threads: 1}, nil
-}
-
-func (r *runtime) Open(s runtimes.Source) (runtimes.Session, error) {
-	r.opened++
-	if r.opened == r.dies {
-		return nil, errors.New("the device is gone")
-	}
-	took, err := microseconds(s.Model)
-	return &session{time.Duration(took * 1e3)}, err
-}
-
-func (s *session) Run(map[string]*ir.Tensor) (map[string]*ir.Tensor, error) { return nil, nil }
-func (s *session) Close() error                                             { return nil }
-
-// Time marks a latency.Clocked.
-func (r *runtime) Time(s runtimes.Session) time.Duration { return s.(*session).took }
-
-// microseconds is a time that no product of sizes gives: products come in blocks of 4 channels,
-// groups have an overhead, and in a model of more than one a part of it is hidden.
-func microseconds(m *ir.Model) (float64, error) {
-	bind := map[string]int{ops.AnyDim: 1}
-	for _, v := range m.Graph.Inputs {
-		for _, d := range v.Type.Shape {
-			if d.Param != "" {
-				bind[d.Param] = 1
-			}
-		}
-	}
-	f, err := ops.InferModel(m, bind)
-	if err != nil {
-		return 0, err
-	}
-	total, groups := 30.0, latency.Patterns(m.Graph)
-	for _, g := range groups {
-		t := 2.0
-		for _, n := range g {
-			s := f.Sites[n]
-			by := 1.0
-			if n.OpType == "Conv" {
-				c := s.In[1].Shape()[0]
-				by = float64((c+3)/4*4) / float64(c)
-			}
-			t += s.Price().MACs * by / 2000
-			t += float64(ir.Prod(s.Out[0].Shape())) / 5000
-		}
-		if len(groups) > 1 {
-			t *= 0.8
-		}
-		total += t
-	}
-	return total, nil
-}
 
 func source(t *testing.T, name string) latency.Source {
 	t.Helper()
@@ -104,7 +36,7 @@ func TestPredict(t *testing.T) {
 	for _, name := range []string{"resnet20-tiny", "mobilenet-tiny", "vit-tiny"} {
 		t.Run(name, func(t *testing.T) {
 			src := source(t, name)
-			p, err := latency.Measure(context.Background(), src, latency.Options{Runtime: &runtime{}, Check: 12})
+			p, err := latency.Measure(context.Background(), src, latency.Options{Runtime: &latencytest.Runtime{}, Check: 12})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,31 +84,31 @@ func TestPredict(t *testing.T) {
 // those of a run in one piece.
 func TestResume(t *testing.T) {
 	src := source(t, "fashion-tiny")
-	measure := func(rt *runtime, cache string) (*latency.Prices, error) {
+	measure := func(rt *latencytest.Runtime, cache string) (*latency.Prices, error) {
 		return latency.Measure(context.Background(), src, latency.Options{Runtime: rt, Cache: cache, Calibrate: 10, Check: 4})
 	}
-	whole := &runtime{}
+	whole := &latencytest.Runtime{}
 	want, err := measure(whole, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	dead := &runtime{dies: whole.opened - 3}
+	dead := &latencytest.Runtime{Dies: whole.Opened - 3}
 	_, err = measure(dead, dir)
 	if err == nil || !strings.Contains(err.Error(), "the device is gone") || !strings.Contains(err.Error(), "are kept") {
 		t.Fatalf("want the runtime's error, and what is kept, got %v", err)
 	}
-	rest := &runtime{}
+	rest := &latencytest.Runtime{}
 	got, err := measure(rest, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rest.opened == 0 || rest.opened > whole.opened/2 {
-		t.Errorf("want the rest of %d models to be timed, got %d", whole.opened, rest.opened)
+	if rest.Opened == 0 || rest.Opened > whole.Opened/2 {
+		t.Errorf("want the rest of %d models to be timed, got %d", whole.Opened, rest.Opened)
 	}
-	none := &runtime{}
-	if got, err = measure(none, dir); err != nil || none.opened != 0 || got.New != 0 || got.Timed != want.Timed {
-		t.Errorf("want nothing timed again, got %d models, %d of %d new, %v", none.opened, got.New, got.Timed, err)
+	none := &latencytest.Runtime{}
+	if got, err = measure(none, dir); err != nil || none.Opened != 0 || got.New != 0 || got.Timed != want.Timed {
+		t.Errorf("want nothing timed again, got %d models, %d of %d new, %v", none.Opened, got.New, got.Timed, err)
 	}
 	for i := range want.Checks {
 		if a, b := want.Checks[i], got.Checks[i]; math.Abs(a.Predicted-b.Predicted) > 1e-6*a.Predicted || a.Measured != b.Measured {
@@ -196,9 +128,9 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 2 {
-		one := &runtime{}
-		if got, err = measure(one, dir); err != nil || (one.opened == 0) != (i == 1) {
-			t.Errorf("run %d: want the lost time measured once, got %d models, %v", i, one.opened, err)
+		one := &latencytest.Runtime{}
+		if got, err = measure(one, dir); err != nil || (one.Opened == 0) != (i == 1) {
+			t.Errorf("run %d: want the lost time measured once, got %d models, %v", i, one.Opened, err)
 		}
 	}
 }
@@ -206,7 +138,7 @@ func TestResume(t *testing.T) {
 // TestStopped: an interrupt is the context's error.
 func TestStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	o := latency.Options{Runtime: &runtime{}, Progress: func(what string, done, total int) {
+	o := latency.Options{Runtime: &latencytest.Runtime{}, Progress: func(what string, done, total int) {
 		if what == "subnets" {
 			cancel()
 		}
@@ -218,7 +150,7 @@ func TestStopped(t *testing.T) {
 
 // TestOtherModel: prices of one model are no metric of another.
 func TestOtherModel(t *testing.T) {
-	p, err := latency.Measure(context.Background(), source(t, "fashion-tiny"), latency.Options{Runtime: &runtime{}, Calibrate: 4, Check: 1})
+	p, err := latency.Measure(context.Background(), source(t, "fashion-tiny"), latency.Options{Runtime: &latencytest.Runtime{}, Calibrate: 4, Check: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,13 +63,14 @@ var Allowed = map[string][]string{
 	"internal/trace":     {"engine", "engine/prim"},
 
 	// Networks, data and ONNX Runtime for tests.
-	"internal/testenv":   {},
-	"internal/mutate":    {"ir"},
-	"internal/modeltest": {"ir", "data", "importer", "models", "internal/testenv"},
-	"internal/nettest":   {"internal/rng", "ir", "ops", "models", "engine", "data", "space", "search/net", "search/train", "search/train/optim", "internal/modeltest"},
-	"internal/runtest":   {Anything},
-	"internal/cuttest":   {"ir", "ops", "engine/prim", "space"},
-	"internal/orttest":   {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
+	"internal/testenv":     {},
+	"internal/mutate":      {"ir"},
+	"internal/modeltest":   {"ir", "data", "importer", "models", "internal/testenv"},
+	"internal/nettest":     {"internal/rng", "ir", "ops", "models", "engine", "data", "space", "search/net", "search/train", "search/train/optim", "internal/modeltest"},
+	"internal/runtest":     {Anything},
+	"internal/cuttest":     {"ir", "ops", "engine/prim", "space"},
+	"internal/latencytest": {"ir", "ops", "latency", "exporter/runtimes"},
+	"internal/orttest":     {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
 
 	// Data for recognisers of text.
 	"internal/textlines": {"internal/atomicfile", "internal/rng"},
