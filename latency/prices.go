@@ -151,7 +151,7 @@ func Measure(ctx context.Context, src Source, o Options) (*Prices, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, err := openCache(o.Cache, "entangle latency 1; ", info.Name, "; ", info.Version, "; ", info.Threads, " threads; ", o.Processor)
+	kept, err := openCache(o.Cache, "entangle latency 2; ", info.Name, "; ", info.Version, "; ", info.Threads, " threads; ", o.Processor)
 	if err != nil {
 		return nil, err
 	}

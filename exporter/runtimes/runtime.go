@@ -76,6 +76,9 @@ type Binder interface {
 // Bound is a session with its inputs in place.
 type Bound interface {
 	Run() error
+	// OneThread reports whether runs compute on the thread that calls them alone, so that the
+	// time of its processor is the time of the run.
+	OneThread() bool
 	// Close frees inputs and outputs. Closing twice is harmless.
 	Close() error
 }

@@ -68,7 +68,7 @@ func (l library) Open(src runtimes.Source) (runtimes.Session, error) {
 		return nil, err
 	}
 	g := src.Model.Graph
-	s := &session{model: src.Model, graph: g, label: src.Label(), inputs: runtimes.FeedNames(g)}
+	s := &session{model: src.Model, graph: g, label: src.Label(), threads: l.Threads, inputs: runtimes.FeedNames(g)}
 	for _, v := range g.Outputs {
 		s.outputs = append(s.outputs, v.Name)
 	}

@@ -20,6 +20,7 @@ type session struct {
 	model   *ir.Model
 	graph   *ir.Graph
 	label   string
+	threads int
 	inputs  []string
 	outputs []string
 }
@@ -94,6 +95,8 @@ func (b *bound) Run() error {
 	}
 	return nil
 }
+
+func (b *bound) OneThread() bool { return b.s.threads == 1 }
 
 func (b *bound) Close() error {
 	destroy(b.ins)
