@@ -25,7 +25,7 @@ APT_PACKAGES := libonnx-testdata:/usr/share/libonnx-testdata/data dataset-fashio
 GOLDEN := ./engine/xla/lower ./ir ./models ./ops ./space ./cmd/entangle
 
 # Of the output of go test -v, each skipped test after the line with its reason.
-SKIPPED := grep -B1 '^ *--- SKIP'
+SKIPPED := grep -a -B1 '^ *--- SKIP'
 
 # A library that the user names wins over the one in the cache.
 WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"
@@ -35,8 +35,8 @@ WITH_FILES := $(WITH_ORT) ENTANGLE_OCR="$${ENTANGLE_OCR-$$($(OCR_FOUND))}" ENTAN
 # Runs go test -v and shows a line per package and the tests that were skipped, with the reason;
 # of a failure everything but the tests that passed.
 SHOWN = log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_FILES) $(1) >$$log 2>&1; code=$$?; \
-	if [ $$code -ne 0 ]; then grep -v -E '^=== |^ *--- PASS' $$log; exit $$code; fi; \
-	grep '^ok' $$log; echo "skipped:"; $(SKIPPED) $$log || echo "none"
+	if [ $$code -ne 0 ]; then grep -a -v -E '^=== |^ *--- PASS' $$log; exit $$code; fi; \
+	grep -a '^ok' $$log; echo "skipped:"; $(SKIPPED) $$log || echo "none"
 
 .DEFAULT_GOAL := help
 

@@ -79,7 +79,7 @@ func TestEveryFaultIsFound(t *testing.T) {
 	if err := b.Job.Check(m, b.Set); err != nil {
 		t.Fatal(err)
 	}
-	free := map[string]bool{"seed": true, "record.version": true, "record.processor": true}
+	free := map[string]bool{"seed": true, "latency.cache": true, "record.version": true, "record.processor": true}
 	fields := 0
 	j := b.Job
 	leaves(reflect.ValueOf(&j).Elem(), "", func(key string, field reflect.Value) {
@@ -197,7 +197,7 @@ func TestSeveralLimits(t *testing.T) {
 		return out, nil
 	}
 	b.Job.Target = entangle.Targets{{Metric: "macs", Share: 0.7}, {Metric: "params", Share: 0.5}, {Metric: "toy", Share: 0.8}}
-	if err := b.Job.Check(m, b.Set); err == nil || !strings.Contains(err.Error(), `target: metric: want one of macs, params, bytes, peak, got "toy"`) {
+	if err := b.Job.Check(m, b.Set); err == nil || !strings.Contains(err.Error(), `target: metric: want one of macs, params, bytes, peak, latency, got "toy"`) {
 		t.Errorf("a metric that is not there: %v", err)
 	}
 	_, err := entangle.Prepare(m, b.Set, b.Job, space.Table("toy", "ms", "made up", pieces, nil))
