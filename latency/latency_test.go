@@ -99,15 +99,15 @@ func TestResume(t *testing.T) {
 		t.Fatalf("want the runtime's error, and what is kept, got %v", err)
 	}
 	rest := &latencytest.Runtime{}
-	got, err := measure(rest, dir)
-	if err != nil {
+	if _, err = measure(rest, dir); err != nil {
 		t.Fatal(err)
 	}
 	if rest.Opened == 0 || rest.Opened > whole.Opened/2 {
 		t.Errorf("want the rest of %d models to be timed, got %d", whole.Opened, rest.Opened)
 	}
 	none := &latencytest.Runtime{}
-	if got, err = measure(none, dir); err != nil || none.Opened != 0 || got.New != 0 || got.Timed != want.Timed {
+	got, err := measure(none, dir)
+	if err != nil || none.Opened != 0 || got.New != 0 || got.Timed != want.Timed {
 		t.Errorf("want nothing timed again, got %d models, %d of %d new, %v", none.Opened, got.New, got.Timed, err)
 	}
 	for i := range want.Checks {
@@ -129,7 +129,7 @@ func TestResume(t *testing.T) {
 	}
 	for i := range 2 {
 		one := &latencytest.Runtime{}
-		if got, err = measure(one, dir); err != nil || (one.Opened == 0) != (i == 1) {
+		if _, err = measure(one, dir); err != nil || (one.Opened == 0) != (i == 1) {
 			t.Errorf("run %d: want the lost time measured once, got %d models, %v", i, one.Opened, err)
 		}
 	}
