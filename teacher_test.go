@@ -240,6 +240,24 @@ func values(n int) string {
 	return strings.Join(out, ", ")
 }
 
+// arrays is a set of the part train.
+func arrays(t *testing.T, list ...data.Array) *data.Set {
+	t.Helper()
+	var b bytes.Buffer
+	if err := data.WriteNPZ(&b, list); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "train.npz")
+	if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	set, err := data.Open("npz:"+path, data.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 // TestTeacherByPlace: inputs that shapes alone do not tell apart, and outputs of other names,
 // are taken by their place, and notes say so; what fits by neither is named.
 func TestTeacherByPlace(t *testing.T) {
@@ -248,18 +266,7 @@ func TestTeacherByPlace(t *testing.T) {
 	for i := range x {
 		x[i] = float32(r.NormFloat64())
 	}
-	var b bytes.Buffer
-	if err := data.WriteNPZ(&b, []data.Array{{Name: "left", Shape: []int{64, 4}, Data: x}, {Name: "right", Shape: []int{64, 4}, Data: slices.Repeat([]float32{.5}, 64*4)}}); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "pairs.npz")
-	if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	set, err := data.Open("npz:"+path, data.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := arrays(t, data.Array{Name: "left", Shape: []int{64, 4}, Data: x}, data.Array{Name: "right", Shape: []int{64, 4}, Data: slices.Repeat([]float32{.5}, 64*4)})
 	j := entangle.DefaultJob()
 	j.Data.Batch, j.Tune.Objective = 8, net.Objective{Distill: 1, Temperature: 1}
 	for _, c := range []struct {
@@ -339,18 +346,7 @@ graph g {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	if err := data.WriteNPZ(&b, []data.Array{{Name: "x", Shape: []int{64, 4}, Data: make([]float32, 256)}}); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "x.npz")
-	if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	set, err := data.Open("npz:"+path, data.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := arrays(t, data.Array{Name: "x", Shape: []int{64, 4}, Data: make([]float32, 256)})
 	j := entangle.DefaultJob()
 	j.Data.Batch, j.Tune.Objective = 8, net.Objective{Distill: 1, Temperature: 1}
 	tr, err := entangle.PrepareTraining(runtest.Wrap(open), runtest.Wrap(fixed), set, j)

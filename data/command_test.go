@@ -220,7 +220,7 @@ func TestCommandIsKilled(t *testing.T) {
 // The examples of the documentation stream the same samples.
 func TestCommandExamples(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds a program")
+		t.Skip("builds a program: skipped by -short")
 	}
 	python, err := exec.LookPath("python3")
 	if err != nil {

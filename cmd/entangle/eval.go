@@ -93,12 +93,6 @@ func (e *env) eval(c *cli.Context) error {
 		m = head
 	}
 	out, err := net.ScoredOn(m.Normal, part.All().Set(), j.Outputs)
-	if head := m.Learned(); err != nil && head.Tail != nil {
-		if scored, none := net.ScoredOn(head.Normal, part.All().Set(), j.Outputs); none == nil {
-			m, out, err = head, scored, nil
-			e.logf("note: measured at %s, before what has no gradient", out.Name)
-		}
-	}
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/entangle-nas/entangle/internal/testenv"
 )
 
 // TestDrawIsSeeded: the same seed draws the same image.
@@ -39,10 +40,10 @@ func TestMatch(t *testing.T) {
 
 // TestAgree: the published model finds faces in what is drawn, and agrees with itself.
 func TestAgree(t *testing.T) {
-	dir := os.Getenv("ENTANGLE_MODELS")
-	if dir == "" || testing.Short() {
-		t.Skip("ENTANGLE_MODELS names no folder with the published model, or -short")
+	if testing.Short() {
+		t.Skip("runs a detector on drawn images: skipped by -short")
 	}
+	dir := testenv.Models(t)
 	path := filepath.Join(dir, "ultraface_version-slim-320.onnx")
 	if f, err := agree(path, path, 6); err != nil || f != 1 {
 		t.Errorf("want an agreement of 1, got %g, %v", f, err)

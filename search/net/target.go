@@ -121,7 +121,9 @@ func (n *Network) decided(output string) bool {
 	by := map[string]*ir.Node{}
 	for _, x := range n.Model.Graph.Nodes {
 		for _, o := range x.Outputs {
-			by[o] = x
+			if o != "" {
+				by[o] = x
+			}
 		}
 	}
 	for at := output; ; {

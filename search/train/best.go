@@ -69,15 +69,8 @@ func (k *keeper) look(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := l.judged(v.Loss); err != nil {
+	if err := l.tell(v.Loss, v.Score); err != nil {
 		return err
-	}
-	e := l.event("eval")
-	e.Loss = v.Loss
-	e.scored(v.Score)
-	l.Pos.Curve = append(l.Pos.Curve, e)
-	if l.Hooks.Observe != nil {
-		l.Hooks.Observe(e)
 	}
 	if l.Pos.Best != nil && !v.Better(l.Pos.Best.Verdict) {
 		return nil

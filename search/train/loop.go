@@ -183,23 +183,21 @@ func (l *Loop) Eval(ctx context.Context, ev *net.Evaluator, env net.Env, val dat
 		}
 		return err
 	}
-	if err := l.judged(s.Loss); err != nil {
-		return err
+	return l.tell(s.Loss, s)
+}
+
+// tell adds an "eval" event to the curve; the score may be nil. A loss that is not finite is an
+// error that wraps ErrDiverged.
+func (l *Loop) tell(loss float64, s *net.Score) error {
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("%s: validation after step %d: %w (%g): lower the learning rate or clip gradients", l.Hooks.Stage, l.Pos.Step, ErrDiverged, loss)
 	}
 	e := l.event("eval")
-	e.Loss = s.Loss
+	e.Loss = loss
 	e.scored(s)
 	l.Pos.Curve = append(l.Pos.Curve, e)
 	if l.Hooks.Observe != nil {
 		l.Hooks.Observe(e)
-	}
-	return nil
-}
-
-// judged is an error that wraps ErrDiverged for a loss on validation that is not finite.
-func (l *Loop) judged(loss float64) error {
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("%s: validation after step %d: %w (%g): lower the learning rate or clip gradients", l.Hooks.Stage, l.Pos.Step, ErrDiverged, loss)
 	}
 	return nil
 }
