@@ -61,6 +61,7 @@ const fuseRow = 32
 // product was, so its other operands must be there by then, or be small.
 func fuse(p *prim.Program) *prim.Program {
 	then := map[int]int{}              // product → its Map
+	behind := map[int]int{}            // Map → its product
 	read := map[int]prim.ID{}          // product → the operand of its Map that it is, or that is an alias of it
 	gone := make([]bool, len(p.Nodes)) // aliases between
 	users := make([]int, len(p.Nodes))
@@ -91,7 +92,7 @@ func fuse(p *prim.Program) *prim.Program {
 			}
 		}
 		if product != prim.Invalid && fusable(p, i, operand, product) {
-			then[int(product)] = i
+			then[int(product)], behind[i] = i, int(product)
 			for id := operand; id != product; id = p.Nodes[id].In[0] {
 				gone[id] = true
 			}
@@ -109,6 +110,10 @@ func fuse(p *prim.Program) *prim.Program {
 	var add func(i int)
 	add = func(i int) {
 		if to[i] != prim.Invalid || gone[i] {
+			return
+		}
+		if product, ok := behind[i]; ok {
+			add(product)
 			return
 		}
 		n := p.Nodes[i]

@@ -74,6 +74,17 @@ func fuseCases() []fuseCase {
 			y := b.MatMul(in("x"), in("w"), false, false)
 			return b.Plus(y, b.Sum(b.Unary(prim.Exp, in("b")), 0))
 		}, 1},
+		{"late small operand of a product and its map", map[string][]int{"x": {40, 40}, "w": {40, 40}, "w2": {40, 40}, "b": {1, 40}, "m": {1, 40}}, func(b *prim.Builder, in func(string) prim.ID) prim.ID {
+			y := b.MatMul(in("x"), in("w"), false, false)
+			h := b.Unary(prim.Tanh, b.Plus(b.MatMul(in("b"), in("w2"), false, false), in("m")))
+			return b.Plus(y, b.MatMul(h, in("w2"), false, false))
+		}, 2},
+		{"late small operand of a product and its map in another shape", map[string][]int{"x": {40, 40}, "w": {40, 40}, "w2": {40, 40}, "b": {1, 40}, "m": {1, 1, 40}}, func(b *prim.Builder, in func(string) prim.ID) prim.ID {
+			y := b.MatMul(in("x"), in("w"), false, false)
+			z := b.Reshape(b.MatMul(in("b"), in("w2"), false, false), 1, 1, 40)
+			h := b.Reshape(b.Unary(prim.Tanh, b.Plus(z, in("m"))), 1, 40)
+			return b.Plus(y, b.MatMul(h, in("w2"), false, false))
+		}, 2},
 	}
 }
 
