@@ -160,6 +160,25 @@ func (t Target) name() string {
 	return t.Metric + "-" + text
 }
 
+// name is that of a size with these limits.
+func (t Targets) name() string {
+	var parts []string
+	for _, x := range t {
+		parts = append(parts, x.name())
+	}
+	return strings.Join(parts, "-")
+}
+
+// SizeFolder is where the run folder of a family keeps what is of a size; of no targets, of the
+// member that the job names.
+func (p *Plan) SizeFolder(t Targets) string {
+	name := t.name()
+	if len(t) == 0 && p.Job.Member > 0 {
+		name = p.Job.Asked()[0]
+	}
+	return p.Job.memberFolder(name)
+}
+
 func (j *Job) memberFile(name string) string   { return filepath.Join(j.Out, name+".onnx") }
 func (j *Job) memberFolder(name string) string { return filepath.Join(j.Folder(), name) }
 
@@ -384,11 +403,7 @@ func (p *Plan) AddSize(ctx context.Context, t Targets, file string, o Options) (
 	if errs := t.check(p.Metrics); len(errs) > 0 {
 		return nil, &JobError{[]error{&keyed{"target", errors.Join(errs...)}}}
 	}
-	var parts []string
-	for _, x := range t {
-		parts = append(parts, x.name())
-	}
-	name := strings.Join(parts, "-")
+	name := t.name()
 	if slices.Contains(p.Job.memberNames(), name) {
 		return nil, refuse("target", "%s is a member already: entangle compress makes it", name)
 	}

@@ -125,9 +125,9 @@ func TestPlotsSeparateStagesAndDropRepeats(t *testing.T) {
 		rec("tune", "step", 1, 4),
 	})
 	want := []Plot{{"loss", []Series{
-		{"search", []float64{1, 2}, []float64{9, 6}, "search", false},
-		{"search eval", []float64{2}, []float64{5.5}, "search", true},
-		{"tune", []float64{1}, []float64{4}, "tune", false},
+		{"search", []float64{1, 2}, []float64{9, 6}, "search", false, nil},
+		{"search eval", []float64{2}, []float64{5.5}, "search", true, nil},
+		{"tune", []float64{1}, []float64{4}, "tune", false, nil},
 	}}}
 	if !reflect.DeepEqual(plots, want) {
 		t.Errorf("want %v, got %v", want, plots)
@@ -270,8 +270,8 @@ func TestShortAndDuration(t *testing.T) {
 func TestPlotsAndCurves(t *testing.T) {
 	plots := Plots(sample)
 	want := []Plot{
-		{"loss", []Series{{"train", []float64{1, 2}, []float64{1.5, 1.25}, "train", false}, {"val", []float64{1}, []float64{0.9}, "val", false}}},
-		{"norm", []Series{{"norm", []float64{1, 2}, []float64{math.Inf(1), 3}, "norm", false}}},
+		{"loss", []Series{{"train", []float64{1, 2}, []float64{1.5, 1.25}, "train", false, nil}, {"val", []float64{1}, []float64{0.9}, "val", false, nil}}},
+		{"norm", []Series{{"norm", []float64{1, 2}, []float64{math.Inf(1), 3}, "norm", false, nil}}},
 	}
 	if !reflect.DeepEqual(plots, want) {
 		t.Errorf("want %v, got %v", want, plots)
