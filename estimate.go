@@ -3,6 +3,7 @@ package entangle
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/entangle-nas/entangle/data"
@@ -224,8 +225,12 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 		if err != nil {
 			return err
 		}
-		smallest := sizes[len(sizes)-1]
-		cfg, budget, searches = e.memberSearch(), smallest.plan.Budget, len(sizes)
+		for i, s := range sizes {
+			if slices.Contains(job.Asked(), s.name) {
+				budget, searches = s.plan.Budget, i+1
+			}
+		}
+		cfg = e.memberSearch()
 	}
 	if job.Method == "evolution" {
 		cfg, budget = job.sampled(), nil
