@@ -362,9 +362,10 @@ func (p *Plan) Family(ctx context.Context, o Options) (*Family, error) {
 	if err != nil {
 		return nil, err
 	}
+	original.SearchTime = time.Since(start).Seconds()
 	metric, _ := p.Job.Target.Sizes()
 	out := &Family{Model: original.Model, Teacher: original.Teacher, Data: original.Data, Seed: original.Seed, Folder: p.Job.Out, Metric: metric, Cost: original.Cost, Original: original.Original, Warnings: original.Warnings,
-		SearchTime: time.Since(start).Seconds()}
+		SearchTime: original.SearchTime}
 	var failed []error
 	for _, name := range asked {
 		s := sizes[slices.IndexFunc(sizes, func(s *sized) bool { return s.name == name })]
@@ -372,7 +373,6 @@ func (p *Plan) Family(ctx context.Context, o Options) (*Family, error) {
 		if x == nil {
 			return nil, err
 		}
-		x.SearchTime = out.SearchTime
 		failed = append(failed, err)
 		out.Members = append(out.Members, x)
 	}
