@@ -138,17 +138,17 @@ svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 {{range .}}<tr><td>{{.Name}}</td><td class="right">{{.Before}}</td><td class="right">{{.After}}</td><td class="right">{{.Change}}</td></tr>
 {{end}}</table>
 {{- end}}
-{{- range $t := .Tables}}
-<h2>{{.Title}}</h2>
-<table><tr>{{range .Columns}}<th{{if .Right}} class="right"{{end}}>{{.Name}}</th>{{end}}</tr>
-{{range $row := .Rows}}<tr>{{range $i, $c := $t.Columns}}<td{{if $c.Right}} class="right"{{end}}>{{cell $t $row $i}}</td>{{end}}</tr>
-{{end}}</table>
-{{- end}}
 {{- with .Fronts}}
 <h2>Cost and quality</h2>
 <div class="grid2">
 {{range .}}<div><h3>{{.Title}}{{range .Legend}} <span class="entry"><span class="key scored" style="{{.Style}}"></span>{{.Name}}</span>{{end}}</h3>{{.SVG}}</div>
 {{end}}</div>
+{{- end}}
+{{- range $t := .Tables}}
+<h2>{{.Title}}</h2>
+<table><tr>{{range .Columns}}<th{{if .Right}} class="right"{{end}}>{{.Name}}</th>{{end}}</tr>
+{{range $row := .Rows}}<tr>{{range $i, $c := $t.Columns}}<td{{if $c.Right}} class="right"{{end}}>{{cell $t $row $i}}</td>{{end}}</tr>
+{{end}}</table>
 {{- end}}
 {{- with .Plots}}
 <h2>Curves over the step</h2>
