@@ -25,7 +25,7 @@ import (
 var lists = keys.Lists{
 	"latency runtime": func() []string { return []string{"", ort.Name, "cpu"} },
 	"method":          func() []string { return Methods },
-	"verb":            func() []string { return []string{"", "compress", "search", "train", "finetune"} },
+	"verb":            func() []string { return []string{"", "compress", "search", "train", "finetune", "family"} },
 	"inherit":         func() []string { return Inherit },
 	"better":          func() []string { return Better },
 	"importance":      func() []string { return net.Importance },
@@ -58,6 +58,7 @@ func (j *Job) Check(m *Model, set *data.Set, extra ...space.Metric) error {
 		f.add("target", err)
 	}
 	j.checkWords(&f)
+	j.checkFamily(&f)
 	j.Evaluate.check(&f)
 	j.checkFiles(&f)
 	if set != nil && len(f) == 0 {
@@ -200,7 +201,11 @@ func (j *Job) checkFiles(f *faults) {
 		_, err := j.Space.given()
 		f.add("space.file", err)
 	}
-	f.add("out", CheckOut(j.Out, j.Inputs()...))
+	if j.Family() {
+		j.checkFolder(f)
+	} else {
+		f.add("out", CheckOut(j.Out, j.Inputs()...))
+	}
 	if in, err := filepath.Rel(j.Folder(), j.Out); j.Out != "" && err == nil && filepath.IsLocal(in) {
 		f.addf("out", "want a file outside the run folder %s, got %s", j.Folder(), j.Out)
 	}

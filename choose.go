@@ -36,6 +36,7 @@ type run struct {
 	evaluator *evaluator // nil: none
 	decided   *Decided   // by the last search
 	host      *Host
+	member    string           // of a family; "": none
 	runtime   runtimes.Runtime // that latency is measured on; nil: as the job says
 }
 
@@ -178,6 +179,11 @@ func (r *run) search() (picker, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.found(mixture, d), nil
+}
+
+// found picks by what a search found.
+func (r *run) found(mixture *net.Network, d *search.Decision) picker {
 	score := decide.Ordinal(d.Mean)
 	return func(b decide.Budget) ([]int, map[string]*ir.Tensor, error) {
 		if d.Choice != nil && !slices.ContainsFunc(b, func(l decide.Limit) bool { return l.Cost.At(d.Choice) > l.Limit }) {
@@ -203,7 +209,7 @@ func (r *run) search() (picker, error) {
 			}
 		}
 		return choice, mixture.Chosen(choice, d.Weights), r.decide(mixture, d, choice)
-	}, nil
+	}
 }
 
 // evolve is the second stage after a supernet that was trained on single subnets, each

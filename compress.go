@@ -78,6 +78,9 @@ type Outcome struct {
 // Choose lets the job's method choose and cuts what it chose, with the weights that it starts
 // from: Search, with what is known of the choice. Quality is not measured.
 func (p *Plan) Choose(ctx context.Context, be engine.Backend, o Options) (*Candidate, error) {
+	if err := p.single(); err != nil {
+		return nil, err
+	}
 	r, err := p.begin(ctx, be, o)
 	if err != nil {
 		return nil, err
@@ -134,64 +137,92 @@ func (p *Plan) Search(ctx context.Context, be engine.Backend, o Options) (*subne
 // only; test is scored, never read. The user's command measures the original before any work;
 // where it fails on a network that is tuned, the outcome stands beside the *EvaluateError.
 func (p *Plan) Compress(ctx context.Context, be engine.Backend, o Options) (*Outcome, error) {
-	r, err := p.begin(ctx, be, o)
+	if err := p.single(); err != nil {
+		return nil, err
+	}
+	r, out, err := p.measured(ctx, be, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.fits(); err != nil {
+	start := time.Now()
+	if err := r.order(); err != nil {
 		return nil, err
 	}
-	if err := r.teaches(); err != nil {
+	c, err := r.candidate(p.Job.Method)
+	if err != nil {
 		return nil, err
+	}
+	out.SearchTime = time.Since(start).Seconds()
+	failed, err := r.tune(out, c)
+	if err != nil {
+		return nil, err
+	}
+	return out, failed
+}
+
+// measured begins a run with what is known of the original.
+func (p *Plan) measured(ctx context.Context, be engine.Backend, o Options) (*run, *Outcome, error) {
+	r, err := p.begin(ctx, be, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.fits(); err != nil {
+		return nil, nil, err
+	}
+	if err := r.teaches(); err != nil {
+		return nil, nil, err
 	}
 	out := &Outcome{Model: p.Job.Model, Teacher: p.Job.Teacher, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles(), Outputs: p.Outputs, Prediction: p.prediction()}
 	if r.evaluator != nil {
 		v, err := r.evaluator.original(ctx, p.Source)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out.Original.Evaluated, out.Evaluate = &v, &p.Job.Evaluate
 	}
 	if out.Original.Val, err = score(ctx, be, r.plain, p.Views.Val); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if out.Original.Test, err = score(ctx, be, r.plain, p.Views.Test); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out.Warnings = p.Warnings
 	if w := Suspect(cmp.Or(out.Original.Test, out.Original.Val)); w != "" {
 		o.Host.warn([]string{w})
 		out.Warnings = append(slices.Clip(out.Warnings), w)
 	}
-	start := time.Now()
-	if err := r.order(); err != nil {
+	return r, out, nil
+}
+
+// tune recovers the first candidate and the baselines that the job wants beside it, and adds
+// them to the outcome. Failed are *EvaluateErrors of tuned networks.
+func (r *run) tune(out *Outcome, first *Candidate) (failed, err error) {
+	add := func(c *Candidate) error {
+		err := r.recover(c)
+		if err != nil && (c.Evaluated == nil || c.Evaluated.Failed == "") {
+			return err
+		}
+		failed = errors.Join(failed, err)
+		out.Candidates = append(out.Candidates, *c)
+		return nil
+	}
+	if err := add(first); err != nil {
 		return nil, err
 	}
-	var failed []error
-	methods := []string{p.Job.Method}
 	for _, m := range Methods {
-		if p.Job.Baselines && m != methods[0] && m != "evolution" {
-			methods = append(methods, m)
+		if !r.Job.Baselines || m == first.Name || m == "evolution" {
+			continue
 		}
-	}
-	for _, m := range methods {
 		c, err := r.candidate(m)
+		if err == nil {
+			err = add(c)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if len(out.Candidates) == 0 {
-			out.SearchTime = time.Since(start).Seconds()
-		}
-		switch err := r.recover(c); {
-		case err != nil && (c.Evaluated == nil || c.Evaluated.Failed == ""):
-			return nil, err
-		case err != nil:
-			failed = append(failed, err)
-		}
-		out.Candidates = append(out.Candidates, *c)
 	}
 	out.Figures = out.figures()
-	return out, errors.Join(failed...)
+	return failed, nil
 }
 
 // candidate cuts what a method chooses.
@@ -201,6 +232,11 @@ func (r *run) candidate(method string) (*Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.cut(method, pick)
+}
+
+// cut cuts what a method picks.
+func (r *run) cut(method string, pick picker) (*Candidate, error) {
 	choice, weights, timed, err := r.met(pick)
 	if err != nil {
 		return nil, err
@@ -235,7 +271,7 @@ func (r *run) recover(c *Candidate) error {
 	if err != nil {
 		return err
 	}
-	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.teach, original: r.plain, calibrate: r.Job.Calibrate, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks("finetune-" + c.Name)}
+	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.teach, original: r.plain, calibrate: r.Job.Calibrate, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks(r.tuning(c.Name))}
 	if r.evaluator != nil {
 		c.Evaluated = &Evaluated{}
 		back.judge = func(stage int, m *ir.Model) error { return r.evaluate(c, stage, m) }

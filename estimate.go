@@ -3,6 +3,7 @@ package entangle
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/entangle-nas/entangle/data"
@@ -47,7 +48,7 @@ func (p *Plan) Estimate(ctx context.Context, o Options) (*Estimate, error) {
 		host = &Host{}
 	}
 	if p.Job.Out != "" {
-		if err := unwritten(p.Job.Out, o.Force); err != nil {
+		if err := p.Job.unwritten(o.Force); err != nil {
 			return nil, err
 		}
 	}
@@ -117,12 +118,16 @@ func (e *estimator) evaluation() error {
 	return nil
 }
 
-// networks counts the job's choice and its baselines.
+// networks counts the job's choices and their baselines.
 func (e *estimator) networks() int {
 	n := 1
+	if e.Job.Family() {
+		n = len(e.Job.Asked())
+	}
+	each := n
 	for _, m := range Methods {
 		if e.Job.Baselines && m != e.Job.Method && m != "evolution" {
-			n++
+			n += each
 		}
 	}
 	return n
@@ -214,7 +219,19 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if err != nil {
 		return err
 	}
-	cfg, budget := job.Search, e.Budget
+	cfg, budget, searches := job.Search, e.Budget, 1
+	if job.Family() {
+		sizes, err := e.sizes()
+		if err != nil {
+			return err
+		}
+		for i, s := range sizes {
+			if slices.Contains(job.Asked(), s.name) {
+				budget, searches = s.plan.Budget, i+1
+			}
+		}
+		cfg = e.memberSearch()
+	}
 	if job.Method == "evolution" {
 		cfg, budget = job.sampled(), nil
 	}
@@ -222,7 +239,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if err != nil {
 		return err
 	}
-	e.add("search, weight steps", weight.Steps, weight.Seconds, weight.Bytes)
+	e.add("search, weight steps", searches*weight.Steps, weight.Seconds, weight.Bytes)
 	steps, trials := "search, architecture steps", job.Refine
 	switch {
 	case job.Method == "evolution":
@@ -230,7 +247,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	case cfg.Rounds > 0:
 		steps, trials = "search, rounds", 0
 	}
-	e.add(steps, arch.Steps, arch.Seconds, arch.Bytes)
+	e.add(steps, searches*arch.Steps, arch.Seconds, arch.Bytes)
 	if trials == 0 {
 		return nil
 	}

@@ -52,7 +52,7 @@ func spoilt(field reflect.Value) []any {
 		return []any{[]string{"\x00frob"}}
 	case entangle.Targets:
 		return []any{entangle.Targets(nil), entangle.Targets{{Metric: "frob", Share: 0.5}}, entangle.Targets{{Metric: "macs", Share: 2}}, entangle.Targets{{Metric: "macs", Limit: math.NaN()}},
-			entangle.Targets{{Metric: "macs", Share: 0.5}, {Metric: "macs", Share: 0.4}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "ms"}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "B"}}}
+			entangle.Targets{{Metric: "macs", Share: 0.5}, {Metric: "macs", Share: 0.5}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "ms"}}, entangle.Targets{{Metric: "macs", Limit: 3, Unit: "B"}}}
 	default:
 		if field.Type() == reflect.TypeFor[net.Settings]() {
 			return []any{net.Settings{{Output: "nothing", Kind: measure.Values, Weight: 1}}}
@@ -160,6 +160,11 @@ func TestTargets(t *testing.T) {
 		"macs=0.5,params=100": {{Metric: "macs", Share: 0.5}, {Metric: "params", Limit: 100}},
 		"latency=0.5ms":       {{Metric: "latency", Limit: 0.5, Unit: "ms"}},
 		"macs=1e6":            {{Metric: "macs", Limit: 1e6}},
+		"macs=0.75, 0.5,30M":  {{Metric: "macs", Share: 0.75}, {Metric: "macs", Share: 0.5}, {Metric: "macs", Limit: 3e7}},
+		"0.75,0.5":            {{Metric: "macs", Share: 0.75}, {Metric: "macs", Share: 0.5}},
+		// What stands alone is of the metric before it, and the limit of another is for all sizes.
+		"latency=2ms,1ms,params=0.9": {{Metric: "latency", Limit: 2, Unit: "ms"}, {Metric: "latency", Limit: 1, Unit: "ms"}, {Metric: "params", Share: 0.9}},
+		"params=0.9,macs=0.5,0.25":   {{Metric: "params", Share: 0.9}, {Metric: "macs", Share: 0.5}, {Metric: "macs", Share: 0.25}},
 	} {
 		var got, again entangle.Targets
 		if err := got.UnmarshalText([]byte(text)); err != nil || !reflect.DeepEqual(got, want) {
@@ -174,7 +179,7 @@ func TestTargets(t *testing.T) {
 			t.Errorf("%q: written as %q, read as %v (%v)", text, back, again, err)
 		}
 	}
-	for _, text := range []string{"macs=", "macs=-1", "macs=0", "=0.5", "macs=x", "macs=120%", "macs=1e999", "macs=0.5,", "macs=NaN", "macs=0x10"} {
+	for _, text := range []string{"macs=", "macs=-1", "macs=0", "=0.5", "macs=x", "macs=120%", "macs=1e999", "macs=0.5,", "macs=NaN", "macs=0x10", "macs=0.5,macs=0.25", "macs=0.5,params=0.5,macs=0.25", "macs=0.5,,0.25"} {
 		var got entangle.Targets
 		if err := got.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was read as %v", text, got)

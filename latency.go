@@ -206,25 +206,35 @@ func (p *Plan) Price(ctx context.Context, o Options) error {
 		o.Host.logf(0, "latency: %.4g ms on %s; prediction of %d other subnets off by %.1f %% (median), %.1f %% (nine of ten); rank correlation %.3f; noise %.1f %%",
 			p.Prices.Original, p.Prices.Runtime, len(p.Prices.Checks), 100*q.Median, 100*q.P90, q.Rank, 100*p.Prices.Noise)
 	}
+	return p.limitMeasured()
+}
+
+// limitMeasured is limit where the latency, if a target names it, was measured. A limit that the
+// smallest subnet was measured to miss is a *decide.TargetError.
+func (p *Plan) limitMeasured() error {
+	if p.Prices == nil {
+		return p.limit()
+	}
 	for _, t := range p.Job.Target {
 		if want := p.wanted(t); t.Metric == latency.Name && p.Prices.Smallest > want*(1+p.slack()) {
 			return &decide.TargetError{Metric: t.Metric, Limit: want * p.Prices.Original, Smallest: p.Cost[latency.Name].At(p.Space.Smallest()), Whole: p.Prices.Original, Measured: p.Prices.Smallest * p.Prices.Original}
 		}
 	}
-	err = p.limit()
+	err := p.limit()
 	// The smallest subnet was measured to meet the limit, whatever is predicted for it.
 	var unmet *decide.TargetError
 	for errors.As(err, &unmet) && unmet.Metric == latency.Name && p.Prices.Smallest > 0 {
-		p.setLimit(unmet.Smallest)
+		p.raise(unmet.Smallest)
 		err, unmet = p.Budget.Check(p.Space), nil
 	}
 	return err
 }
 
-func (p *Plan) setLimit(limit float64) {
+// raise makes the limits of the latency at least this one.
+func (p *Plan) raise(limit float64) {
 	for i := range p.Budget {
 		if p.Budget[i].Metric == latency.Name {
-			p.Budget[i].Limit = limit
+			p.Budget[i].Limit = max(p.Budget[i].Limit, limit)
 		}
 	}
 }

@@ -21,7 +21,9 @@ type Target struct {
 }
 
 // Targets are limits that a subnet must meet together. Their text is METRIC=LIMIT,…; a limit
-// alone is one of macs.
+// alone is another one of the metric before it, or of macs where none stands before. One metric
+// may have several limits: those of a family, whose members meet one of them each, and the limits
+// of the other metrics all.
 type Targets []Target
 
 // limitUnits are what may stand behind a limit's number, beside the metric's unit; the first
@@ -39,11 +41,16 @@ func (t *Targets) UnmarshalText(text []byte) error {
 		*t = nil
 		return nil
 	}
+	metric := space.MACs
 	for _, item := range strings.Split(string(text), ",") {
-		one, err := parseTarget(strings.TrimSpace(item))
+		one, err := parseTarget(strings.TrimSpace(item), metric)
 		if err != nil {
 			return err
 		}
+		if strings.Contains(item, "=") && out.index(one.Metric) >= 0 {
+			return fmt.Errorf("want every metric once, got %s twice (several values of one stand behind one name: %s=0.75,0.5,0.25)", one.Metric, one.Metric)
+		}
+		metric = one.Metric
 		out = append(out, one)
 	}
 	*t = out
@@ -53,10 +60,11 @@ func (t *Targets) UnmarshalText(text []byte) error {
 // limitText is a number with what stands behind it.
 var limitText = regexp.MustCompile(`^([0-9.]+(?:[eE][+-]?[0-9]+)?) ?([A-Za-z%]*)$`)
 
-func parseTarget(text string) (Target, error) {
+// parseTarget reads a limit, which is one of the metric unless it names another.
+func parseTarget(text, metric string) (Target, error) {
 	name, value, named := strings.Cut(text, "=")
 	if !named {
-		name, value = space.MACs, text
+		name, value = metric, text
 	}
 	t := Target{Metric: strings.TrimSpace(name)}
 	bad := fmt.Errorf("want METRIC=LIMIT such as macs=0.5, macs=50%% or macs=20M, got %q", text)
@@ -93,18 +101,56 @@ func parseTarget(text string) (Target, error) {
 // MarshalText writes targets as UnmarshalText reads them.
 func (t Targets) MarshalText() ([]byte, error) {
 	var parts []string
-	for _, x := range t {
-		v := x.Share
-		if x.Limit != 0 {
-			v = x.Limit
+	for i, x := range t {
+		if t.index(x.Metric) < i {
+			continue
 		}
-		text := strconv.FormatFloat(v, 'g', -1, 64) + x.Unit
-		if x.Limit != 0 && v <= 1 && x.Unit == "" {
-			text = strconv.FormatFloat(v/1e3, 'g', -1, 64) + "k" // a count of at most 1 is no share
+		for k, y := range t.of(x.Metric) {
+			text := y.text()
+			if k == 0 {
+				text = x.Metric + "=" + text
+			}
+			parts = append(parts, text)
 		}
-		parts = append(parts, x.Metric+"="+text)
 	}
 	return []byte(strings.Join(parts, ",")), nil
+}
+
+// text writes the limit without its metric.
+func (t Target) text() string {
+	switch {
+	case t.Limit == 0:
+		return strconv.FormatFloat(t.Share, 'g', -1, 64)
+	case t.Limit <= 1 && t.Unit == "":
+		return strconv.FormatFloat(t.Limit/1e3, 'g', -1, 64) + "k" // a count of at most 1 is no share
+	}
+	return strconv.FormatFloat(t.Limit, 'g', -1, 64) + t.Unit
+}
+
+// index returns the first limit of a metric, −1 without one.
+func (t Targets) index(metric string) int {
+	return slices.IndexFunc(t, func(x Target) bool { return x.Metric == metric })
+}
+
+// of returns the limits of a metric.
+func (t Targets) of(metric string) (out Targets) {
+	for _, x := range t {
+		if x.Metric == metric {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// Sizes returns the metric that has several limits, and those: one per member of a family. None
+// for the targets of a single subnet.
+func (t Targets) Sizes() (metric string, limits Targets) {
+	for _, x := range t {
+		if all := t.of(x.Metric); len(all) > 1 {
+			return x.Metric, all
+		}
+	}
+	return "", nil
 }
 
 // check reports targets that no number can meet, or of a metric that is not among those given.
@@ -123,8 +169,11 @@ func (t Targets) check(metrics []space.Metric) []error {
 		case !(x.Share >= 0 && x.Share <= 1) || !(x.Limit >= 0) || (x.Share == 0) == (x.Limit == 0):
 			out = append(out, fmt.Errorf("%s: want a share of the original in (0, 1] or a limit above 0, got share %g and limit %g", x.Metric, x.Share, x.Limit))
 		}
-		if slices.ContainsFunc(t[:i], func(o Target) bool { return o.Metric == x.Metric }) {
-			out = append(out, fmt.Errorf("want every metric once, got %s twice", x.Metric))
+		if slices.Contains(t[:i], x) {
+			out = append(out, fmt.Errorf("%s: want sizes that differ, got %s twice", x.Metric, x.text()))
+		}
+		if metric, _ := t.Sizes(); metric != x.Metric && t.index(x.Metric) == i && len(t.of(x.Metric)) > 1 {
+			out = append(out, fmt.Errorf("want several values of one metric only, got those of %s and of %s", metric, x.Metric))
 		}
 	}
 	return out

@@ -62,8 +62,12 @@ func Digest(path string) (File, error) {
 	return File{path, n, hex.EncodeToString(h.Sum(nil))}, nil
 }
 
-// Folder returns the run folder: Run, else Out with .run for its extension.
+// Folder returns the run folder: Run, else Out with .run for its extension, or behind a
+// family's folder.
 func (j *Job) Folder() string {
+	if j.Family() && j.Run == "" {
+		return filepath.Clean(j.Out) + ".run"
+	}
 	return cmp.Or(j.Run, strings.TrimSuffix(j.Out, filepath.Ext(j.Out))+".run")
 }
 
@@ -83,7 +87,7 @@ func begin(j Job, m, teacher *Model, set *data.Set, be engine.Backend, host *Hos
 	if j.Record.Verb != "" && j.Record.Verb != verb {
 		return &JobError{[]error{&keyed{"record.verb", fmt.Errorf("the job is one of %s: want another, or --set record.verb=", j.Record.Verb)}}}
 	}
-	if err := Writable(j.Out, force); err != nil {
+	if err := j.Writable(force); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(j.Folder(), 0o777); err != nil {
@@ -93,7 +97,7 @@ func begin(j Job, m, teacher *Model, set *data.Set, be engine.Backend, host *Hos
 	if err != nil {
 		return err
 	}
-	whole.Record.Verb = verb
+	whole.Record.Verb, whole.Member = verb, 0
 	if err := whole.clear(j.Folder(), force); err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func begin(j Job, m, teacher *Model, set *data.Set, be engine.Backend, host *Hos
 
 // free are keys whose change leaves a run the same: where things lie and what is done with
 // the result.
-var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "threads", "latency.cache", "record.version", "record.processor",
+var free = []string{"model", "teacher", "out", "run", "data.source", "every", "verify", "ort_lib", "pjrt_plugin", "baselines", "member", "threads", "latency.cache", "record.version", "record.processor",
 	"evaluate.command", "evaluate.name", "evaluate.better", "evaluate.timeout", "max_drop"}
 
 // clear makes a run folder ready for a job: checkpoints of a run with other settings are
@@ -170,6 +174,9 @@ func unwritten(path string, force bool) error {
 // the job's limit a *DropError, a tuned network that the user's command fails on an
 // *EvaluateError; without ONNX Runtime nothing is done unless the job says not to verify.
 func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
+	if err := p.single(); err != nil {
+		return nil, err
+	}
 	watch, host := NewStopwatch(), o.Host
 	if host == nil {
 		host = &Host{}
@@ -192,25 +199,54 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	dir := p.Job.Folder()
 	o.Checkpoints = cmp.Or(o.Checkpoints, dir)
-	waits, observe := map[string]float64{}, o.Observe
-	o.Observe = func(ev train.Event) {
-		waits[ev.Stage] = max(waits[ev.Stage], ev.Wait)
-		if observe != nil {
-			observe(ev)
-		}
-	}
+	waits := waiting{}
+	o.Observe = waits.hear(o.Observe)
 	out, failed := p.Compress(ctx, be, o)
 	if out == nil {
 		return nil, failed
 	}
-	out.File = p.Job.Out
-	best := out.Candidates[0]
-	if p.Prices != nil {
-		text, err := p.Prices.Marshal()
-		if err := errors.Join(err, atomicfile.WriteBytes(filepath.Join(dir, "latency.json"), append(text, '\n'))); err != nil {
-			return nil, err
+	if err := p.writePrices(dir); err != nil {
+		return nil, err
+	}
+	out, err = p.write(ctx, verifier, out, watch, waits)
+	return out, errors.Join(err, failed)
+}
+
+// waiting is the seconds that steps waited for data, by stage.
+type waiting map[string]float64
+
+// hear notes what passes on its way to observe, which may be nil.
+func (w waiting) hear(observe func(train.Event)) func(train.Event) {
+	return func(ev train.Event) {
+		w[ev.Stage] = max(w[ev.Stage], ev.Wait)
+		if observe != nil {
+			observe(ev)
 		}
 	}
+}
+
+func (w waiting) total() (sum float64) {
+	for _, stage := range sorted(w) {
+		sum += w[stage]
+	}
+	return sum
+}
+
+// writePrices writes latency.json where latency has prices.
+func (p *Plan) writePrices(dir string) error {
+	if p.Prices == nil {
+		return nil
+	}
+	text, err := p.Prices.Marshal()
+	return errors.Join(err, atomicfile.WriteBytes(filepath.Join(dir, "latency.json"), append(text, '\n')))
+}
+
+// write writes and verifies the file of a tuned outcome, and what the run folder has of it.
+// Beside an outcome, the error is of what was verified or of its quality.
+func (p *Plan) write(ctx context.Context, verifier runtimes.Runtime, out *Outcome, watch Stopwatch, waits waiting) (*Outcome, error) {
+	dir := p.Job.Folder()
+	out.File = p.Job.Out
+	best := out.Candidates[0]
 	text, err := best.Recipe.Marshal()
 	if err != nil {
 		return nil, err
@@ -236,16 +272,14 @@ func (p *Plan) Run(ctx context.Context, o Options) (*Outcome, error) {
 		out.Files[0].Bytes += p.Source.Beside
 	}
 	out.Seconds, out.PeakBytes = watch.Read()
-	for _, stage := range sorted(waits) {
-		out.DataWait += waits[stage]
-	}
+	out.DataWait = waits.total()
 	mismatch := p.verify(ctx, verifier, out)
 	drop := out.gate(p.Job.MaxDrop)
 	body, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		return nil, err
 	}
-	return out, errors.Join(atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')), mismatch, failed, drop)
+	return out, errors.Join(atomicfile.WriteBytes(filepath.Join(dir, "report.json"), append(body, '\n')), mismatch, drop)
 }
 
 // Threads says how many threads a runtime has, as it stands behind its name.

@@ -16,6 +16,8 @@ type Summary struct {
 	Compare []Comparison
 	// Tables follow it, for example quality at each stage and the baselines.
 	Tables []Table
+	// Front are pictures of cost and quality.
+	Front []Plot
 	// Widths are the sizes of the nodes before and after.
 	Widths []Width
 	Notes  []string
@@ -53,6 +55,7 @@ func HTML(w io.Writer, records []Record, s Summary) error {
 	}
 	page := struct {
 		Summary
+		Fronts   []plot
 		Plots    []plot
 		Heat     []heat
 		Bars     []bar
@@ -62,13 +65,19 @@ func HTML(w io.Writer, records []Record, s Summary) error {
 		page.Title = "entangle run"
 	}
 	paint := colours{}
-	for _, p := range Plots(records) {
-		p.Title = strings.ReplaceAll(p.Title, "_", " ")
+	draw := func(p Plot, paint colours) plot {
 		var l []legend
 		for _, s := range p.Series {
 			l = append(l, legend{s.Name, template.CSS("background:" + paint.of(s.Family)), s.Scored})
 		}
-		page.Plots = append(page.Plots, plot{p.Title, l, template.HTML(lineSVG(p, paint))})
+		return plot{p.Title, l, template.HTML(lineSVG(p, paint))}
+	}
+	for _, p := range s.Front {
+		page.Fronts = append(page.Fronts, draw(p, colours{}))
+	}
+	for _, p := range Plots(records) {
+		p.Title = strings.ReplaceAll(p.Title, "_", " ")
+		page.Plots = append(page.Plots, draw(p, paint))
 	}
 	for _, h := range histories(records) {
 		page.Heat = append(page.Heat, heat{h.dimension, template.HTML(heatSVG(h))})
@@ -128,6 +137,12 @@ svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 <table class="compare"><tr><th></th><th class="right">before</th><th class="right">after</th><th class="right">change</th></tr>
 {{range .}}<tr><td>{{.Name}}</td><td class="right">{{.Before}}</td><td class="right">{{.After}}</td><td class="right">{{.Change}}</td></tr>
 {{end}}</table>
+{{- end}}
+{{- with .Fronts}}
+<h2>Cost and quality</h2>
+<div class="grid2">
+{{range .}}<div><h3>{{.Title}}{{range .Legend}} <span class="entry"><span class="key scored" style="{{.Style}}"></span>{{.Name}}</span>{{end}}</h3>{{.SVG}}</div>
+{{end}}</div>
 {{- end}}
 {{- range $t := .Tables}}
 <h2>{{.Title}}</h2>

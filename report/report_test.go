@@ -125,9 +125,9 @@ func TestPlotsSeparateStagesAndDropRepeats(t *testing.T) {
 		rec("tune", "step", 1, 4),
 	})
 	want := []Plot{{"loss", []Series{
-		{"search", []float64{1, 2}, []float64{9, 6}, "search", false},
-		{"search eval", []float64{2}, []float64{5.5}, "search", true},
-		{"tune", []float64{1}, []float64{4}, "tune", false},
+		{"search", []float64{1, 2}, []float64{9, 6}, "search", false, nil},
+		{"search eval", []float64{2}, []float64{5.5}, "search", true, nil},
+		{"tune", []float64{1}, []float64{4}, "tune", false, nil},
 	}}}
 	if !reflect.DeepEqual(plots, want) {
 		t.Errorf("want %v, got %v", want, plots)
@@ -270,8 +270,8 @@ func TestShortAndDuration(t *testing.T) {
 func TestPlotsAndCurves(t *testing.T) {
 	plots := Plots(sample)
 	want := []Plot{
-		{"loss", []Series{{"train", []float64{1, 2}, []float64{1.5, 1.25}, "train", false}, {"val", []float64{1}, []float64{0.9}, "val", false}}},
-		{"norm", []Series{{"norm", []float64{1, 2}, []float64{math.Inf(1), 3}, "norm", false}}},
+		{"loss", []Series{{"train", []float64{1, 2}, []float64{1.5, 1.25}, "train", false, nil}, {"val", []float64{1}, []float64{0.9}, "val", false, nil}}},
+		{"norm", []Series{{"norm", []float64{1, 2}, []float64{math.Inf(1), 3}, "norm", false, nil}}},
 	}
 	if !reflect.DeepEqual(plots, want) {
 		t.Errorf("want %v, got %v", want, plots)
@@ -293,13 +293,14 @@ func TestPage(t *testing.T) {
 		Tables:  []Table{{Title: "Stages", Columns: []Column{{Name: "stage"}}, Rows: [][]string{{"inherited"}}}},
 		Widths:  []Width{{"conv1", "width", 16, 8, false}, {"heads", "width", 3, 2, true}, {"few", "width", 4, 1, false}},
 		Notes:   []string{"<script>alert(1)</script>"},
+		Front:   []Plot{{"macs", []Series{{"accuracy", []float64{1, 0.5}, []float64{90, 88}, "front", true, []string{"original", "macs<0.5"}}}}},
 	}
 	var b bytes.Buffer
 	if err := HTML(&b, sample, s); err != nil {
 		t.Fatal(err)
 	}
 	page := b.String()
-	for _, part := range []string{"a &lt;b&gt;", "x &amp; y", "−50 %", "inherited", "conv&lt;1&gt;", `width:50.0%`, `<td class="right">gone</td><td><div class="bar"><div style="width:0.0%">`, `width:25.0%`, "<svg", "step 1 to 2", "0.900", "&lt;script&gt;"} {
+	for _, part := range []string{"a &lt;b&gt;", "x &amp; y", "−50 %", "inherited", "conv&lt;1&gt;", `width:50.0%`, `<td class="right">gone</td><td><div class="bar"><div style="width:0.0%">`, `width:25.0%`, "<svg", ">macs&lt;0.5</text>", ">original</text>", "step 1 to 2", "0.900", "&lt;script&gt;"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("want %q in the page", part)
 		}

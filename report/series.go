@@ -16,6 +16,8 @@ type Series struct {
 	Family string
 	// Scored marks values that were taken at single points (of a kind other than "step").
 	Scored bool
+	// Labels stand beside the points of a scored curve; empty or one per point.
+	Labels []string
 }
 
 // Plot is a group of curves over the step.

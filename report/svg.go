@@ -87,6 +87,9 @@ func lineSVG(p Plot, paint colours) string {
 			fmt.Fprintf(&d, "%s%.1f %.1f", pen, px(xs[k]), py(y))
 			if alone := pen == "M" && (k+1 == len(ys) || !finite(ys[k+1])); alone || s.Scored {
 				dots += fmt.Sprintf(`<circle cx="%.1f" cy="%.1f" r="2.5" fill="%s"/>`, px(xs[k]), py(y), colour)
+				if len(s.Labels) == len(ys) {
+					dots += fmt.Sprintf(`<text%s x="%.1f" y="%.1f">%s</text>`, aside(px(xs[k])), px(xs[k]), beside(py(y)), html.EscapeString(s.Labels[k]))
+				}
 			}
 			pen = "L"
 		}
@@ -94,6 +97,22 @@ func lineSVG(p Plot, paint colours) string {
 	}
 	b.WriteString("</svg>")
 	return b.String()
+}
+
+// aside aligns a label such that it stays inside the plot.
+func aside(x float64) string {
+	if x > plotWidth-120 {
+		return ` class="y"`
+	}
+	return ""
+}
+
+// beside is the height of a label at a point, above it unless that is outside the plot.
+func beside(y float64) float64 {
+	if y < marginTop+14 {
+		return y + 16
+	}
+	return y - 7
 }
 
 // ticks returns round numbers within [lo, hi], about n of them.

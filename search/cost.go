@@ -34,7 +34,7 @@ func Memory(be engine.Backend, n *net.Network, c Config, weights data.View) (int
 // Measure takes a weight step of what Run would do, then one with an architecture step, or
 // a round of measurements, before it, and throws the result away. Arch is what the architecture step adds.
 func Measure(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, seed uint64, stage string) (weight, arch train.Cost, err error) {
-	s, err := newSearcher(be, n, teach, weights, alpha, c, b, seed, train.Hooks{Stage: stage})
+	s, err := newSearcher(be, n, teach, weights, alpha, c, b, nil, seed, train.Hooks{Stage: stage})
 	if err != nil {
 		return weight, arch, err
 	}

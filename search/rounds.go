@@ -46,10 +46,10 @@ func (s *searcher) roundDue() bool {
 	return s.Pos.Round < s.cfg.Rounds && float64(s.Pos.Step) >= float64(s.Pos.Round)*every
 }
 
-// fall is the factor by which a round lowers a budget: by equal ones from the original to
-// the target, which the last two rounds have in common.
+// fall is the factor by which a round lowers a budget: by equal ones from what the first
+// subnet costs to the target, which the last two rounds have in common.
 func (s *searcher) fall(l int) float64 {
-	return math.Pow(min(s.budget[l].Limit/s.full[l], 1), 1/float64(max(s.cfg.Rounds-1, 1)))
+	return math.Pow(min(s.budget[l].Limit/s.first[l], 1), 1/float64(max(s.cfg.Rounds-1, 1)))
 }
 
 // roundBudget is that of the next round.
@@ -57,7 +57,7 @@ func (s *searcher) roundBudget() decide.Budget {
 	out := slices.Clone(s.budget)
 	if s.Pos.Round+1 < s.cfg.Rounds-1 {
 		for i := range out {
-			out[i].Limit = max(out[i].Limit, s.full[i]*math.Pow(s.fall(i), float64(s.Pos.Round+1)))
+			out[i].Limit = max(out[i].Limit, s.first[i]*math.Pow(s.fall(i), float64(s.Pos.Round+1)))
 		}
 	}
 	return out

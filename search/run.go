@@ -129,6 +129,7 @@ type searcher struct {
 	draw     *rng.Stream
 	budget   decide.Budget
 	full     []float64 // the original's cost per limit
+	first    []float64 // that of the subnet that rounds begin at
 	overlap  bool
 	rounds   *rounds // nil: by coefficients
 	aloss    float64
@@ -140,10 +141,16 @@ type searcher struct {
 // on weights, which must be disjoint views of one part. Val, when not empty, is
 // scored every epoch at the mean coefficients.
 func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights, alpha, val data.View, c Config, b decide.Budget, seed uint64, h train.Hooks) (*Decision, error) {
+	return RunFrom(ctx, be, n, teach, weights, alpha, val, c, b, nil, seed, h)
+}
+
+// RunFrom is Run for rounds that begin at a subnet, by index per dim, in place of the
+// original; nil is the original.
+func RunFrom(ctx context.Context, be engine.Backend, n, teach *net.Network, weights, alpha, val data.View, c Config, b decide.Budget, first []int, seed uint64, h train.Hooks) (*Decision, error) {
 	if h.Stage == "" {
 		h.Stage = "search"
 	}
-	s, err := newSearcher(be, n, teach, weights, alpha, c, b, seed, h)
+	s, err := newSearcher(be, n, teach, weights, alpha, c, b, first, seed, h)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +191,7 @@ func Run(ctx context.Context, be engine.Backend, n, teach *net.Network, weights,
 	return &Decision{train.Result{Weights: w, Curve: s.Pos.Curve}, s.Pos.Alpha, s.means(), s.Pos.Early, s.Pos.Choice}, nil
 }
 
-func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, seed uint64, h train.Hooks) (*searcher, error) {
+func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, first []int, seed uint64, h train.Hooks) (*searcher, error) {
 	if n.Super == nil {
 		return nil, fmt.Errorf("search: want a supernet, got a plain network")
 	}
@@ -220,9 +227,15 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	switch {
 	case c.Rounds > 0 && len(b) == 0:
 		return nil, fmt.Errorf("search: rounds: want a budget that falls, got none")
+	case c.Rounds == 0 && first != nil:
+		return nil, fmt.Errorf("search: want rounds to begin at a subnet, got none")
 	case c.Rounds > 0:
 		s.rounds, err = newRounds(be, n, c.Weights.Objective, l.Feed.Labels)
-		s.Pos.Choice = n.Super.Space.Largest()
+		if s.Pos.Choice = slices.Clone(first); first == nil {
+			s.Pos.Choice = n.Super.Space.Largest()
+		} else if err := n.Super.Space.CheckChoice(first); err != nil {
+			return nil, err
+		}
 	default:
 		s.alphas, err = alphaStep(be, n, c.Weights.Objective, l.Feed.Labels, 0)
 	}
@@ -252,6 +265,9 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	for _, l := range b {
 		s.Pos.Lambda = append(s.Pos.Lambda, multiplierStart)
 		s.full = append(s.full, l.Cost.At(n.Super.Space.Largest()))
+		if s.rounds != nil {
+			s.first = append(s.first, l.Cost.At(s.Pos.Choice))
+		}
 	}
 	if b != nil {
 		if err := b.Check(n.Super.Space); err != nil {
@@ -262,7 +278,11 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	if err != nil {
 		return nil, err
 	}
-	s.Pos.Run = l.Fingerprint(weights, c, b, alpha.Index, string(space))
+	of := []any{c, b, alpha.Index, string(space)}
+	if first != nil {
+		of = append(of, first)
+	}
+	s.Pos.Run = l.Fingerprint(weights, of...)
 	return s, s.restore()
 }
 

@@ -85,7 +85,7 @@ func TestTransfers(t *testing.T) {
 		super.DataLimit = c.limit
 		cfg := DefaultConfig()
 		cfg.Weights.Augment, cfg.Overlap = "", &c.overlap
-		s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, cfg, nil, 1, train.Hooks{LogEvery: 2})
+		s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, cfg, nil, nil, 1, train.Hooks{LogEvery: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

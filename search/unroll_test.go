@@ -20,7 +20,7 @@ func smoothSearcher(t *testing.T, be engine.Backend, c Config) *searcher {
 	t.Helper()
 	_, super := nettest.Built(t, "flatten-tiny", 4)
 	views := halves(t, imagesFor(t, super, 64, 8))
-	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, nil, 1, train.Hooks{})
+	s, err := newSearcher(be, super, nil, views.Weights, views.Alpha, c, nil, nil, 1, train.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ func (e *env) commands() []*cli.Command {
 		e.verifyCommand(),
 		e.measureCommand(),
 		e.compressCommand(),
+		e.familyCommand(),
 		e.trainCommand(),
 		e.schemaCommand(),
 		e.benchCommand(),

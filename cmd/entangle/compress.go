@@ -21,8 +21,9 @@ func (e *env) compressCommand() *cli.Command {
 		UsageText: "entangle compress model.onnx --data folder:images --target macs=0.5 -o small.onnx",
 		ArgsUsage: "MODEL",
 		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder keeps\n" +
-			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run.",
-		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, "teacher", groupRun), []cli.Flag{
+			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run. Several values of one\n" +
+			"metric (--target macs=0.75,0.5,0.25 --out DIR) make a family of sizes from one search: docs/family.md.",
+		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, "teacher", groupRun, "member"), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check everything, take one step of each kind, print the space's reach and the time and memory to expect", Category: groupRun},
 			forceFlag(),
 		}, jobFlags()),
@@ -98,8 +99,11 @@ func (e *env) compress(c *cli.Context) error {
 	if p.Job.Out == "" {
 		return usagef("compress: want --out FILE, got none")
 	}
-	if err := entangle.Writable(p.Job.Out, c.Bool("force")); err != nil {
+	if err := p.Job.Writable(c.Bool("force")); err != nil {
 		return err
+	}
+	if p.Job.Family() {
+		return e.compressFamily(c, p)
 	}
 	o, log := e.follow(c, p.Job.Folder(), p)
 	r, err := p.Run(c.Context, o)
@@ -109,13 +113,7 @@ func (e *env) compress(c *cli.Context) error {
 	if r == nil {
 		return err
 	}
-	if perr := writePage(p.Job.Folder(), summary(r)); perr != nil {
-		return errors.Join(perr, err)
-	}
-	if c.Bool("json") {
-		return errors.Join(e.printJSON(r), err)
-	}
-	return errors.Join(e.printOutcome(r), err)
+	return e.tell(c, p.Job.Folder(), r, err)
 }
 
 // dryRun prints what a run would take.

@@ -55,7 +55,7 @@ var options = []option{
 	{name: "limit", group: groupData, keys: []string{"data.limit"}, usage: "at most so many samples of each part"},
 	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch; else 128, fewer on few samples"},
 
-	{name: "target", group: groupTarget, keys: []string{"target"}, usage: "METRIC=LIMIT,…: macs=0.5, params=20M, bytes=1MiB, latency=2ms"},
+	{name: "target", group: groupTarget, keys: []string{"target"}, usage: "METRIC=LIMIT,…: macs=0.5, params=20M, bytes=1MiB, latency=2ms; several sizes: macs=0.75,0.5,0.25"},
 	{name: "latency-table", group: groupTarget, keys: []string{"latency.table"}, usage: "CSV of times from another device, of what measure --pieces wrote", file: true},
 	{name: "learn-at", group: groupTarget, keys: []string{"learn_at"}, usage: "tensors to learn at, in place of the outputs behind them, which stay as they are"},
 	{name: "space", group: groupTarget, keys: []string{"space.file"}, usage: "space.yaml to search instead of all that the model offers", file: true},
@@ -78,7 +78,8 @@ var options = []option{
 	{name: "teacher", group: groupTrain, keys: []string{"teacher"}, usage: "larger model to learn from, for finetune the original", file: true, alone: true},
 	{name: "calibrate", group: groupTrain, keys: []string{"calibrate"}, usage: "batches that recalibrate running statistics"},
 
-	{name: "out", alias: "o", group: groupRun, keys: []string{"out"}, usage: "file to write", file: true},
+	{name: "out", alias: "o", group: groupRun, keys: []string{"out"}, usage: "file to write; of several sizes the folder", file: true},
+	{name: "member", group: groupRun, keys: []string{"member"}, usage: "of several sizes, the one that is tuned, by its place in --target: 1, 2, …", alone: true},
 	{name: "run", group: groupRun, keys: []string{"run"}, usage: "run folder; OUT with .run for its extension", file: true},
 	{name: "seed", group: groupRun, keys: []string{"seed"}, usage: "seed of every random stream"},
 	{name: "threads", group: groupRun, keys: []string{"threads"}, usage: "threads; 0: all cores"},

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/entangle-nas/entangle"
+	"github.com/entangle-nas/entangle/report"
+	"github.com/entangle-nas/entangle/search/net"
+)
+
+func (e *env) familyCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "family",
+		Usage:     "make another size from the search that a family's run folder keeps",
+		UsageText: "entangle family sizes.run --target macs=0.4",
+		ArgsUsage: "RUN",
+		Description: "RUN is the run folder of compress with several sizes (--target macs=0.75,0.5,0.25). What the new size leaves out is\n" +
+			"measured from the nearest larger member on, without training; then it is recalibrated, tuned and verified.\n" +
+			"Settings are those of RUN/job.yaml, unless an option says otherwise.",
+		Flags: concat(optionFlags("target", "epochs", "lr", "calibrate", "threads", "device", "precision", "pjrt-plugin", "ort-lib", "max-drop", "no-verify"), []cli.Flag{
+			&cli.GenericFlag{Name: "out", Aliases: []string{"o"}, Usage: "file to write; else beside the family's others", TakesFile: true, Category: groupJob, Value: &once{}},
+			forceFlag(), setFlag(), jsonFlag(),
+		}),
+		Action: e.family,
+	}
+}
+
+func (e *env) family(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usagef("family: want one RUN folder, got %d arguments", c.NArg())
+	}
+	if !c.IsSet("target") {
+		return usagef("family: want --target METRIC=LIMIT, got none")
+	}
+	run := c.Args().First()
+	path := filepath.Join(run, "job.yaml")
+	if _, err := os.Stat(path); err != nil {
+		return usagef("family: want the run folder of a family: %v", err)
+	}
+	base := entangle.DefaultJob()
+	if err := base.Read(path); err != nil {
+		return err
+	}
+	j, err := readJobOver(c, base)
+	if err != nil {
+		return err
+	}
+	size := j.Target
+	j.Target, j.Run = base.Target, run
+	if !j.Family() {
+		return usagef("family: want the run folder of a family, %s is of a single subnet", run)
+	}
+	j.Data.Host = e.dataHost(c)
+	p, err := entangle.Open(j)
+	if err != nil {
+		return err
+	}
+	o, log := e.follow(c, p.SizeFolder(size), p)
+	m, err := p.AddSize(c.Context, size, c.String("out"), o)
+	if cerr := log.close(); err == nil {
+		err = cerr
+	}
+	if m == nil {
+		return err
+	}
+	return e.tell(c, p.SizeFolder(size), &m.Outcome, err)
+}
+
+// compressFamily makes the members of a family, or the one that the job names.
+func (e *env) compressFamily(c *cli.Context, p *entangle.Plan) error {
+	dir := p.Job.Folder()
+	if p.Job.Member > 0 {
+		dir = p.SizeFolder(nil)
+	}
+	o, log := e.follow(c, dir, p)
+	f, err := p.Family(c.Context, o)
+	if cerr := log.close(); err == nil {
+		err = cerr
+	}
+	switch {
+	case f == nil:
+		return err
+	case p.Job.Member > 0:
+		return e.tell(c, dir, &f.Members[0].Outcome, err)
+	}
+	if perr := writePage(dir, familySummary(f)); perr != nil {
+		return errors.Join(perr, err)
+	}
+	if c.Bool("json") {
+		return errors.Join(e.printJSON(f), err)
+	}
+	return errors.Join(e.printFamily(f), err)
+}
+
+// tell writes the page of an outcome and prints it. Err is what was found on it.
+func (e *env) tell(c *cli.Context, dir string, r *entangle.Outcome, err error) error {
+	if perr := writePage(dir, summary(r)); perr != nil {
+		return errors.Join(perr, err)
+	}
+	if c.Bool("json") {
+		return errors.Join(e.printJSON(r), err)
+	}
+	return errors.Join(e.printOutcome(r), err)
+}
+
+func (e *env) printFamily(f *entangle.Family) error {
+	t := members(f)
+	t.Title = ""
+	if err := t.Text(e.stdout); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.stdout)
+	for _, n := range familyNotes(f) {
+		fmt.Fprintln(e.stdout, n)
+	}
+	_, err := fmt.Fprintf(e.stdout, "\n%s  (search %.0f s, whole run %.0f s, peak memory %.0f MiB)\n", f.Folder, f.SearchTime, f.Seconds, float64(f.PeakBytes)/(1<<20))
+	return err
+}
+
+// members sets the original and the members beside each other, the largest first.
+func members(f *entangle.Family) *report.Table {
+	on, original, _ := part(&f.Members[0].Outcome)
+	t := costTable("member", f.Cost)
+	t.Title = "Members, quality on " + on
+	for _, name := range []string{f.Metric + ", share", "inherited", "recalibrated", "fine-tuned"} {
+		t.Columns = append(t.Columns, report.Column{Name: name, Right: true})
+	}
+	own := f.Members[0].Evaluate
+	if own != nil {
+		t.Columns = append(t.Columns, report.Column{Name: own.Name + ", cut", Right: true}, report.Column{Name: "fine-tuned", Right: true})
+	}
+	for _, x := range f.Front {
+		cells := []string{fmt.Sprintf("%.3f", x.Share)}
+		at := slices.IndexFunc(f.Members, func(m *entangle.Member) bool { return m.Name == x.Name })
+		if at < 0 {
+			cells = append(cells, percent(original), "-", "-")
+			if own != nil {
+				cells = append(cells, plain(f.Original.Evaluated), "-")
+			}
+		} else {
+			m := f.Members[at]
+			_, _, of := part(&m.Outcome)
+			q := of(m.Candidates[0])
+			for _, s := range []*net.Score{q.Inherited, q.Recalibrated, q.Tuned} {
+				cells = append(cells, percent(s))
+			}
+			if d := q.Distance; d != nil && original == nil {
+				cells = append(cells[:1], apart(d.Inherited), apart(d.Recalibrated), apart(d.Tuned))
+			}
+			if v := m.Candidates[0].Evaluated; v != nil {
+				cells = append(cells, plain(v.Cut), plain(v.Tuned))
+			}
+		}
+		addCost(t, x.Name, x.Cost, cells...)
+	}
+	return t
+}
+
+// familyNotes are the notes of the family and of its members.
+func familyNotes(f *entangle.Family) (out []string) {
+	for _, w := range f.Warnings {
+		out = append(out, "WARNING: "+w)
+	}
+	for _, m := range f.Members {
+		r := m.Outcome
+		r.Warnings = nil
+		for _, n := range notes(&r) {
+			out = append(out, m.Name+": "+n)
+		}
+	}
+	return out
+}
+
+// familySummary is what report.html says of a family beside the curves.
+func familySummary(f *entangle.Family) report.Summary {
+	s := report.Summary{Title: filepath.Base(f.Folder), Notes: familyNotes(f), Tables: []report.Table{*members(f)}}
+	s.Facts = []report.Fact{{Name: "model", Value: f.Model}, {Name: "data", Value: f.Data}}
+	if f.Teacher != "" {
+		s.Facts = append(s.Facts, report.Fact{Name: "teacher", Value: f.Teacher})
+	}
+	for _, m := range f.Members {
+		s.Facts = append(s.Facts, report.Fact{Name: m.Name, Value: limits(m.Budget)})
+	}
+	s.Facts = append(s.Facts, report.Fact{Name: "seed", Value: fmt.Sprint(f.Seed)},
+		report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", f.SearchTime, f.Seconds, f.DataWait, float64(f.PeakBytes)/(1<<20))})
+	if x := front(f); x != nil {
+		s.Front = []report.Plot{*x}
+	}
+	sizesOf := columns("node", "dimension", ">before")
+	sizesOf.Title = "Sizes by node"
+	for i, m := range f.Members {
+		sizesOf.Columns = append(sizesOf.Columns, report.Column{Name: m.Name, Right: true})
+		for k, w := range sizes(m.Candidates[0].Recipe) {
+			if i == 0 {
+				sizesOf.Add(w.Node, w.Dimension, w.Before)
+			}
+			size := fmt.Sprint(w.After)
+			if w.Gone {
+				size = "gone"
+			}
+			sizesOf.Rows[k] = append(sizesOf.Rows[k], size)
+		}
+	}
+	s.Tables = append(s.Tables, *sizesOf)
+	return s
+}
+
+// front is the picture of cost and quality; nil where no quality is known.
+func front(f *entangle.Family) *report.Plot {
+	x := report.Series{Family: "front", Scored: true}
+	for _, p := range f.Front {
+		if p.Quality == nil {
+			continue
+		}
+		x.Name = p.Figure
+		if p.Unit != "" {
+			x.Name += ", " + p.Unit
+		}
+		x.X, x.Y, x.Labels = append(x.X, p.Share), append(x.Y, *p.Quality), append(x.Labels, p.Name)
+	}
+	if len(x.X) == 0 {
+		return nil
+	}
+	return &report.Plot{Title: f.Metric + ", share of the original", Series: []report.Series{x}}
+}
