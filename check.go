@@ -14,6 +14,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/xla/lower"
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
 	"github.com/entangle-nas/entangle/internal/keys"
+	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/relax"
 	"github.com/entangle-nas/entangle/search/train"
@@ -31,12 +32,14 @@ var lists = keys.Lists{
 	"importance":      func() []string { return net.Importance },
 	"superposition":   func() []string { return []string{string(space.Reader), string(space.Every)} },
 	"kind":            func() []string { return names(space.Kinds, func(k space.Kind) string { return k.Name }) },
-	"relaxation":      func() []string { return names(relax.All(), func(r relax.Relaxation) string { return r.Name }) },
-	"optimizer":       func() []string { return names(optim.All(), func(m optim.Method) string { return m.Name }) },
-	"schedule":        func() []string { return names(optim.Schedules(), func(s optim.Schedule) string { return s.Name }) },
-	"precision":       func() []string { return names(lower.Precisions, func(p lower.Precision) string { return string(p) }) },
-	"scale":           func() []string { return []string{string(data.ScaleUnit), string(data.ScaleRaw)} },
-	"layout":          func() []string { return []string{"", string(data.NCHW), string(data.NHWC)} },
+	"relaxation": func() []string {
+		return append([]string{search.InRounds}, names(relax.All(), func(r relax.Relaxation) string { return r.Name })...)
+	},
+	"optimizer": func() []string { return names(optim.All(), func(m optim.Method) string { return m.Name }) },
+	"schedule":  func() []string { return names(optim.Schedules(), func(s optim.Schedule) string { return s.Name }) },
+	"precision": func() []string { return names(lower.Precisions, func(p lower.Precision) string { return string(p) }) },
+	"scale":     func() []string { return []string{string(data.ScaleUnit), string(data.ScaleRaw)} },
+	"layout":    func() []string { return []string{"", string(data.NCHW), string(data.NHWC)} },
 }
 
 func names[T any](list []T, name func(T) string) []string {
@@ -110,6 +113,9 @@ func (j *Job) trains(s section) bool { return s.w.Epochs != 0 && (s.key == "tune
 // searches reports whether the method trains a supernet.
 func (j *Job) searches() bool { return j.Method == "search" || j.Method == "evolution" }
 
+// searchesByRounds reports whether the method is a search along subnets.
+func (j *Job) searchesByRounds() bool { return j.Method == "search" && j.Search.ByRounds() }
+
 // checkWords reports settings that do not go together.
 func (j *Job) checkWords(f *faults) {
 	for _, s := range j.sections() {
@@ -166,8 +172,15 @@ func (j *Job) checkWords(f *faults) {
 	if j.Search.Unrolled && j.Search.FreezeWeights {
 		f.addf("search.unrolled", "want it or search.freeze_weights: a weight step is unrolled")
 	}
-	if j.Search.Unrolled && j.Search.Rounds > 0 {
-		f.addf("search.unrolled", "want it or search.rounds: rounds take no gradient of the architecture")
+	if j.searchesByRounds() {
+		for _, x := range []struct {
+			key string
+			set bool
+		}{{"hard", j.Search.Hard > 0}, {"alpha_from", j.Search.AlphaFrom > 0}, {"unrolled", j.Search.Unrolled}} {
+			if x.set {
+				f.addf("search."+x.key, "want search.relaxation beside it, one of %s: a search in rounds has no coefficients", strings.Join(names(relax.All(), func(r relax.Relaxation) string { return r.Name }), ", "))
+			}
+		}
 	}
 	if _, _, err := j.Data.open(); err != nil {
 		f.add("data.source", err)

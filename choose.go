@@ -251,7 +251,7 @@ func (r *run) evolve() (picker, error) {
 // sampled is how a supernet is trained on single subnets.
 func (j *Job) sampled() search.Config {
 	c := j.Search
-	c.Relaxation, c.Hard, c.AlphaFrom, c.Rounds = "spos", 0, float64(c.Weights.Epochs)+1, 0
+	c.Relaxation, c.Hard, c.AlphaFrom = "spos", 0, float64(c.Weights.Epochs)+1
 	return c
 }
 

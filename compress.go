@@ -247,7 +247,7 @@ func (r *run) cut(method string, pick picker) (*Candidate, error) {
 	}
 	by := method
 	if method == "search" {
-		if by = r.Job.Search.Relaxation; r.Job.Search.Rounds > 0 {
+		if by = r.Job.Search.Relaxation; r.Job.Search.ByRounds() {
 			by = "rounds"
 		}
 	}

@@ -244,7 +244,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	switch {
 	case job.Method == "evolution":
 		trials = e.evolutions()
-	case cfg.Rounds > 0:
+	case cfg.ByRounds():
 		steps, trials = "search, rounds", 0
 	}
 	e.add(steps, searches*arch.Steps, arch.Seconds, arch.Bytes)

@@ -94,8 +94,8 @@ func (j *Job) checkFamily(f *faults) {
 	}
 	if j.Method != "search" {
 		f.addf("method", "want search for several sizes, got %q", j.Method)
-	} else if j.Search.Rounds == 0 {
-		f.addf("search.rounds", "want rounds for several sizes, such as 6: a search by coefficients has one size")
+	} else if !j.Search.ByRounds() {
+		f.addf("search.relaxation", "want none for several sizes, got %q: a search by coefficients has one size", j.Search.Relaxation)
 	}
 }
 

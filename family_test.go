@@ -14,6 +14,7 @@ import (
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/internal/runtest"
 	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
@@ -23,7 +24,7 @@ import (
 func family(t *testing.T) *runtest.Bench {
 	t.Helper()
 	b := runtest.New(t, "fashion-tiny")
-	b.Job.Search.Rounds, b.Job.Search.Weights.Epochs = 4, 2
+	b.Job.Search.Relaxation, b.Job.Search.Rounds, b.Job.Search.Weights.Epochs = search.InRounds, 4, 2
 	b.Job.Target = entangle.Targets{{Metric: space.MACs, Share: 0.5}, {Metric: space.MACs, Share: 0.75}, {Metric: space.MACs, Share: 0.3}}
 	b.Job.Verify, b.Job.Device, b.Job.Out = false, "cpu", filepath.Join(t.TempDir(), "sizes")
 	return b
@@ -198,7 +199,7 @@ func TestFamilySettings(t *testing.T) {
 		change func(b *runtest.Bench)
 		want   string
 	}{
-		"coefficients": {func(b *runtest.Bench) { b.Job.Search.Rounds = 0 }, "search.rounds: want rounds for several sizes"},
+		"coefficients": {func(b *runtest.Bench) { b.Job.Search.Relaxation = "gdas" }, "search.relaxation: want none for several sizes"},
 		"method":       {func(b *runtest.Bench) { b.Job.Method = "uniform" }, "method: want search for several sizes"},
 		"member":       {func(b *runtest.Bench) { b.Job.Member = 4 }, "member: want 1 to 3"},
 		"no family":    {func(b *runtest.Bench) { b.Job.Member, b.Job.Target = 1, b.Job.Target[:1] }, "member: want several sizes"},

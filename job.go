@@ -107,7 +107,7 @@ var Inherit = []string{"search", "original"}
 var Methods = []string{"search", "uniform", "random", "evolution"}
 
 // DefaultJob returns the settings of a short search from pretrained weights to half of the
-// MACs: DrNAS, units ranked by first-order Taylor importance, recalibration and fine-tuning,
+// MACs: a search in rounds, units ranked by first-order Taylor importance, recalibration and fine-tuning,
 // with distillation and labels in equal parts.
 func DefaultJob() Job {
 	j := Job{
@@ -121,6 +121,7 @@ func DefaultJob() Job {
 		Engine:   Engine{Device: "auto", Precision: "f32"},
 		Verify:   true,
 	}
+	j.Search.Relaxation = search.InRounds
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
 		w.Epochs, w.Rate = train.Auto, 0
 		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5

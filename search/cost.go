@@ -17,7 +17,7 @@ func Memory(be engine.Backend, n *net.Network, c Config, weights data.View) (int
 	if err != nil {
 		return 0, err
 	}
-	if c.Rounds > 0 {
+	if c.ByRounds() {
 		r, err := newRounds(be, n, c.Weights.Objective, n.Learns(weights.Part()))
 		if err != nil {
 			return 0, err

@@ -28,7 +28,7 @@ func half(cost *space.CostModel, s *space.Space) decide.Budget {
 // there is nothing to fall.
 func TestRounds(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
-	b.Job.Search.Rounds = 4
+	b.Job.Search.Relaxation, b.Job.Search.Rounds = search.InRounds, 4
 	p := b.Plan(t)
 	budget := half(p.Cost[space.MACs], p.Space)
 	var last train.Event
@@ -54,7 +54,7 @@ func TestRounds(t *testing.T) {
 // TestRoundsResume: rounds that were interrupted go on to the bit.
 func TestRoundsResume(t *testing.T) {
 	b := runtest.New(t, "fashion-tiny")
-	b.Job.Search.Rounds = 3
+	b.Job.Search.Relaxation, b.Job.Search.Rounds = search.InRounds, 3
 	p := b.Plan(t)
 	budget := half(p.Cost[space.MACs], p.Space)
 	whole, err := b.Run(context.Background(), p, b.Job.Search, budget, nil, train.Hooks{})
@@ -99,7 +99,7 @@ func TestRoundsCutWhatIsIdle(t *testing.T) {
 	w := train.DefaultWeights()
 	w.Epochs, w.Rate, w.Augment = 6, 0.1, "none"
 	_, _, b.Model = nettest.Trained(t, b.Be, n, v.Both, v.Val, v.Test, w)
-	b.Job.Search.Rounds, b.Job.Search.Weights.Rate, b.Job.Space.Kinds = 4, 1e-6, []string{"width"}
+	b.Job.Search.Relaxation, b.Job.Search.Rounds, b.Job.Search.Weights.Rate, b.Job.Space.Kinds = search.InRounds, 4, 1e-6, []string{"width"}
 	p := b.Plan(t)
 	dim := -1
 	for i, d := range p.Space.Dims {

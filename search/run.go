@@ -21,7 +21,7 @@ import (
 // Config says how a search runs.
 type Config struct {
 	Weights    train.Weights `json:"weights"`
-	Relaxation string        `json:"relaxation" oneof:"relaxation" doc:"relaxation of the choices"`
+	Relaxation string        `json:"relaxation" oneof:"relaxation" doc:"relaxation of the choices into mixtures, whose coefficients move by gradients; none: along subnets, in rounds"`
 	AlphaRate  float64       `json:"alpha_lr" want:">=0" doc:"learning rate of the architecture parameters"`
 	AlphaHyper AlphaHyper    `json:"alpha"` // L2 inside the moments
 	AlphaClip  float64       `json:"alpha_clip" want:">=0" doc:"largest norm of the architecture gradient; 0: no limit"`
@@ -34,13 +34,10 @@ type Config struct {
 	Unrolled bool `json:"unrolled" doc:"take the gradient of the architecture through one weight step (DARTS, second order): five passes per step instead of two"`
 	// Overlap gives a device both steps at once, so that it need not wait for the host in
 	// between. The paper's order is without. Unrolled steps never overlap.
-	Overlap *bool `json:"overlap" doc:"take the weight step with the coefficients from before the architecture step beside it; null: on a GPU"`
-	// Vertices: gates of mixtures cost the network nothing, so the loss of mixtures does not tell.
-	Vertices int `json:"vertices" want:">=0" doc:"subnets within a falling budget that an architecture step measures on one batch; a linear model of their losses chooses, and weight steps train what it draws; 0: coefficients move by gradients"`
-	// Rounds: gates of mixtures cost a network nothing, so mixtures do not tell what a subnet loses.
-	Rounds        int  `json:"rounds" want:">=0" doc:"search along subnets in so many rounds, instead of by coefficients: the budget falls, every choice is measured alone at the subnet that stands, and weight steps train that one; 0: by coefficients"`
-	Shuffle       bool `json:"shuffle" doc:"deal what rounds measured to other choices at random: a control, which searches blindly at the same cost"`
-	FreezeWeights bool `json:"freeze_weights" doc:"move only the architecture parameters"`
+	Overlap       *bool `json:"overlap" doc:"take the weight step with the coefficients from before the architecture step beside it; null: on a GPU"`
+	Rounds        int   `json:"rounds" want:">=2" doc:"rounds of a search without a relaxation: in each the budget falls, choices are measured one by one at the subnet that stands, and it moves; weight steps train that one in between"`
+	Shuffle       bool  `json:"shuffle" doc:"deal what rounds measured to other choices at random: a control, which searches blindly at the same cost"`
+	FreezeWeights bool  `json:"freeze_weights" doc:"move only the architecture parameters"`
 }
 
 // AlphaHyper holds the constants of the architecture parameters' Adam.
@@ -54,6 +51,13 @@ type AlphaHyper struct {
 func (h AlphaHyper) hyper() optim.Hyper {
 	return optim.Hyper{Beta1: h.Beta1, Beta2: h.Beta2, Epsilon: h.Epsilon, WeightDecay: h.WeightDecay}
 }
+
+// InRounds is the Relaxation of a search that has none: gates of mixtures cost a network
+// nothing, so mixtures do not tell what a subnet loses.
+const InRounds = "none"
+
+// ByRounds reports whether a search goes along subnets.
+func (c Config) ByRounds() bool { return c.Relaxation == InRounds }
 
 // overlaps reports whether steps overlap; unset, they do on every backend but the processor's.
 func (c Config) overlaps(be engine.Backend) bool {
@@ -70,7 +74,7 @@ func DefaultConfig() Config {
 	w := train.DefaultWeights()
 	w.Epochs = 4
 	w.Rate = 0.02
-	return Config{Weights: w, Relaxation: relax.Default, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: AlphaHyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
+	return Config{Weights: w, Relaxation: relax.Default, Rounds: 6, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: AlphaHyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
 }
 
 // Decision is what a search found.
@@ -195,7 +199,11 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	if n.Super == nil {
 		return nil, fmt.Errorf("search: want a supernet, got a plain network")
 	}
-	rx, err := relax.ByName(c.Relaxation)
+	name := c.Relaxation
+	if c.ByRounds() {
+		name = relax.Default // of coefficients that stand still
+	}
+	rx, err := relax.ByName(name)
 	if err != nil {
 		return nil, err
 	}
@@ -225,11 +233,11 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 		return nil, err
 	}
 	switch {
-	case c.Rounds > 0 && len(b) == 0:
+	case c.ByRounds() && len(b) == 0:
 		return nil, fmt.Errorf("search: rounds: want a budget that falls, got none")
-	case c.Rounds == 0 && first != nil:
+	case !c.ByRounds() && first != nil:
 		return nil, fmt.Errorf("search: want rounds to begin at a subnet, got none")
-	case c.Rounds > 0:
+	case c.ByRounds():
 		s.rounds, err = newRounds(be, n, c.Weights.Objective, l.Feed.Labels)
 		if s.Pos.Choice = slices.Clone(first); first == nil {
 			s.Pos.Choice = n.Super.Space.Largest()

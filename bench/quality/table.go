@@ -37,10 +37,10 @@ var tables = []task{
 	{name: "fashion", set: "core", model: "repo/models/pretrained/fashion.onnx", data: "idx:fashion", budgets: []string{"0.5", "0.25"},
 		settings: fields("data.mean=0.2860 data.std=0.3530 search.weights.epochs=1.5 tune.epochs=4 search.weights.augment=flip,crop:2 tune.augment=flip,crop:2")},
 	{name: "ln-vit", set: "core", model: "cache/vit-cifar10.onnx", data: "cifar10:cache/cifar10", budgets: []string{"0.5"},
-		settings: fields("data.mean=.4914,.4822,.4465 data.std=.2023,.1994,.2010 data.batch=64 search.weights.optimizer=adamw tune.optimizer=adamw search.weights.epochs=2 search.weights.lr=0.001 search.hard=0.5",
+		settings: fields("data.mean=.4914,.4822,.4465 data.std=.2023,.1994,.2010 data.batch=64 search.weights.optimizer=adamw tune.optimizer=adamw search.weights.epochs=2 search.weights.lr=0.001",
 			"tune.epochs=4 tune.lr=0.001 search.weights.augment=flip,crop:4 tune.augment=flip,crop:4")},
 	{name: "vit", set: "core", model: "real/vit_ibp_3_3_8.onnx", data: "cifar10:cache/cifar10", budgets: []string{"0.5"},
-		settings: fields("data.mean=.4914,.4822,.4465 data.std=.2023,.1994,.2010 search.weights.optimizer=adamw tune.optimizer=adamw search.weights.epochs=1.5 search.weights.lr=0.001 search.hard=0.5",
+		settings: fields("data.mean=.4914,.4822,.4465 data.std=.2023,.1994,.2010 search.weights.optimizer=adamw tune.optimizer=adamw search.weights.epochs=1.5 search.weights.lr=0.001",
 			"tune.epochs=4 tune.lr=0.002 search.weights.augment=flip,crop:4 tune.augment=flip,crop:4")},
 	{name: "stories", set: "core", model: "real/stories260K.onnx", data: "lm:cache/stories", budgets: []string{"0.5"}, nats: true,
 		settings: fields(stories, "data.seq=256 search.weights.epochs=3 tune.epochs=2")},
@@ -49,7 +49,7 @@ var tables = []task{
 			"search.weights.objective.smoothing=0.1 tune.objective.smoothing=0.1 search.weights.objective.temperature=2 tune.objective.temperature=2 search.weights.clip=1 tune.clip=1 search.weights.augment=none tune.augment=none")},
 	{name: "pp-ocr", set: "core", model: "ocr/ch_PP-OCRv4_rec_infer.onnx", data: "folder:cache/lines", budgets: []string{"0.5"},
 		settings: fields("data.mean=.5,.5,.5 data.std=.5,.5,.5", distill("1"), "search.weights.objective.temperature=1 tune.objective.temperature=1 data.split.weights=0.47 data.split.alpha=0.47 data.split.val=0.06 data.batch=8",
-			"search.weights.optimizer=adamw tune.optimizer=adamw search.weights.epochs=1.3 search.weights.lr=0.001 search.alpha_start=0.9 search.alpha_lr=0.05 calibrate=30 tune.epochs=1 tune.lr=0.001",
+			"search.weights.optimizer=adamw tune.optimizer=adamw search.weights.epochs=1.3 search.weights.lr=0.001 calibrate=30 tune.epochs=1 tune.lr=0.001",
 			"search.weights.warmup=0.2 tune.warmup=0.2 search.weights.weight_decay=0.01 tune.weight_decay=0.01 search.weights.clip=1 tune.clip=1 search.weights.augment=none tune.augment=none")},
 
 	{name: "resnet8-quick", set: "quick", model: "real/mlperftiny_resnet8.onnx", data: "cifar10:cache/cifar10", budgets: []string{"0.3"},
@@ -57,7 +57,7 @@ var tables = []task{
 	{name: "fashion-quick", set: "quick", model: "repo/models/pretrained/fashion.onnx", data: "idx:fashion", budgets: []string{"0.25"},
 		settings: fields("data.mean=0.2860 data.std=0.3530 data.limit=5000", quick, "space.divisor=4 search.weights.epochs=3 tune.epochs=4 search.weights.augment=flip,crop:2 tune.augment=flip,crop:2", distill("0.7"))},
 	{name: "vit-quick", set: "quick", model: "real/vit_ibp_3_3_8.onnx", data: "cifar10:cache/cifar10", budgets: []string{"0.4"},
-		settings: fields("data.mean=.4914,.4822,.4465 data.std=.2023,.1994,.2010 data.limit=8000 search.weights.optimizer=adamw tune.optimizer=adamw search.weights.lr=0.001 search.hard=0.5 tune.lr=0.002", quick,
+		settings: fields("data.mean=.4914,.4822,.4465 data.std=.2023,.1994,.2010 data.limit=8000 search.weights.optimizer=adamw tune.optimizer=adamw search.weights.lr=0.001 tune.lr=0.002", quick,
 			"search.weights.epochs=2 tune.epochs=3 search.weights.augment=flip,crop:4 tune.augment=flip,crop:4")},
 	{name: "stories-quick", set: "quick", model: "real/stories260K.onnx", data: "lm:cache/stories", budgets: []string{"0.5"}, nats: true,
 		settings: fields(stories, "data.seq=64 data.limit=1200 data.batch=16 data.split.val=0.2 data.split.weights=0.4 data.split.alpha=0.4 search.weights.epochs=3 tune.epochs=3 refine=32")},
@@ -66,7 +66,7 @@ var tables = []task{
 const (
 	// quick keeps a large share for validation, so that differences of a point show.
 	quick   = "data.batch=64 data.split.weights=0.3 data.split.alpha=0.3 data.split.val=0.4 calibrate=30 refine=32"
-	stories = "data.tokenizer=real/stories260K.tok512.bin data.batch=8 search.weights.lr=0.0005 search.hard=0.8 refine=100 tune.lr=0.003 search.weights.optimizer=adamw tune.optimizer=adamw search.weights.clip=1 tune.clip=1 " +
+	stories = "data.tokenizer=real/stories260K.tok512.bin data.batch=8 search.weights.lr=0.0005 refine=100 tune.lr=0.003 search.weights.optimizer=adamw tune.optimizer=adamw search.weights.clip=1 tune.clip=1 " +
 		"search.weights.augment=none tune.augment=none search.weights.objective.temperature=1 tune.objective.temperature=1"
 )
 

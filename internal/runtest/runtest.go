@@ -40,7 +40,7 @@ func New(t *testing.T, name string) *Bench {
 	j.Refine, j.Calibrate, j.Tune = 0, 8, w
 	rate := search.DefaultConfig().Weights.Rate
 	j.Search.Weights = w
-	j.Search.Weights.Rate = rate
+	j.Search.Weights.Rate, j.Search.Relaxation = rate, search.DefaultConfig().Relaxation
 	return &Bench{cpu.New(cpu.Options{Threads: 2}), m, set, j}
 }
 
