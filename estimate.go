@@ -235,6 +235,10 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if job.Method == "evolution" {
 		cfg, budget = job.sampled(), nil
 	}
+	rounds := searches * cfg.Rounds
+	if job.Family() {
+		cfg.Rounds = searches*(cfg.Rounds-1) + 1 // so that a round's fall is what the searches' are on average
+	}
 	weight, arch, err := search.Measure(e.be, mixture, e.teach, e.Views.Weights, e.Views.Alpha, cfg, budget, job.Seed, "estimate")
 	if err != nil {
 		return err
@@ -245,9 +249,9 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	case job.Method == "evolution":
 		trials = e.evolutions()
 	case cfg.ByRounds():
-		steps, trials = "search, rounds", 0
+		steps, trials, arch.Steps = "search, rounds", 0, rounds
 	}
-	e.add(steps, searches*arch.Steps, arch.Seconds, arch.Bytes)
+	e.add(steps, arch.Steps, arch.Seconds, arch.Bytes)
 	if trials == 0 {
 		return nil
 	}
