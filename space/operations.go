@@ -81,16 +81,24 @@ func findOperations(an *Analysis, o Options) []Dim {
 		if !Matches(o.Operations, n.Label()) || !b.adds(n) || !o.allows(n.Label()) {
 			continue
 		}
-		d := Dim{Name: "operations:" + n.Label(), Kind: "operations", Node: n.Label(), Candidates: b.operands(n, nil).leaves()}
-		macs := map[string]float64{}
-		free := true
-		for _, v := range d.Candidates {
-			nodes, _, _ := b.exclusive(v, n)
-			for _, x := range nodes {
-				macs[v] += an.Facts.Sites[x].Price().MACs
-				free = free && !Matches(o.Keep, x.Label())
+		root := b.operands(n, nil)
+		d := Dim{Name: "operations:" + n.Label(), Kind: "operations", Node: n.Label(), Candidates: root.leaves()}
+		macs, free := map[string]float64{}, true
+		var price func(of *operand)
+		price = func(of *operand) {
+			for _, side := range of.sides {
+				if side.node != nil {
+					price(side)
+					continue
+				}
+				nodes, _, _ := b.exclusive(side.value, of.node)
+				for _, x := range nodes {
+					macs[side.value] += an.Facts.Sites[x].Price().MACs
+					free = free && !Matches(o.Keep, x.Label())
+				}
 			}
 		}
+		price(root)
 		slices.SortStableFunc(d.Candidates, func(x, y string) int { return cmp.Compare(macs[x], macs[y]) })
 		for k := range len(d.Candidates) + 1 {
 			d.Choices = append(d.Choices, k+1)
