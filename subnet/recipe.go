@@ -46,6 +46,17 @@ type Decision struct {
 	Gone bool `json:"gone,omitempty"`
 }
 
+// Kept names the candidate of operations that remains, "none", or "all".
+func (d Decision) Kept() string {
+	switch {
+	case d.Choice == 0:
+		return "none"
+	case d.Choice > len(d.Candidates):
+		return "all"
+	}
+	return d.Candidates[d.Choice-1]
+}
+
 // NewRecipe records a choice (indices per dim of the supernet's space).
 func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*Recipe, error) {
 	if err := net.Space.CheckChoice(choice); err != nil {
