@@ -157,7 +157,7 @@ func (j *Job) checkWords(f *faults) {
 			key string
 			set bool
 		}{{"divisor", j.Space.Divisor != d.Divisor && j.Space.Divisor != 0}, {"min_ratio", j.Space.MinRatio != d.MinRatio && j.Space.MinRatio != 0}, {"max_choices", j.Space.MaxChoices != d.MaxChoices && j.Space.MaxChoices != 0},
-			{"kinds", j.Space.Kinds != nil}, {"elastic", j.Space.Elastic != nil}, {"keep", j.Space.Keep != nil}} {
+			{"kinds", j.Space.Kinds != nil}, {"elastic", j.Space.Elastic != nil}, {"keep", j.Space.Keep != nil}, {"operations", j.Space.Operations != nil}} {
 			if x.set {
 				f.addf("space."+x.key, "want it or space.file: the file says what may change")
 			}
@@ -300,7 +300,7 @@ func (j *Job) checkModel(f *faults, m *Model) {
 	for _, x := range []struct {
 		key   string
 		globs []string
-	}{{"space.elastic", j.Space.Elastic}, {"space.keep", j.Space.Keep}} {
+	}{{"space.elastic", j.Space.Elastic}, {"space.keep", j.Space.Keep}, {"space.operations", j.Space.Operations}} {
 		for _, g := range x.globs {
 			if !slices.ContainsFunc(labels, func(l string) bool { return space.Matches([]string{g}, l) }) {
 				f.addf(x.key, "want globs that match a node, %q matches none of %d%s", g, len(labels), meant(g, labels))

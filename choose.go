@@ -184,7 +184,7 @@ func (r *run) search() (picker, error) {
 
 // found picks by what a search found.
 func (r *run) found(mixture *net.Network, d *search.Decision) picker {
-	score := decide.Ordinal(d.Mean)
+	score := decide.Ordinal(r.Space, d.Mean)
 	return func(b decide.Budget) ([]int, map[string]*ir.Tensor, error) {
 		if d.Choice != nil && !slices.ContainsFunc(b, func(l decide.Limit) bool { return l.Cost.At(d.Choice) > l.Limit }) {
 			return d.Choice, mixture.Chosen(d.Choice, d.Weights), r.decide(mixture, d, d.Choice)
@@ -193,7 +193,7 @@ func (r *run) found(mixture *net.Network, d *search.Decision) picker {
 		if err != nil {
 			return nil, nil, err
 		}
-		choice = decide.Spend(b, score, choice)
+		choice = decide.Spend(r.Space, b, score, choice)
 		if r.Job.Refine > 0 {
 			v, err := r.vertices(mixture, d)
 			if err != nil {

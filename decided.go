@@ -89,12 +89,12 @@ func (r *run) decide(mixture *net.Network, d *search.Decision, choice []int) err
 
 // picked is the choice that mean coefficients give within the budget.
 func (r *run) picked(mean [][]float64) ([]int, error) {
-	score := decide.Ordinal(mean)
+	score := decide.Ordinal(r.Space, mean)
 	choice, err := decide.Choose(r.Space, r.Budget, score)
 	if err != nil {
 		return nil, err
 	}
-	return decide.Spend(r.Budget, score, choice), nil
+	return decide.Spend(r.Space, r.Budget, score, choice), nil
 }
 
 // agreement is the share of entries that are equal; 1 without any.

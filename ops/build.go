@@ -247,6 +247,9 @@ func (w *lowering) node(n *ir.Node, tracked map[string]bool) error {
 				if id, err = w.value(name); err != nil {
 					return s.Errorf("lower", "input %d: %w", i, err)
 				}
+				if w.hooks.Input != nil {
+					id = w.hooks.Input(w.b, n, name, id)
+				}
 			}
 			l.In = append(l.In, id)
 		}

@@ -23,6 +23,8 @@ type Hooks struct {
 	Init func(b *prim.Builder, t *ir.Tensor) prim.ID
 	// Output may replace output k of a node after it is lowered.
 	Output func(b *prim.Builder, n *ir.Node, k int, v prim.ID) prim.ID
+	// Input may replace what a node reads of a value.
+	Input func(b *prim.Builder, n *ir.Node, value string, v prim.ID) prim.ID
 	// AxisMask returns the coefficients of the positions along an axis of a value, [size];
 	// prim.Invalid where all count fully.
 	AxisMask func(b *prim.Builder, value string, axis int) prim.ID

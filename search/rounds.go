@@ -7,6 +7,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/space"
 )
 
 // rounds is a search along subnets, after Yang et al., "NetAdapt: Platform-Aware Neural
@@ -64,9 +65,18 @@ func (s *searcher) roundBudget() decide.Budget {
 }
 
 // near lists the other choices of a dim that a round measures: the next larger one, and
-// smaller ones down to the square of the round's fall, at least one.
+// smaller ones down to the square of the round's fall, at least one; of a dim without order
+// all that may stay.
 func (s *searcher) near(d int) (out []int) {
 	dim, at := s.Net.Super.Space.Dims[d], s.Pos.Choice[d]
+	if !dim.Ordered() {
+		for k := range dim.Final() {
+			if k != at {
+				out = append(out, k)
+			}
+		}
+		return out
+	}
 	low := 1.0
 	for i := range s.budget {
 		low = min(low, s.fall(i)*s.fall(i))
@@ -117,6 +127,16 @@ func (s *searcher) takeRound() error {
 			next++
 		}
 		score[d] = make([]float64, len(dim.Choices))
+		if !dim.Ordered() {
+			for k := range score[d] {
+				if v, ok := gain[k]; ok {
+					score[d][k] = v
+				} else if k != at {
+					score[d][k] = -farLoss
+				}
+			}
+			continue
+		}
 		for k := at - 1; k >= 0; k-- {
 			v, ok := gain[k]
 			if !ok {
@@ -128,6 +148,9 @@ func (s *searcher) takeRound() error {
 			score[d][k] = max(gain[k], score[d][k-1]+leastLoss)
 		}
 	}
+	if s.Pos.Round+1 < s.cfg.Rounds-1 {
+		sp = undecided(sp)
+	}
 	choice, err := decide.Choose(sp, s.roundBudget(), score)
 	if err != nil {
 		return err
@@ -135,6 +158,16 @@ func (s *searcher) takeRound() error {
 	s.Pos.Choice = choice
 	s.Pos.Round++
 	return nil
+}
+
+// undecided lets operations stay the sum of their candidates, until the last two rounds.
+func undecided(sp *space.Space) *space.Space {
+	out := *sp
+	out.Dims = slices.Clone(sp.Dims)
+	for d := range out.Dims {
+		out.Dims[d].Whole = true
+	}
+	return &out
 }
 
 // measure adds the losses of subnets on an architecture batch, normalised by the batch, to sums.

@@ -165,9 +165,9 @@ func (p *pricing) presence(x *Piece) presence {
 
 // hangs lists the dims that the price of a piece can hang on, ascending.
 func (p *pricing) hangs(x *Piece, when presence) []int {
-	dims := when.dims()
+	dims := p.net.dimsOf(when.gates())
 	for _, n := range x.Nodes {
-		dims = append(dims, p.nodes[n].dims()...)
+		dims = append(dims, p.net.dimsOf(p.nodes[n].gates())...)
 	}
 	for _, v := range x.values() {
 		for _, y := range p.touches[v] {
@@ -293,8 +293,15 @@ func (p *pricing) axes(x *Piece, when presence) []linear {
 		gates = append(gates, m.closed[0])
 	}
 	slices.Sort(gates)
-	for _, d := range slices.Compact(gates) {
-		out = append(out, linear{dims: []int{d}, kept: [][]float64{{0, 1}}})
+	for _, k := range slices.Compact(gates) {
+		gate := p.net.gates[k]
+		there := make([]float64, len(gate.Open))
+		for c, open := range gate.Open {
+			if open {
+				there[c] = 1
+			}
+		}
+		out = append(out, linear{dims: []int{gate.dim}, kept: [][]float64{there}})
 	}
 	return out
 }

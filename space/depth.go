@@ -175,7 +175,7 @@ func (b *branches) gate(n *ir.Node) *Gate {
 		if slices.ContainsFunc(from, func(v string) bool { return !b.same(v, around[0]) && !b.side[v] }) {
 			continue
 		}
-		g := &Gate{Node: n.Label(), Branch: branch, Shortcut: short, Stays: op.Sums}
+		g := &Gate{Node: n.Label(), Branch: branch, Shortcut: short, Stays: op.Sums, Open: []bool{false, true}}
 		for _, x := range nodes {
 			g.Nodes = append(g.Nodes, x.Output(0))
 		}
@@ -220,7 +220,7 @@ func bindDepth(an *Analysis, d Dim) (*Effect, error) {
 		if len(d.Choices) == 1 {
 			return &Effect{}, nil // it stays
 		}
-		return &Effect{Gate: g}, nil
+		return &Effect{Gates: []*Gate{g}}, nil
 	}
 	return nil, fmt.Errorf("space: dimension %q: the model has no node %q", d.Name, d.Node)
 }

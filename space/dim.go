@@ -8,8 +8,8 @@ import (
 	"github.com/entangle-nas/entangle/ops"
 )
 
-// Dim is one decision. Choices ascend and are nested: what a choice keeps, every
-// larger one keeps too; the last is the original.
+// Dim is one decision. Choices ascend, and are nested but for those of operations: what a
+// choice keeps, every larger one keeps too; the last is the original.
 type Dim struct {
 	Name    string // kind:node, unique in a space
 	Kind    string // of Kinds
@@ -17,6 +17,23 @@ type Dim struct {
 	Choices []int  // of units: how many stay; kernel: size; depth: 0 skips, 1 keeps
 	// Order ranks a width's units, most important first; nil is the order of the file.
 	Order []int
+	// Candidates are the alternatives that an operations dim's node joins: values that it adds,
+	// or the nodes that make them. Choice k keeps the k-th alone, 0 none, and the last, one more than
+	// there are candidates, is the sum of all as written.
+	Candidates []string
+	// Whole lets a subnet keep that sum.
+	Whole bool
+}
+
+// Ordered reports whether larger choices keep all that smaller ones do.
+func (d Dim) Ordered() bool { return d.Kind != operationsKind.Name }
+
+// Final is the number of choices, the first ones, that a subnet may end with.
+func (d Dim) Final() int {
+	if n := len(d.Choices); d.Ordered() || d.Whole || n == 1 {
+		return n
+	}
+	return len(d.Choices) - 1
 }
 
 // AxisEffect says which positions of one axis of one value a dim owns, and, for
@@ -29,20 +46,24 @@ type AxisEffect struct {
 	Mask, Contracted bool
 }
 
-// Gate is a residual branch that choice 0 of its dim removes.
+// Gate is an operand of a node that adds, which some choices of its dim remove.
 type Gate struct {
 	Node     string   // label of the residual node
-	Branch   string   // value scaled by the coefficient of choice 1
+	Branch   string   // value scaled by the coefficients of the choices that keep it
 	Shortcut string   // value that stands for the node's output when skipped
+	Open     []bool   // by index of the choice: it stays
 	Nodes    []string // outputs[0] of the branch's nodes
 	// Stays: the node does more than to add, so it stays and its branch becomes zero.
 	Stays bool
+	// Edge: what the node reads is scaled, not what others may read of the branch. Inner: the
+	// branch is a sum whose own operands are scaled, so it is not.
+	Edge, Inner bool
 }
 
 // Effect is what a dim does to the model; masks, cost and extraction are written over it.
 type Effect struct {
-	Axes []AxisEffect
-	Gate *Gate
+	Axes  []AxisEffect
+	Gates []*Gate
 }
 
 // Kind is one kind of elastic dimension.
@@ -71,7 +92,7 @@ func (k Kind) fits(an *Analysis) bool { return !k.OnRequest() || an.own == k.Nam
 
 // Kinds lists every kind of dimension. Omitted: attention heads and embedding
 // width are widths of groups whose units span several axes; they need no kind.
-var Kinds = []Kind{widthKind, headWidthKind, kernelKind, depthKind}
+var Kinds = []Kind{widthKind, headWidthKind, kernelKind, depthKind, operationsKind}
 
 // KindByName returns a kind.
 func KindByName(name string) (Kind, error) {
@@ -112,6 +133,7 @@ type Options struct {
 	Kinds      []string `json:"kinds" oneof:"kind" doc:"dimensions to offer; none: all but those on request"`
 	Elastic    []string `json:"elastic" doc:"globs of node names that may change; none: all"`
 	Keep       []string `json:"keep" doc:"globs of node names that must not change"`
+	Operations []string `json:"operations" doc:"globs of nodes that add alternatives, of which one is to remain"`
 }
 
 // DefaultOptions returns what the zero values of Options stand for.

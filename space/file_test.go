@@ -44,7 +44,7 @@ func TestSpaceFileErrors(t *testing.T) {
 		{"no version", "source: x\n", "version: want 1, got 0"},
 		{"later version", "version: 2\n", "version: want 1, got 2"},
 		{"not yaml", "version: [", "space: read: "},
-		{"unknown kind", "version: 1\ndimensions:\n- {name: a, kind: shade, node: stem.conv, choices: [1]}\n", `kind "shade": want one of [width head-width kernel depth]`},
+		{"unknown kind", "version: 1\ndimensions:\n- {name: a, kind: shade, node: stem.conv, choices: [1]}\n", `kind "shade": want one of [width head-width kernel depth operations]`},
 		{"twice", "version: 1\ndimensions:\n- {name: a, kind: kernel, node: stem.conv, choices: [3]}\n- {name: a, kind: kernel, node: stem.conv, choices: [3]}\n", `dimension "a" stands twice`},
 		{"unknown group", "version: 1\ndimensions:\n- {name: a, kind: width, node: none, choices: [4]}\n", `the model has no elastic group "none"`},
 		{"unknown node", "version: 1\ndimensions:\n- {name: a, kind: kernel, node: none, choices: [3]}\n", `the model has no node "none"`},
@@ -119,8 +119,8 @@ func TestOptions(t *testing.T) {
 		{"keep a tied node", space.Options{Divisor: 1, Keep: []string{"square.*"}}, "width:side0.conv kernel:stem.conv kernel:joint.conv depth:joint.add"},
 		{"keep wins", space.Options{Divisor: 1, Elastic: []string{"*"}, Keep: []string{"*"}}, `space: nothing in this model may change: 2 groups found, divisor 1, smallest ratio 0.25, elastic ["*"], keep ["*"]`},
 		{"divisor beyond widths", space.Options{Kinds: []string{"width"}}, `space: nothing in this model may change: 2 groups found, divisor 8, smallest ratio 0.25, elastic [], keep []`},
-		{"negative divisor", space.Options{Divisor: -1}, "space: options: want divisor ≥ 1, smallest ratio in [0, 1] and at least 1 choice, got {Divisor:-1 MinRatio:0.25 MaxChoices:8 Kinds:[] Elastic:[] Keep:[]}"},
-		{"unknown kind", space.Options{Kinds: []string{"shade"}}, `space: kind "shade": want one of [width head-width kernel depth]`},
+		{"negative divisor", space.Options{Divisor: -1}, "space: options: want divisor ≥ 1, smallest ratio in [0, 1] and at least 1 choice, got {Divisor:-1 MinRatio:0.25 MaxChoices:8 Kinds:[] Elastic:[] Keep:[] Operations:[]}"},
+		{"unknown kind", space.Options{Kinds: []string{"shade"}}, `space: kind "shade": want one of [width head-width kernel depth operations]`},
 	} {
 		if got := names(c.o); got != c.want {
 			t.Errorf("%s: want\n%s\ngot\n%s", c.name, c.want, got)

@@ -115,7 +115,10 @@ type View struct {
 	choice []int
 }
 
-func (v *View) open(d int) bool { return v.choice[d] != 0 }
+func (v *View) open(gate int) bool {
+	g := v.cost.net.gates[gate]
+	return g.Open[v.choice[g.dim]]
+}
 
 // Sites returns those of the piece's nodes that the subnet has, with the sizes of their
 // inputs and outputs in it, for the batch that the facts were inferred at. Attributes and

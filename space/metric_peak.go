@@ -58,14 +58,14 @@ func newHolder(s *Supernet, each map[string]float64) *holder {
 		results[v.Name] = true
 		h.hold(v.Name)
 	}
-	for d, e := range s.Effects {
-		if e.Gate == nil || e.Gate.Stays {
+	for k, gate := range s.gates {
+		if gate.Stays {
 			continue
 		}
-		i := slices.IndexFunc(g.Nodes, func(n *ir.Node) bool { return n.Label() == e.Gate.Node })
+		i := slices.IndexFunc(g.Nodes, func(n *ir.Node) bool { return n.Label() == gate.Node })
 		// A graph output keeps its name: it becomes a copy of the shortcut.
 		if out := g.Nodes[i].Output(0); !results[out] {
-			h.alias[e.Gate.Shortcut] = append(h.alias[e.Gate.Shortcut], alias{out, d, i})
+			h.alias[gate.Shortcut] = append(h.alias[gate.Shortcut], alias{out, k, i})
 		}
 	}
 	return h
@@ -89,7 +89,7 @@ func (h *holder) moment(i int, r *reads) []*Piece {
 	for _, o := range n.Outputs {
 		h.hold(o)
 	}
-	residual := slices.ContainsFunc(h.net.Effects, func(e *Effect) bool { return e.Gate != nil && !e.Gate.Stays && e.Gate.Node == n.Label() })
+	residual := slices.ContainsFunc(h.net.gates, func(g gateOf) bool { return !g.Stays && g.Node == n.Label() })
 	var out []*Piece
 	for _, v := range h.held {
 		when := presence{need: r.holds[v]}

@@ -11,7 +11,7 @@ import (
 // the ways are open. The zero need is never.
 type need struct {
 	always bool
-	ways   [][]int // dims, ascending
+	ways   [][]int // gates, by index of Supernet.gates, ascending
 }
 
 // maxWays bounds the alternatives of a need; what has more is taken to be needed always.
@@ -19,7 +19,7 @@ const maxWays = 16
 
 func (n need) never() bool { return !n.always && len(n.ways) == 0 }
 
-func (n need) holds(open func(d int) bool) bool {
+func (n need) holds(open func(gate int) bool) bool {
 	return n.always || slices.ContainsFunc(n.ways, func(way []int) bool {
 		return !slices.ContainsFunc(way, func(d int) bool { return !open(d) })
 	})
@@ -48,22 +48,22 @@ func within(a, b []int) bool {
 	return !slices.ContainsFunc(a, func(d int) bool { return !slices.Contains(b, d) })
 }
 
-// and is what is needed when gate d is open besides.
-func (n need) and(d int) need {
+// and is what is needed when the gate is open besides.
+func (n need) and(gate int) need {
 	if n.always {
-		return need{ways: [][]int{{d}}}
+		return need{ways: [][]int{{gate}}}
 	}
 	var out need
 	for _, w := range n.ways {
-		w = append(slices.Clone(w), d)
+		w = append(slices.Clone(w), gate)
 		slices.Sort(w)
 		out = out.or(need{ways: [][]int{slices.Compact(w)}})
 	}
 	return out
 }
 
-// dims lists the gates that the need hangs on, some more than once.
-func (n need) dims() []int { return slices.Concat(n.ways...) }
+// gates lists the gates that the need hangs on, some more than once.
+func (n need) gates() []int { return slices.Concat(n.ways...) }
 
 // merger says when a value is another one by another name: when every gate between the
 // two is closed and the other is needed.
@@ -78,16 +78,16 @@ type presence struct {
 	mergers []merger
 }
 
-func (p presence) holds(open func(d int) bool) bool {
+func (p presence) holds(open func(gate int) bool) bool {
 	return p.need.holds(open) && !slices.ContainsFunc(p.mergers, func(m merger) bool {
 		return !slices.ContainsFunc(m.closed, open) && m.other.holds(open)
 	})
 }
 
-func (p presence) dims() []int {
-	out := p.need.dims()
+func (p presence) gates() []int {
+	out := p.need.gates()
 	for _, m := range p.mergers {
-		out = append(append(out, m.closed...), m.other.dims()...)
+		out = append(append(out, m.closed...), m.other.gates()...)
 	}
 	return out
 }
@@ -102,11 +102,9 @@ type reads struct {
 // walk goes through the nodes from last to first. A residual node whose branch is skipped
 // hands the reading of its output to the shortcut.
 func (s *Supernet) walk(visit func(i int, r *reads)) {
-	gates := map[string]int{} // label of the residual node → dim
-	for d, e := range s.Effects {
-		if e.Gate != nil {
-			gates[e.Gate.Node] = d
-		}
+	gates := map[string][]int{} // label of the residual node → gates
+	for k, x := range s.gates {
+		gates[x.Node] = append(gates[x.Node], k)
 	}
 	g := s.An.Model.Graph
 	r := &reads{needs: map[string]need{}, holds: map[string]need{}}
@@ -124,27 +122,30 @@ func (s *Supernet) walk(visit func(i int, r *reads)) {
 			of.always = true
 		}
 		r.stays = of
-		d, gated := gates[n.Label()]
-		var gate *Gate
-		if gated {
-			gate = s.Effects[d].Gate
-		}
-		if gated && !gate.Stays {
-			r.stays = of.and(d)
+		own := map[string]int{}        // branch → its gate
+		shortcuts := map[string]bool{} // values that the output may be
+		for _, k := range gates[n.Label()] {
+			own[s.gates[k].Branch] = k
+			if !s.gates[k].Stays {
+				shortcuts[s.gates[k].Shortcut] = true
+				r.stays = s.cover(r.stays.and(k))
+			}
 		}
 		sizes := computesSizes(s.An.Facts, n)
 		for _, v := range ir.Uses(n) {
-			in := r.stays
-			switch {
-			case gated && gate.Stays && v == gate.Branch:
-				in = of.and(d) // else there are zeros in its place
-			case gated && !gate.Stays && v == gate.Shortcut:
+			in, through := r.stays, held
+			if shortcuts[v] {
 				in = of
-				r.holds[v] = r.holds[v].or(held)
 			}
-			r.needs[v] = r.needs[v].or(in)
+			if k, gated := own[v]; gated {
+				in, through = s.cover(of.and(k)), s.cover(held.and(k)) // else there are zeros in its place
+			}
+			if shortcuts[v] {
+				r.holds[v] = s.cover(r.holds[v].or(through))
+			}
+			r.needs[v] = s.cover(r.needs[v].or(in))
 			if !sizes {
-				r.holds[v] = r.holds[v].or(r.stays)
+				r.holds[v] = s.cover(r.holds[v].or(r.stays))
 			}
 		}
 		visit(i, r)
@@ -158,4 +159,61 @@ func computesSizes(f *ops.Facts, n *ir.Node) bool {
 		x := f.Values[o]
 		return o != "" && !(x.Type.Elem.IsInt() && x.Const != nil)
 	})
+}
+
+// cover simplifies a need by what one dim's gates have in common: a way needs no gate that
+// another of the dim's implies, and ways that differ in gates of which every choice opens
+// one are the way without them.
+func (s *Supernet) cover(n need) need {
+	if n.always || !s.alternatives {
+		return n
+	}
+	var out need
+	for _, w := range n.ways {
+		out = out.or(need{ways: [][]int{slices.DeleteFunc(slices.Clone(w), func(g int) bool {
+			return slices.ContainsFunc(w, func(h int) bool { return h != g && s.implies(h, g) && (h < g || !s.implies(g, h)) })
+		})}})
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, w := range out.ways {
+			for _, g := range w {
+				rest := slices.DeleteFunc(slices.Clone(w), func(h int) bool { return h == g })
+				open := slices.Clone(s.gates[g].Open)
+				for _, u := range out.ways {
+					for _, h := range u {
+						if s.gates[h].dim == s.gates[g].dim && within(slices.DeleteFunc(slices.Clone(u), func(x int) bool { return x == h }), rest) {
+							for c, o := range s.gates[h].Open {
+								open[c] = open[c] || o
+							}
+						}
+					}
+				}
+				if !slices.Contains(open, false) {
+					if len(rest) == 0 {
+						return need{always: true}
+					}
+					out, changed = out.or(need{ways: [][]int{rest}}), true
+					break
+				}
+			}
+			if changed {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// implies reports whether every choice that opens gate h opens g, of the same dim.
+func (s *Supernet) implies(h, g int) bool {
+	if s.gates[h].dim != s.gates[g].dim {
+		return false
+	}
+	for c, o := range s.gates[h].Open {
+		if o && !s.gates[g].Open[c] {
+			return false
+		}
+	}
+	return true
 }

@@ -62,6 +62,10 @@ func New(an *Analysis, o Options) (*Space, error) {
 			s.Dims = append(s.Dims, k.Find(an, o)...)
 		}
 	}
+	if err := unmatched(an, s, o); err != nil {
+		return nil, err
+	}
+	s.dropGated(an)
 	if len(s.Dims) == 0 {
 		why := ""
 		for _, n := range an.Model.Graph.Nodes {
@@ -154,6 +158,9 @@ type dimFile struct {
 	Node    string `yaml:"node"`
 	Choices []int  `yaml:"choices,flow"`
 	Order   []int  `yaml:"order,flow,omitempty"`
+
+	Candidates []string `yaml:"candidates,flow,omitempty"`
+	Whole      bool     `yaml:"whole,omitempty"`
 }
 
 // Version is the format version of space.yaml.
@@ -170,7 +177,8 @@ func (s *Space) Marshal() ([]byte, error) {
 		return nil, fmt.Errorf("space: write: %w", err)
 	}
 	head := "# Search space. Delete a dimension to keep it as it is; remove choices to forbid them (the\n" +
-		"# last one is the original and stays). Widths keep the first units of `order`.\n"
+		"# last one is the original and stays). Widths keep the first units of `order`. Operations keep\n" +
+		"# one of `candidates`, 1 the first, 0 none; the last choice is their sum, which `whole: true` lets stay.\n"
 	return append([]byte(head), body...), nil
 }
 

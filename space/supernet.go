@@ -39,8 +39,24 @@ type Supernet struct {
 	Effects []*Effect
 	Metrics []Metric // what it can be priced in; those of the package, and others that are put in
 	masks   map[string][]maskAxis
-	gates   map[string]int // branch value → dim
-	owners  map[axisID][]owner
+	gates   []gateOf
+	// alternatives: some dim has more than one gate.
+	alternatives bool
+	owners       map[axisID][]owner
+}
+
+// gateOf is a gate of a dim.
+type gateOf struct {
+	*Gate
+	dim int
+}
+
+// dimsOf lists the dims of gates.
+func (s *Supernet) dimsOf(gates []int) (out []int) {
+	for _, k := range gates {
+		out = append(out, s.gates[k].dim)
+	}
+	return out
 }
 
 // owner is a dim that owns positions of an axis.
@@ -59,14 +75,19 @@ func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
 	if err != nil {
 		return nil, err
 	}
-	net := &Supernet{An: an, Space: s, Effects: effects, Metrics: Metrics, masks: map[string][]maskAxis{}, gates: map[string]int{}, owners: map[axisID][]owner{}}
+	net := &Supernet{An: an, Space: s, Effects: effects, Metrics: Metrics, masks: map[string][]maskAxis{}, owners: map[axisID][]owner{}}
 	for d, e := range effects {
-		if e.Gate != nil {
-			if other, taken := net.gates[e.Gate.Branch]; taken {
-				return nil, fmt.Errorf("space: dimensions %q and %q skip the same branch", s.Dims[other].Name, s.Dims[d].Name)
+		for _, gate := range e.Gates {
+			for _, other := range net.gates {
+				if other.dim != d && (other.Node == gate.Node || other.Branch == gate.Branch && !other.Edge && !gate.Edge) {
+					return nil, fmt.Errorf("space: dimensions %q and %q skip the same branch", s.Dims[other.dim].Name, s.Dims[d].Name)
+				}
 			}
-			net.gates[e.Gate.Branch] = d
 		}
+		for _, gate := range e.Gates {
+			net.gates = append(net.gates, gateOf{gate, d})
+		}
+		net.alternatives = net.alternatives || len(e.Gates) > 1
 		for _, ax := range e.Axes {
 			id := axisID{ax.Value, ax.Axis}
 			net.owners[id] = append(net.owners[id], owner{d, ax})
@@ -233,12 +254,32 @@ func firsts(b *prim.Builder, m maskAxis, k int, float prim.DType) prim.ID {
 // Gated scales a value by the coefficient of staying when it is a residual branch
 // that a depth dim may skip; any other value is returned as it is.
 func (s *Supernet) Gated(b *prim.Builder, value string, v prim.ID, coefs []prim.ID) prim.ID {
-	d, ok := s.gates[value]
-	if !ok {
-		return v
+	for _, g := range s.gates {
+		if g.Branch == value && !g.Edge {
+			keep := b.Add(prim.Slice{Start: []int{1}, Size: []int{1}, Step: []int{1}}, coefs[g.dim])
+			return b.Times(v, keep)
+		}
 	}
-	keep := b.Add(prim.Slice{Start: []int{1}, Size: []int{1}, Step: []int{1}}, coefs[d])
-	return b.Times(v, keep)
+	return v
+}
+
+// Read scales what a node reads of a candidate by the sum of the coefficients of the choices
+// that keep it; any other value is returned as it is. Float is the type of coefficients.
+func (s *Supernet) Read(b *prim.Builder, node, value string, v prim.ID, float prim.DType, coefs []prim.ID) prim.ID {
+	for _, g := range s.gates {
+		if !g.Edge || g.Inner || g.Node != node || g.Branch != value {
+			continue
+		}
+		open := make([]float64, len(g.Open))
+		for c, o := range g.Open {
+			if o {
+				open[c] = 1
+			}
+		}
+		keep := b.MatMul(b.Reshape(coefs[g.dim], 1, len(open)), b.Const(prim.F64Tensor(open, len(open), 1).Cast(float)), false, false)
+		return b.Times(v, b.Reshape(keep, 1))
+	}
+	return v
 }
 
 // AxisMask returns the coefficients of the positions along an axis of a value, [size]:
@@ -272,6 +313,11 @@ func (s *Supernet) Hooks(h ops.Hooks, coefs []prim.ID) ops.Hooks {
 		}
 		return s.Gated(b, n.Outputs[k], v, coefs)
 	}
+	if slices.ContainsFunc(s.gates, func(g gateOf) bool { return g.Edge }) {
+		h.Input = func(b *prim.Builder, n *ir.Node, value string, v prim.ID) prim.ID {
+			return s.Read(b, n.Label(), value, v, h.Float, coefs)
+		}
+	}
 	return h
 }
 
@@ -293,11 +339,10 @@ func (s *Supernet) Cut(choice []int) (keep map[string]ops.Positions, closed []*G
 	}
 	cut := map[string][][]bool{}
 	for d, e := range s.Effects {
-		if e.Gate != nil {
-			if choice[d] == 0 {
-				closed = append(closed, e.Gate)
+		for _, gate := range e.Gates {
+			if !gate.Open[choice[d]] {
+				closed = append(closed, gate)
 			}
-			continue
 		}
 		for _, ax := range e.Axes {
 			shape := s.An.Facts.Values[ax.Value].Shape()

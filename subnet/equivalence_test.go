@@ -275,6 +275,12 @@ func checkAnalysis(t *testing.T, s subject, an *space.Analysis) {
 		t.Fatal(err)
 	}
 	shuffleOrder(an, sp, 1)
+	checkSpace(t, s, an, sp)
+}
+
+// checkSpace compares supernet, subnet, re-imported file and prices at choices of a space.
+func checkSpace(t *testing.T, s subject, an *space.Analysis, sp *space.Space) {
+	t.Helper()
 	for _, policy := range []space.Superposition{space.Every, space.Reader} {
 		net, err := space.Entangle(an, sp, policy)
 		if err != nil {

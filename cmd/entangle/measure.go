@@ -20,7 +20,7 @@ func (e *env) measureCommand() *cli.Command {
 		Description: "Times the pieces that the runtime runs as one, at a grid of their sizes, and random subnets that calibrate the\n" +
 			"sum; predicts others, and prints how far that is off. Everything timed is kept and not timed again.\n" +
 			"With --pieces DIR nothing is timed: DIR gets the pieces and subnets as ONNX, and manifest.json; see docs/latency.md.",
-		Flags: concat(optionFlags("space", "elastic", "keep", "kinds", "divisor", "latency-table", "seed", "threads", "ort-lib"), []cli.Flag{
+		Flags: concat(optionFlags("space", "elastic", "keep", "operations", "kinds", "divisor", "latency-table", "seed", "threads", "ort-lib"), []cli.Flag{
 			&cli.StringFlag{Name: "pieces", Usage: "folder to write pieces, subnets and manifest.json to", TakesFile: true},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "also write the prices, as JSON", TakesFile: true},
 			forceFlag(), dimFlag(),

@@ -61,6 +61,7 @@ var options = []option{
 	{name: "space", group: groupTarget, keys: []string{"space.file"}, usage: "space.yaml to search instead of all that the model offers", file: true},
 	{name: "elastic", group: groupTarget, keys: []string{"space.elastic"}, usage: "globs of nodes that may change"},
 	{name: "keep", group: groupTarget, keys: []string{"space.keep"}, usage: "globs of nodes that must not change"},
+	{name: "operations", group: groupTarget, keys: []string{"space.operations"}, usage: "globs of nodes that add alternatives, of which one is to remain"},
 	{name: "kinds", group: groupTarget, keys: []string{"space.kinds"}, usage: "dimensions to offer"},
 	{name: "divisor", group: groupTarget, keys: []string{"space.divisor"}, usage: "widths are multiples of it"},
 

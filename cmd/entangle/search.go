@@ -78,6 +78,10 @@ func (e *env) search(c *cli.Context) error {
 	}
 	t := &report.Table{Columns: []report.Column{{Name: "dimension"}, {Name: "choice", Right: true}, {Name: "of", Right: true}}}
 	for _, d := range r.Dims {
+		if d.Candidates != nil {
+			t.Add(d.Name, d.Kept(), len(d.Candidates))
+			continue
+		}
 		t.Add(d.Name, d.Choice, d.Choices[len(d.Choices)-1])
 	}
 	if err := t.Text(e.stdout); err != nil {

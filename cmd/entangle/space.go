@@ -18,7 +18,7 @@ func (e *env) spaceCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "Each dimension names what may change and its choices; the last choice is the original. Units are ranked\n" +
 			"by the magnitude of their weights. Give the edited file to search or compress with --space.",
-		Flags: append(optionFlags("learn-at", "elastic", "keep", "kinds", "divisor"),
+		Flags: append(optionFlags("learn-at", "elastic", "keep", "operations", "kinds", "divisor"),
 			setFlag(), forceFlag(),
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "file to write; without it, the YAML goes to stdout", TakesFile: true},
 			dimFlag(), jsonFlag()),

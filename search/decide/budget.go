@@ -55,6 +55,29 @@ func (b Budget) tightest(choice []int) float64 {
 	return most
 }
 
+// least is a subnet of least use of the limits: the smallest choices, and of dims without
+// order those that cost least, taken one after the other until none changes.
+func (b Budget) least(s *space.Space) []int {
+	choice := s.Smallest()
+	for changed := true; changed; {
+		changed = false
+		for d, dim := range s.Dims {
+			if dim.Ordered() {
+				continue
+			}
+			best, at := b.tightest(choice), choice[d]
+			for k := range dim.Final() {
+				choice[d] = k
+				if v := b.tightest(choice); v < best {
+					best, at, changed = v, k, true
+				}
+			}
+			choice[d] = at
+		}
+	}
+	return choice
+}
+
 // TargetError says that no choice meets a limit. Limit and the costs of the smallest subnet
 // and of the original are in the metric's unit.
 type TargetError struct {
@@ -77,7 +100,7 @@ func (e *TargetError) Error() string {
 
 // Check returns a *TargetError when even the smallest subnet costs more than a limit, and
 // refuses a budget without limits and limits that are not above 0.
-// Every metric grows with every choice, so limits that the smallest subnet meets one by
+// Where every metric grows with every choice, limits that the smallest subnet meets one by
 // one it meets together.
 func (b Budget) Check(s *space.Space) error {
 	if len(b) == 0 {
@@ -87,7 +110,7 @@ func (b Budget) Check(s *space.Space) error {
 		if math.IsNaN(l.Limit) || l.Limit <= 0 {
 			return fmt.Errorf("search: target %s: want a positive limit, got %g", l.Metric, l.Limit)
 		}
-		if low := l.Cost.At(s.Smallest()); low > l.Limit {
+		if low := l.Cost.At(Budget{l}.least(s)); low > l.Limit {
 			return &TargetError{Metric: l.Metric, Limit: l.Limit, Smallest: low, Whole: l.Cost.At(s.Largest())}
 		}
 	}

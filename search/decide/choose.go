@@ -17,7 +17,7 @@ import (
 func Choose(s *space.Space, b Budget, score [][]float64) ([]int, error) {
 	choice := make([]int, len(s.Dims))
 	for d, row := range score {
-		for k, v := range row {
+		for k, v := range row[:s.Dims[d].Final()] {
 			if v > row[choice[d]] {
 				choice[d] = k
 			}
@@ -41,7 +41,10 @@ func Choose(s *space.Space, b Budget, score [][]float64) ([]int, error) {
 		excess := b.excess(choice)
 		best, bd, bk := math.Inf(1), -1, -1
 		for d := range choice {
-			for k := range choice[d] {
+			for k := range lower(s, d, choice[d]) {
+				if k == choice[d] {
+					continue
+				}
 				saved := excess - with(d, k, b.excess)
 				if saved <= 0 {
 					continue
@@ -52,7 +55,7 @@ func Choose(s *space.Space, b Budget, score [][]float64) ([]int, error) {
 			}
 		}
 		if bd < 0 {
-			copy(choice, s.Smallest())
+			copy(choice, b.least(s))
 			break
 		}
 		choice[bd] = bk
@@ -64,7 +67,7 @@ func Choose(s *space.Space, b Budget, score [][]float64) ([]int, error) {
 		choice[d] = old
 		return ok
 	}
-	for improve(choice, score, holds) {
+	for improve(s, choice, score, holds) {
 	}
 	return choice, nil
 }
@@ -77,14 +80,21 @@ const spendPrice = 1.5
 // one with the best ratio of cost gained to log-probability given up. The cost term
 // of a search is silent below the limit, so what is left there was not decided by it.
 // score is as for Choose; the choice must hold and is not changed.
-func Spend(b Budget, score [][]float64, choice []int) []int {
+func Spend(s *space.Space, b Budget, score [][]float64, choice []int) []int {
 	choice = slices.Clone(choice)
 	for {
 		now := b.use(choice)
 		best, bd, bk := 0.0, -1, -1
 		for d := range choice {
 			old := choice[d]
-			for k := old + 1; k < len(score[d]); k++ {
+			from := old + 1
+			if !s.Dims[d].Ordered() {
+				from = 0
+			}
+			for k := from; k < s.Dims[d].Final(); k++ {
+				if k == old {
+					continue
+				}
 				choice[d] = k
 				price := max(score[d][old]-score[d][k], 1e-3)
 				if gain := (b.use(choice) - now) / price; price <= spendPrice && gain > best && b.holds(choice) {
@@ -100,12 +110,21 @@ func Spend(b Budget, score [][]float64, choice []int) []int {
 	}
 }
 
+// lower bounds the choices that may cost less than choice k of a dim: those below it, or of a
+// dim without order all that may stay.
+func lower(s *space.Space, d, k int) int {
+	if s.Dims[d].Ordered() {
+		return k
+	}
+	return s.Dims[d].Final()
+}
+
 // improve makes the best change of one dim, or of a pair of dims, that raises the
 // score within the limit.
-func improve(choice []int, score [][]float64, holds func(d, k int) bool) bool {
+func improve(s *space.Space, choice []int, score [][]float64, holds func(d, k int) bool) bool {
 	best, bd, bk, ed, ek := 1e-12, -1, 0, -1, 0
 	for d := range choice {
-		for k := range score[d] {
+		for k := range s.Dims[d].Final() {
 			if gain := score[d][k] - score[d][choice[d]]; gain > best && holds(d, k) {
 				best, bd, bk, ed = gain, d, k, -1
 			}
@@ -113,7 +132,11 @@ func improve(choice []int, score [][]float64, holds func(d, k int) bool) bool {
 	}
 	if bd < 0 {
 		for d := range choice {
-			for k := choice[d] + 1; k < len(score[d]); k++ {
+			from := choice[d] + 1
+			if !s.Dims[d].Ordered() {
+				from = 0
+			}
+			for k := from; k < s.Dims[d].Final(); k++ {
 				up := score[d][k] - score[d][choice[d]]
 				if up <= best {
 					continue
@@ -121,7 +144,7 @@ func improve(choice []int, score [][]float64, holds func(d, k int) bool) bool {
 				old := choice[d]
 				choice[d] = k
 				for e := range choice {
-					for j := range choice[e] {
+					for j := range lower(s, e, choice[e]) {
 						if gain := up + score[e][j] - score[e][choice[e]]; e != d && gain > best && holds(e, j) {
 							best, bd, bk, ed, ek = gain, d, k, e, j
 						}
@@ -152,6 +175,7 @@ func Uniform(s *space.Space, b Budget) ([]int, error) {
 	at := func(ratio float64) []int {
 		choice := s.Largest()
 		for d, dim := range s.Dims {
+			choice[d] = dim.Final() - 1
 			if !dim.CountsUnits() {
 				continue
 			}
@@ -183,7 +207,7 @@ func Uniform(s *space.Space, b Budget) ([]int, error) {
 		}
 		return choice, nil
 	}
-	return s.Smallest(), nil
+	return b.least(s), nil
 }
 
 // RandomChoice draws uniform choices until one meets the budget and costs at least a share
@@ -193,11 +217,11 @@ func RandomChoice(s *space.Space, b Budget, low float64, r *rand.Rand) ([]int, e
 	if err := b.Check(s); err != nil {
 		return nil, err
 	}
-	best, most := s.Smallest(), b.tightest(s.Smallest())
+	best, most := b.least(s), b.tightest(b.least(s))
 	for range 10000 {
 		choice := make([]int, len(s.Dims))
 		for d, dim := range s.Dims {
-			choice[d] = r.IntN(len(dim.Choices))
+			choice[d] = r.IntN(dim.Final())
 		}
 		v := b.tightest(choice)
 		if !b.holds(choice) || v <= most {
@@ -213,24 +237,31 @@ func RandomChoice(s *space.Space, b Budget, low float64, r *rand.Rand) ([]int, e
 }
 
 // Ordinal turns mean coefficients, per dim and choice, into scores for Choose that know the order of
-// choices. Choice k is k steps up from the smallest; S_j, the probability of a choice
+// choices, of dims that have one. Choice k is k steps up from the smallest; S_j, the probability of a choice
 // of at least j, is the coefficient that the supernet gives to the units of step j. The
 // score of k is Σ_{j≤k} log S_j + Σ_{j>k} log(1 − S_j): each step is kept or left by its
-// own coefficient, so cutting deep into one dim costs every step on the way.
-func Ordinal(mean [][]float64) [][]float64 {
+// own coefficient, so cutting deep into one dim costs every step on the way. Where choices have no
+// order, the score is the logarithm of the coefficient.
+func Ordinal(s *space.Space, mean [][]float64) [][]float64 {
 	const low = 1e-6
 	out := make([][]float64, len(mean))
 	for d, p := range mean {
 		out[d] = make([]float64, len(p))
+		if !s.Dims[d].Ordered() {
+			for k, v := range p {
+				out[d][k] = math.Log(max(v, low))
+			}
+			continue
+		}
 		reach := 0.0
 		for j := len(p) - 1; j > 0; j-- {
 			reach += p[j]
-			s := min(max(reach, low), 1-low)
+			kept := min(max(reach, low), 1-low)
 			for k := range p {
 				if k >= j {
-					out[d][k] += math.Log(s)
+					out[d][k] += math.Log(kept)
 				} else {
-					out[d][k] += math.Log(1 - s)
+					out[d][k] += math.Log(1 - kept)
 				}
 			}
 		}

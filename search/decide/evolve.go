@@ -128,7 +128,7 @@ func (w *breeder) unseen(breed func() []int) []int {
 func (w *breeder) random() []int {
 	choice := make([]int, len(w.s.Dims))
 	for d, dim := range w.s.Dims {
-		choice[d] = w.draw.IntN(len(dim.Choices))
+		choice[d] = w.draw.IntN(dim.Final())
 	}
 	return choice
 }
@@ -138,7 +138,7 @@ func (w *breeder) mutant(parent []int) []int {
 	choice := slices.Clone(parent)
 	for d, dim := range w.s.Dims {
 		if w.draw.Float64() < w.mutation {
-			choice[d] = w.draw.IntN(len(dim.Choices))
+			choice[d] = w.draw.IntN(dim.Final())
 		}
 	}
 	return choice

@@ -5,13 +5,15 @@ import (
 	"testing"
 
 	"github.com/entangle-nas/entangle/search/decide"
+	"github.com/entangle-nas/entangle/space"
 )
 
 // TestOrdinal: the best score is the median choice, a binary dim scores by its
 // log-odds, and a deep cut costs every step on the way.
 func TestOrdinal(t *testing.T) {
 	mean := [][]float64{{0.22, 0.31, 0.17, 0.30}, {0.25, 0.75}, {0.04, 0.05, 0.12, 0.79}}
-	s := decide.Ordinal(mean)
+	ordered := &space.Space{Dims: make([]space.Dim, 3)}
+	s := decide.Ordinal(ordered, mean)
 	best := 0
 	for k, v := range s[0] {
 		if v > s[0][best] {
@@ -28,7 +30,7 @@ func TestOrdinal(t *testing.T) {
 	if d := s[2][3] - s[2][0]; math.Abs(d-want) > 1e-9 {
 		t.Errorf("deep cut: want %g, got %g", want, d)
 	}
-	for _, v := range decide.Ordinal([][]float64{{0, 0, 1}})[0] {
+	for _, v := range decide.Ordinal(ordered, [][]float64{{0, 0, 1}})[0] {
 		if math.IsInf(v, 0) || math.IsNaN(v) {
 			t.Errorf("one-hot coefficients: score %g", v)
 		}

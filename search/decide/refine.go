@@ -42,7 +42,7 @@ func Refine(ctx context.Context, s *space.Space, b Budget, score [][]float64, st
 			if next, err = Choose(s, b, noisy); err != nil {
 				return nil, err
 			}
-			next = Spend(b, noisy, next)
+			next = Spend(s, b, noisy, next)
 		default:
 			next = mutate(s, b, best, draw)
 		}
@@ -66,7 +66,7 @@ func mutate(s *space.Space, b Budget, choice []int, draw *rng.Stream) []int {
 	order := draw.Perm(len(s.Dims))
 	changed := order[:min(1+draw.IntN(2), len(order))]
 	for _, d := range changed {
-		if n := len(s.Dims[d].Choices); n > 1 {
+		if n := s.Dims[d].Final(); n > 1 {
 			out[d] = (out[d] + 1 + draw.IntN(n-1)) % n
 		}
 	}
@@ -87,6 +87,7 @@ func fit(s *space.Space, b Budget, choice, order, changed []int, draw *rand.Rand
 		if len(can) == 0 {
 			changed = nil
 			if slices.Max(choice) == 0 {
+				copy(choice, b.least(s))
 				break
 			}
 			continue
@@ -96,7 +97,7 @@ func fit(s *space.Space, b Budget, choice, order, changed []int, draw *rand.Rand
 	for raised := true; raised; {
 		raised = false
 		for _, i := range draw.Perm(len(s.Dims)) {
-			if choice[i]+1 >= len(s.Dims[i].Choices) {
+			if choice[i]+1 >= s.Dims[i].Final() {
 				continue
 			}
 			if choice[i]++; !b.holds(choice) {

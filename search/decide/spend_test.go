@@ -25,17 +25,17 @@ func TestSpend(t *testing.T) {
 	}
 	small := p.Space.Smallest()
 	before := slices.Clone(small)
-	got := decide.Spend(p.Budget, flat, small)
+	got := decide.Spend(p.Space, p.Budget, flat, small)
 	if !slices.Equal(small, before) {
 		t.Error("the given choice was changed")
 	}
 	if at := c.At(got); at > p.Budget[0].Limit || at < 0.9*p.Budget[0].Limit {
 		t.Errorf("indifferent dims: spent %g of %g", at, p.Budget[0].Limit)
 	}
-	if got := decide.Spend(p.Budget, against, small); !slices.Equal(got, small) {
+	if got := decide.Spend(p.Space, p.Budget, against, small); !slices.Equal(got, small) {
 		t.Errorf("dims that clearly prefer the smallest were raised: %v", got)
 	}
-	if got := decide.Spend(at(c, 1e15), flat, small); !slices.Equal(got, p.Space.Largest()) {
+	if got := decide.Spend(p.Space, at(c, 1e15), flat, small); !slices.Equal(got, p.Space.Largest()) {
 		t.Errorf("without a limit: want the largest, got %v", got)
 	}
 }
