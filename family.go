@@ -279,7 +279,7 @@ func (r *run) tuning(method string) string {
 // memberSearch is how the search of a member runs.
 func (p *Plan) memberSearch() search.Config {
 	c := p.Job.Search
-	c.Rounds = int(math.Ceil(memberShare * float64(c.Rounds)))
+	c.Rounds = max(int(math.Ceil(memberShare*float64(c.Rounds))), 2)
 	step := float64(p.Job.Data.Batch*c.Weights.Parts()) / float64(max(p.Views.Weights.Len(), 1))
 	c.Weights.Epochs = max(memberShare*c.Weights.Epochs, train.Epochs(step))
 	return c
