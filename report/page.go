@@ -36,6 +36,19 @@ type Width struct {
 	Dimension     string // for example "width", "kernel", "depth"
 	Before, After int
 	Gone          bool // the dimension went with a branch that is skipped; After means nothing
+	// Remains is what remains of candidates; After then counts it among Before. Empty for sizes.
+	Remains string
+}
+
+// Size is what the dimension has afterwards, in words.
+func (w Width) Size() string {
+	switch {
+	case w.Gone:
+		return "gone"
+	case w.Remains != "":
+		return w.Remains
+	}
+	return fmt.Sprint(w.After)
 }
 
 // HTML writes one page with inline style and drawings: it loads nothing.
@@ -165,7 +178,7 @@ svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 {{- with .Bars}}
 <h2>Sizes by node</h2>
 <table><tr><th>node</th><th>dimension</th><th class="right">before</th><th class="right">after</th><th></th></tr>
-{{range .}}<tr><td>{{.Node}}</td><td>{{.Dimension}}</td><td class="right">{{.Before}}</td><td class="right">{{if .Gone}}gone{{else}}{{.After}}{{end}}</td><td><div class="bar"><div style="width:{{printf "%.1f" .Kept}}%"></div></div></td></tr>
+{{range .}}<tr><td>{{.Node}}</td><td>{{.Dimension}}</td><td class="right">{{.Before}}</td><td class="right">{{.Size}}</td><td><div class="bar"><div style="width:{{printf "%.1f" .Kept}}%"></div></div></td></tr>
 {{end}}</table>
 {{- end}}
 {{- with .Notes}}

@@ -291,16 +291,17 @@ func TestPage(t *testing.T) {
 		Facts:   []Fact{{"model", "x & y"}},
 		Compare: []Comparison{{"MACs", "40 M", "20 M", "−50 %"}},
 		Tables:  []Table{{Title: "Stages", Columns: []Column{{Name: "stage"}}, Rows: [][]string{{"inherited"}}}},
-		Widths:  []Width{{"conv1", "width", 16, 8, false}, {"heads", "width", 3, 2, true}, {"few", "width", 4, 1, false}},
-		Notes:   []string{"<script>alert(1)</script>"},
-		Front:   []Plot{{"macs", []Series{{"accuracy", []float64{1, 0.5}, []float64{90, 88}, "front", true, []string{"original", "macs<0.5"}}}}},
+		Widths: []Width{{Node: "conv1", Dimension: "width", Before: 16, After: 8}, {Node: "heads", Dimension: "width", Before: 3, After: 2, Gone: true}, {Node: "few", Dimension: "width", Before: 4, After: 1},
+			{Node: "join", Dimension: "operations", Before: 3, After: 1, Remains: "separable<"}},
+		Notes: []string{"<script>alert(1)</script>"},
+		Front: []Plot{{"macs", []Series{{"accuracy", []float64{1, 0.5}, []float64{90, 88}, "front", true, []string{"original", "macs<0.5"}}}}},
 	}
 	var b bytes.Buffer
 	if err := HTML(&b, sample, s); err != nil {
 		t.Fatal(err)
 	}
 	page := b.String()
-	for _, part := range []string{"a &lt;b&gt;", "x &amp; y", "−50 %", "inherited", "conv&lt;1&gt;", `width:50.0%`, `<td class="right">gone</td><td><div class="bar"><div style="width:0.0%">`, `width:25.0%`, "<svg", ">macs&lt;0.5</text>", ">original</text>", "step 1 to 2", "0.900", "&lt;script&gt;"} {
+	for _, part := range []string{"a &lt;b&gt;", "x &amp; y", "−50 %", "inherited", "conv&lt;1&gt;", `width:50.0%`, `<td class="right">gone</td><td><div class="bar"><div style="width:0.0%">`, `width:25.0%`, `separable&lt;</td>`, `width:33.3%`, "<svg", ">macs&lt;0.5</text>", ">original</text>", "step 1 to 2", "0.900", "&lt;script&gt;"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("want %q in the page", part)
 		}

@@ -200,11 +200,7 @@ func familySummary(f *entangle.Family) report.Summary {
 			if i == 0 {
 				sizesOf.Add(w.Node, w.Dimension, w.Before)
 			}
-			size := fmt.Sprint(w.After)
-			if w.Gone {
-				size = "gone"
-			}
-			sizesOf.Rows[k] = append(sizesOf.Rows[k], size)
+			sizesOf.Rows[k] = append(sizesOf.Rows[k], w.Size())
 		}
 	}
 	s.Tables = append(s.Tables, *sizesOf)

@@ -31,7 +31,17 @@ func writePage(dir string, s report.Summary) error {
 func sizes(r *subnet.Recipe) []report.Width {
 	var out []report.Width
 	for _, d := range r.Dims {
-		out = append(out, report.Width{Node: d.Node, Dimension: d.Kind, Before: d.Choices[len(d.Choices)-1], After: d.Choice, Gone: d.Gone})
+		w := report.Width{Node: d.Node, Dimension: d.Kind, Before: d.Choices[len(d.Choices)-1], After: d.Choice, Gone: d.Gone}
+		if d.Candidates != nil {
+			w.Before, w.After, w.Remains = len(d.Candidates), 1, d.Kept()
+			switch w.Remains {
+			case "none":
+				w.After = 0
+			case "all":
+				w.After = w.Before
+			}
+		}
+		out = append(out, w)
 	}
 	return out
 }
