@@ -142,7 +142,7 @@ def search(args, name, model, source, folder, steps):
     recipe, run = os.path.join(folder, name + ".json"), os.path.join(folder, name + ".run")
     shutil.rmtree(run, ignore_errors=True)
     # 7 of the 16 samples are for the weights: three steps an epoch.
-    command = [args.entangle, "search", model, "--data", source, "--batch", str(BATCH), "--distill", "0", "--target", "macs=0.5", "--search-epochs", repr(steps / 3), "--search-lr", "0.001",
+    command = [args.entangle, "search", model, "--set", "search.relaxation=drnas", "--data", source, "--batch", str(BATCH), "--distill", "0", "--target", "macs=0.5", "--search-epochs", repr(steps / 3), "--search-lr", "0.001",
                "--set", "space.order=magnitude", "--set", "refine=0", "--threads", str(args.threads), "--seed", "1", "--run", run, "--force", "-q", "-o", recipe]
     log, tick, at, peak = os.path.join(run, "log.jsonl"), os.sysconf("SC_CLK_TCK"), [], 0
     p = subprocess.Popen(command, stdout=subprocess.DEVNULL)
