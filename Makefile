@@ -24,8 +24,8 @@ APT_PACKAGES := libonnx-testdata:/usr/share/libonnx-testdata/data dataset-fashio
 # Packages whose tests compare with files that -update rewrites.
 GOLDEN := ./engine/xla/lower ./ir ./models ./ops ./space ./cmd/entangle
 
-# Of the output of go test -v, each skipped test after the line with its reason.
-SKIPPED := grep -a -B1 '^ *--- SKIP'
+# Of the output of go test -v, each skipped test with its reason, which stands where it ran.
+SKIPPED := awk '/^=== (RUN|NAME|CONT) / { at = $$3; next } /^ *--- SKIP: / { sub(/^ */, ""); sub(/^ */, "", why[$$3]); print $$0 " " (why[$$3] ? why[$$3] : "NO REASON GIVEN"); found = 1; next } /^ *[^ ]+\.go:[0-9]+: / { why[at] = $$0 } END { exit !found }'
 
 # A library that the user names wins over the one in the cache.
 WITH_ORT := ONNXRUNTIME_LIB="$${ONNXRUNTIME_LIB:-$$($(ORT_FOUND))}"

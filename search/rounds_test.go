@@ -2,12 +2,12 @@ package search_test
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/internal/nettest"
 	"github.com/entangle-nas/entangle/internal/runtest"
@@ -62,33 +62,11 @@ func TestRoundsResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := train.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint"), LogEvery: 1}
-	for stops := 0; ; stops++ {
-		ctx, cancel := context.WithCancel(context.Background())
-		begun := -1
-		h.Observe = func(e train.Event) {
-			if begun < 0 {
-				begun = e.Step
-			}
-			if e.Kind == "step" && e.Step == begun+1 {
-				cancel()
-			}
-		}
-		got, err := b.Run(ctx, p, b.Job.Search, budget, nil, h)
-		cancel()
-		var stopped *train.Interrupted
-		if errors.As(err, &stopped) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stops < 2 {
-			t.Fatalf("%d stops: want at least 2", stops)
-		}
-		if !slices.Equal(whole.Choice, got.Choice) || !nettest.EqualWeights(whole.Weights, got.Weights) {
-			t.Error("the resumed run differs from the uninterrupted one")
-		}
-		return
+	got := interrupted(t, h, 1, func(ctx context.Context, h train.Hooks) (*search.Decision, error) {
+		return b.Run(ctx, p, b.Job.Search, budget, nil, h)
+	})
+	if !slices.Equal(whole.Choice, got.Choice) || !nettest.EqualWeights(whole.Weights, got.Weights) {
+		t.Error("the resumed run differs from the uninterrupted one")
 	}
 }
 
@@ -175,4 +153,63 @@ func idle(t *testing.T, b *runtest.Bench, an *space.Analysis, d space.Dim) {
 		}
 	}
 	b.Model = m
+}
+
+// TestRoundsChooseOperations: of two branches that an addition joins, the one that computes
+// something remains, though zeros are cheaper and fit as well.
+func TestRoundsChooseOperations(t *testing.T) {
+	b := runtest.New(t, "fashion-tiny")
+	n, v := b.Parts(t, 16)
+	w := train.DefaultWeights()
+	w.Epochs, w.Rate, w.Augment = 6, 0.1, "none"
+	_, _, b.Model = nettest.Trained(t, b.Be, n, v.Both, v.Val, v.Test, w)
+	conv := besideZeros(t, b)
+	b.Job.Search.Relaxation, b.Job.Search.Rounds, b.Job.Search.Weights.Rate = search.InRounds, 4, 1e-6
+	b.Job.Search.Weights.Objective.Labels, b.Job.Search.Weights.Objective.Distill = 1, 0
+	b.Job.Space.Kinds, b.Job.Space.Operations = []string{"operations"}, []string{"choose"}
+	b.Job.Target = entangle.Targets{{Metric: space.MACs, Share: 0.99}}
+	p := b.Plan(t)
+	dim := p.Space.Dims[0]
+	want := slices.Index(dim.Candidates, conv)
+	if want != 1 || len(dim.Candidates) != 2 {
+		t.Fatalf("want %q as the dearer of two candidates, got %q", conv, dim.Candidates)
+	}
+	cost := p.Cost[space.MACs]
+	budget := decide.Budget{{Metric: space.MACs, Limit: cost.At([]int{want}), Cost: cost}}
+	d, err := b.Run(context.Background(), p, b.Job.Search, budget, nil, train.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(d.Choice, []int{want}) {
+		t.Errorf("want %q alone, got %v of %q", conv, d.Choice, dim.Candidates)
+	}
+}
+
+// besideZeros adds a convolution of zeros beside the first 3×3 one, joined by the node "choose",
+// and returns the result of that one.
+func besideZeros(t *testing.T, b *runtest.Bench) string {
+	t.Helper()
+	m := b.Model.Clone()
+	g := m.Graph
+	for i, n := range g.Nodes {
+		w := g.Init(n.Input(1))
+		if n.OpType != "Conv" || w == nil || w.Dims[2] != 3 || w.Dims[3] != 3 {
+			continue
+		}
+		g.Inits = append(g.Inits, ir.NewFloat32("zeros", []int{w.Dims[0], w.Dims[1], 1, 1}, make([]float32, w.Dims[0]*w.Dims[1])))
+		zeros := &ir.Node{Name: "zeros", OpType: "Conv", Inputs: []string{n.Inputs[0], "zeros"}, Outputs: []string{"zeros.out"}}
+		for _, a := range n.Attrs {
+			if a.Name == "strides" || a.Name == "group" {
+				zeros.Attrs = append(zeros.Attrs, a)
+			}
+		}
+		whole, own := n.Outputs[0], n.Outputs[0]+".own"
+		n.Outputs[0] = own
+		join := &ir.Node{Name: "choose", OpType: "Add", Inputs: []string{own, "zeros.out"}, Outputs: []string{whole}}
+		g.Nodes = slices.Insert(g.Nodes, i+1, zeros, join)
+		b.Model = m
+		return own
+	}
+	t.Fatal("the model has no 3×3 convolution")
+	return ""
 }

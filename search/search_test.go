@@ -15,6 +15,7 @@ import (
 	"github.com/entangle-nas/entangle/internal/nettest"
 	"github.com/entangle-nas/entangle/internal/runtest"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
@@ -56,38 +57,11 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := train.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint"), LogEvery: 1}
-	stops := 0
-	for {
-		ctx, cancel := context.WithCancel(context.Background())
-		begun := -1
-		h.Observe = func(e train.Event) {
-			if begun < 0 {
-				begun = e.Step
-			}
-			if e.Kind == "step" && e.Step == begun+2 {
-				cancel()
-			}
-		}
-		got, err := b.Run(ctx, p, b.Job.Search, budget, nil, h)
-		cancel()
-		var stopped *train.Interrupted
-		if errors.As(err, &stopped) {
-			if stopped.Checkpoint != h.Checkpoint {
-				t.Fatalf("checkpoint %q", stopped.Checkpoint)
-			}
-			stops++
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stops < 2 {
-			t.Fatalf("%d stops: want at least 2", stops)
-		}
-		if !reflect.DeepEqual(whole.Alpha, got.Alpha) || !nettest.EqualWeights(whole.Weights, got.Weights) {
-			t.Error("the resumed run differs from the uninterrupted one")
-		}
-		break
+	got := interrupted(t, h, 2, func(ctx context.Context, h train.Hooks) (*search.Decision, error) {
+		return b.Run(ctx, p, b.Job.Search, budget, nil, h)
+	})
+	if !reflect.DeepEqual(whole.Alpha, got.Alpha) || !nettest.EqualWeights(whole.Weights, got.Weights) {
+		t.Error("the resumed run differs from the uninterrupted one")
 	}
 	// The checkpoint of another configuration is refused and stays as it is.
 	before, err := os.ReadFile(h.Checkpoint)
@@ -108,6 +82,38 @@ func TestResume(t *testing.T) {
 	}
 	if _, err := b.Run(context.Background(), p, b.Job.Search, budget, nil, h); err == nil {
 		t.Error("a truncated checkpoint was accepted")
+	}
+}
+
+// interrupted stops a search every so many steps and goes on from its checkpoint until it ends;
+// it must have stopped at least twice.
+func interrupted(t *testing.T, h train.Hooks, every int, run func(context.Context, train.Hooks) (*search.Decision, error)) *search.Decision {
+	t.Helper()
+	for stops := 0; ; stops++ {
+		ctx, cancel := context.WithCancel(context.Background())
+		begun := -1
+		h.Observe = func(e train.Event) {
+			if begun < 0 {
+				begun = e.Step
+			}
+			if e.Kind == "step" && e.Step == begun+every {
+				cancel()
+			}
+		}
+		got, err := run(ctx, h)
+		cancel()
+		var stopped *train.Interrupted
+		switch {
+		case errors.As(err, &stopped) && stopped.Checkpoint != h.Checkpoint:
+			t.Fatalf("checkpoint %q", stopped.Checkpoint)
+		case stopped != nil:
+		case err != nil:
+			t.Fatal(err)
+		case stops < 2:
+			t.Fatalf("%d stops: want at least 2", stops)
+		default:
+			return got
+		}
 	}
 }
 
