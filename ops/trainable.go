@@ -173,17 +173,30 @@ func isTable(t *ir.Tensor) bool {
 	if long < 2 {
 		return false
 	}
-	v, err := t.Float64s()
-	if err != nil {
+	if t.Check() != nil || t.DType.Bits() < 8 {
 		return false
 	}
+	// Read by parts: large weights are left at their first.
+	const part = 4096
+	n := t.Len()
+	v := make([]float64, part)
+	start := 0.0
 	mask, wave, same := true, true, true
-	for i, x := range v {
-		mask = mask && (x == 0 || x < -1000)
-		wave = wave && x >= -1 && x <= 1 && (i >= len(v)/first || x == v[0])
-		same = same && x == v[0]
+	for at := 0; at < n && (mask || wave); at += part {
+		v := v[:min(part, n-at)]
+		if t.Part(at, at+len(v)).ReadFloat64s(v) != nil {
+			return false
+		}
+		if at == 0 {
+			start = v[0]
+		}
+		for i, x := range v {
+			mask = mask && (x == 0 || x < -1000)
+			wave = wave && x >= -1 && x <= 1 && (at+i >= n/first || x == start)
+			same = same && x == start
+		}
 	}
-	return !same && (mask || wave && (v[0] == 0 || v[0] == 1))
+	return !same && (mask || wave && (start == 0 || start == 1))
 }
 
 // isWave reports whether the rows of t, along its first axis longer than 1, hold cosines or
@@ -196,15 +209,15 @@ func isWave(t *ir.Tensor) bool {
 			break
 		}
 	}
-	if rows < 3 || t.Len() == rows {
+	if rows < 3 || t.Len() == rows || t.Check() != nil || t.DType.Bits() < 8 {
 		return false
 	}
-	v, err := t.Float64s()
+	n := t.Len() / rows
+	v, err := t.Part(0, 3*n).Float64s()
 	if err != nil {
 		return false
 	}
 	const tolerance = 0.03 // what a number of 16 bits rounds, squared
-	n := len(v) / rows
 	cos, sin, flat := true, true, true
 	for i := range n {
 		zero, one, two := v[i], v[n+i], v[2*n+i]

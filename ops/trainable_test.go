@@ -2,6 +2,7 @@ package ops_test
 
 import (
 	"math"
+	"runtime"
 	"testing"
 
 	"github.com/entangle-nas/entangle/ir"
@@ -75,6 +76,31 @@ func rolesOf(t *testing.T, m *ir.Model) map[string]ops.Training {
 		t.Fatal(err)
 	}
 	return ops.TrainingRoles(m, f)
+}
+
+// TestTrainingRolesLeaveWeightsUnread: telling a table of the model from a weight costs a small
+// part of the weight's memory.
+func TestTrainingRolesLeaveWeightsUnread(t *testing.T) {
+	m := &ir.Model{IRVersion: 8, Opsets: []ir.Opset{{Version: 17}}, Graph: &ir.Graph{
+		Inputs: []ir.Value{{Name: "x", Type: ir.TensorType(ir.Float32, 2, 2048)}},
+		Inits: []*ir.Tensor{
+			filled("w", []int{2048, 512}, func(i int) float64 { return math.Sin(float64(i + 1)) }),
+			filled("b", []int{2, 512}, func(i int) float64 { return math.Sin(float64(i + 1)) }),
+		},
+		Nodes:   []*ir.Node{node("MatMul", []string{"x", "w"}, []string{"h"}), node("Add", []string{"h", "b"}, []string{"y"})},
+		Outputs: []ir.Value{{Name: "y"}},
+	}}
+	f, err := ops.InferModel(m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ops.TrainingRoles(m, f)
+	runtime.ReadMemStats(&after)
+	if got, whole := after.TotalAlloc-before.TotalAlloc, uint64(len(m.Graph.Inits[0].Raw)); got > whole/16 {
+		t.Errorf("%d bytes were allocated for a weight of %d", got, whole)
+	}
 }
 
 // TestTrainingRolesBehindViews: what nodes cut, turn or cast has the role of what reads it.
