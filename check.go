@@ -108,13 +108,22 @@ func (j *Job) sections() []section {
 }
 
 // trains reports whether the settings of weights are used.
-func (j *Job) trains(s section) bool { return s.w.Epochs != 0 && (s.key == "tune" || j.searches()) }
+func (j *Job) trains(s section) bool {
+	return s.w.Epochs != 0 && (s.key == "tune" || j.searches() && !j.Search.FreezeWeights)
+}
 
-// searches reports whether the method trains a supernet.
-func (j *Job) searches() bool { return j.Method == "search" || j.Method == "evolution" }
+// searches reports whether the method runs a supernet.
+func (j *Job) searches() bool {
+	return j.Method == "search" || j.Method == "evolution" || j.Method == Reconstruct
+}
+
+// gradients reports whether the ranking of units takes gradients.
+func (j *Job) gradients() bool { return j.Space.Order == "obs" || j.Space.Order == "taylor" }
 
 // searchesByRounds reports whether the method is a search along subnets.
-func (j *Job) searchesByRounds() bool { return j.Method == "search" && j.Search.ByRounds() }
+func (j *Job) searchesByRounds() bool {
+	return j.Method == Reconstruct || j.Method == "search" && j.Search.ByRounds()
+}
 
 // checkWords reports settings that do not go together.
 func (j *Job) checkWords(f *faults) {
@@ -126,7 +135,7 @@ func (j *Job) checkWords(f *faults) {
 			f.addf(s.key+".objective.labels", "want labels or distill above 0, got 0 and 0")
 		}
 	}
-	if j.searches() && j.Search.Weights.Epochs == 0 {
+	if j.searches() && j.Method != Reconstruct && j.Search.Weights.Epochs == 0 {
 		f.addf("search.weights.epochs", "want a number above 0, got 0")
 	}
 	if err := j.Data.Split.Check(); err != nil && !f.has("data.split.weights") && !f.has("data.split.alpha") && !f.has("data.split.val") {
@@ -173,6 +182,9 @@ func (j *Job) checkWords(f *faults) {
 		f.addf("search.unrolled", "want it or search.freeze_weights: a weight step is unrolled")
 	}
 	if j.searchesByRounds() {
+		if j.Search.Rounds == 1 {
+			f.addf("search.rounds", "want 0 or at least 2, got 1")
+		}
 		for _, x := range []struct {
 			key string
 			set bool
@@ -403,7 +415,7 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 	labelled := set.Part("train") != nil && set.Part("train").Labelled()
 	for _, s := range j.sections() {
 		// The search's objective ranks units as well.
-		if j.trains(s) || s.key == "search.weights" && j.Space.Order == "taylor" {
+		if j.trains(s) || s.key == "search.weights" && j.gradients() {
 			err := s.w.Objective.Check(n, labelled)
 			f.add(s.key+".objective.labels", err)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/latency"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
@@ -35,14 +36,15 @@ type Candidate struct {
 	Val    Quality            `json:"val"`
 	Test   Quality            `json:"test"`
 	// Evaluated is what the user's command printed, nil without one.
-	Evaluated *Evaluated     `json:"evaluated,omitempty"`
-	Decided   *Decided       `json:"decided,omitempty"` // of a search
-	Latency   *Timed         `json:"latency,omitempty"` // nil: no target names it
-	Notes     []string       `json:"notes,omitempty"`
-	Seconds   float64        `json:"seconds"`
-	Model     *ir.Model      `json:"-"` // its metadata carry the recipe and the costs
-	Recipe    *subnet.Recipe `json:"-"`
-	Kept      *subnet.Kept   `json:"-"` // of the original's initialisers
+	Evaluated *Evaluated               `json:"evaluated,omitempty"`
+	Decided   *Decided                 `json:"decided,omitempty"` // of a search
+	Latency   *Timed                   `json:"latency,omitempty"` // nil: no target names it
+	Notes     []string                 `json:"notes,omitempty"`
+	Seconds   float64                  `json:"seconds"`
+	Model     *ir.Model                `json:"-"` // its metadata carry the recipe and the costs
+	Recipe    *subnet.Recipe           `json:"-"`
+	Kept      *subnet.Kept             `json:"-"` // of the original's initialisers
+	keep      map[string]ops.Positions // of the normal form's
 }
 
 // Scores are the original's; those on samples are nil without labels.
@@ -210,7 +212,7 @@ func (r *run) tune(out *Outcome, first *Candidate) (failed, err error) {
 		return nil, err
 	}
 	for _, m := range Methods {
-		if !r.Job.Baselines || m == first.Name || m == "evolution" {
+		if !r.Job.Baselines || m == first.Name || !Baseline(m) {
 			continue
 		}
 		c, err := r.candidate(m)
@@ -258,6 +260,9 @@ func (r *run) cut(method string, pick picker) (*Candidate, error) {
 	if c.Model, err = subnet.Cut(r.super, choice, weights); err != nil {
 		return nil, err
 	}
+	if c.keep, _, err = r.super.Cut(choice); err != nil {
+		return nil, err
+	}
 	if c.Kept, err = r.Source.kept(subnet.NewKept(r.super, choice, c.Model)); err != nil {
 		return nil, err
 	}
@@ -271,7 +276,7 @@ func (r *run) recover(c *Candidate) error {
 	if err != nil {
 		return err
 	}
-	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.teach, original: r.plain, calibrate: r.Job.Calibrate, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks(r.tuning(c.Name))}
+	back := &recovery{ctx: r.ctx, be: r.be, views: r.Views, teacher: r.teach, original: r.plain, calibrate: r.Job.Calibrate, fit: r.Job.Reconstruct, keep: c.keep, weights: r.Job.Tune, seed: r.Job.Seed, hooks: r.hooks(r.tuning(c.Name))}
 	if r.evaluator != nil {
 		c.Evaluated = &Evaluated{}
 		back.judge = func(stage int, m *ir.Model) error { return r.evaluate(c, stage, m) }

@@ -126,7 +126,7 @@ func (e *estimator) networks() int {
 	}
 	each := n
 	for _, m := range Methods {
-		if e.Job.Baselines && m != e.Job.Method && m != "evolution" {
+		if e.Job.Baselines && m != e.Job.Method && Baseline(m) {
 			n += each
 		}
 	}
@@ -205,7 +205,7 @@ func (e *estimator) all() error {
 // choosing times the ranking of units and the search.
 func (e *estimator) choosing(forward float64, bytes int) error {
 	job := e.Job
-	if !e.ranked() && job.Space.Order == "taylor" {
+	if !e.ranked() && job.gradients() {
 		c, err := train.Measure(e.be, e.plain, e.teach, e.Views.Weights, job.Search.Weights, job.Seed, "estimate")
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,7 +218,7 @@ func TestMaxDropWithoutCommand(t *testing.T) {
 	}
 	drop := 100 * (o.Original.Test.Accuracy - o.Candidates[0].Test.Inherited.Accuracy)
 	var beyond *entangle.DropError
-	if errors.As(err, &beyond) != (drop > 0) || o.Gate.Figure != "accuracy, test" || o.Gate.Drop != drop {
+	if errors.As(err, &beyond) != (drop > 0) || o.Gate.Figure != "accuracy, test" || math.Abs(o.Gate.Drop-drop) > 1e-9 {
 		t.Errorf("a drop of %g: gate %+v, error %v", drop, o.Gate, err)
 	}
 }

@@ -30,12 +30,13 @@ type Job struct {
 	Search    search.Config    `json:"search"`
 	Evolution decide.Evolution `json:"evolution"`
 
-	Refine    int           `json:"refine" want:">=0" doc:"subnets within the target whose loss on the alpha split decides after the search; 0: the coefficients alone decide"`
-	Judged    int           `json:"refine_batches" want:">=0" doc:"batches of the alpha split that judge a subnet, at most; 0: 2, with a batch that is smaller for few samples as many more"`
-	Inherit   string        `json:"inherit" oneof:"inherit" doc:"weights that the subnet starts from"`
-	Calibrate int           `json:"calibrate" want:">=0" doc:"batches that recalibrate running statistics after the cut"`
-	Tune      train.Weights `json:"tune"`
-	Baselines bool          `json:"baselines" doc:"also tune what the other methods choose at the same cost"`
+	Refine      int           `json:"refine" want:">=0" doc:"subnets within the target whose loss on the alpha split decides after the search; 0: the coefficients alone decide"`
+	Judged      int           `json:"refine_batches" want:">=0" doc:"batches of the alpha split that judge a subnet, at most; 0: 2, with a batch that is smaller for few samples as many more"`
+	Inherit     string        `json:"inherit" oneof:"inherit" doc:"weights that the subnet starts from"`
+	Calibrate   int           `json:"calibrate" want:">=0" doc:"batches that recalibrate running statistics after the cut"`
+	Reconstruct int           `json:"reconstruct" want:">=0" doc:"batches, without labels, on which layers of the subnet are fitted to the original's by least squares; 0: none, but of 512 samples by the method reconstruct"`
+	Tune        train.Weights `json:"tune"`
+	Baselines   bool          `json:"baselines" doc:"also tune what the other methods choose at the same cost"`
 
 	Evaluate Evaluate `json:"evaluate"`
 	MaxDrop  *float64 `json:"max_drop" want:">=0" unit:"points" doc:"most that compress may lose, in points: of evaluate's number where there is one, else percentage points of accuracy, or of the outputs' agreement with the original; null: no limit"`
@@ -101,10 +102,19 @@ type Record struct {
 // trained, or the original's.
 var Inherit = []string{"search", "original"}
 
-// Methods lists what can choose: the search, one width ratio everywhere, a random
+// Methods lists what can choose: the search, Reconstruct, one width ratio everywhere, a random
 // choice of at least 97 % of the budget, or evolution over a supernet trained on
 // single subnets. Uniform and random start from the original's weights.
-var Methods = []string{"search", "uniform", "random", "evolution"}
+var Methods = []string{"search", Reconstruct, "uniform", "random", "evolution"}
+
+// Reconstruct is the method that trains nothing: a search in rounds over the original's
+// weights, fitted by least squares on the way. Without other settings of tune the subnet's layers
+// are then fitted to the original's, and that is all. Labels are not needed.
+const Reconstruct = "reconstruct"
+
+// Baseline reports whether a method is one that Job.Baselines puts beside another: those that
+// take little beyond tuning.
+func Baseline(method string) bool { return method != "evolution" && method != Reconstruct }
 
 // DefaultJob returns the settings of a short search from pretrained weights to half of the
 // MACs: a search in rounds, units ranked by first-order Taylor importance, recalibration and fine-tuning,
@@ -121,7 +131,7 @@ func DefaultJob() Job {
 		Engine:   Engine{Device: "auto", Precision: "f32"},
 		Verify:   true,
 	}
-	j.Search.Relaxation = search.InRounds
+	j.Search.Relaxation, j.Search.Rounds, j.Search.RoundBatches = search.InRounds, 0, 0
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
 		w.Epochs, w.Rate = train.Auto, 0
 		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5

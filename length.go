@@ -1,6 +1,7 @@
 package entangle
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -24,6 +25,8 @@ const (
 	mostPasses  = 100  // of few samples more passes teach them by heart
 	fewOfSearch = 100  // steps below which a search is said to be short
 	fewOfTuning = 400  // steps below which tuning is said to be short
+
+	reconstructSamples = 512 // that layers are fitted on
 )
 
 // length is how long one of the job's sections trains.
@@ -71,6 +74,20 @@ func (j *Job) settle(set *data.Set, fixed ...int) {
 			j.Judged = net.VertexBatches * (Batch / j.Data.Batch)
 		}
 	}
+	if j.Method == Reconstruct {
+		j.Search.Relaxation, j.Search.FreezeWeights, j.Search.Refit = search.InRounds, true, true
+		if j.Tune.Epochs == train.Auto {
+			j.Tune.Epochs = 0
+		}
+		if j.Reconstruct == 0 {
+			j.Reconstruct = (reconstructSamples + j.Data.Batch - 1) / j.Data.Batch
+		}
+		j.Search.Rounds = cmp.Or(j.Search.Rounds, 4)
+		j.Search.RoundBatches = cmp.Or(j.Search.RoundBatches, (Batch+j.Data.Batch-1)/j.Data.Batch)
+	}
+	d := search.DefaultConfig()
+	j.Search.Rounds = cmp.Or(j.Search.Rounds, d.Rounds)
+	j.Search.RoundBatches = cmp.Or(j.Search.RoundBatches, d.RoundBatches)
 	for _, l := range j.lengths(v) {
 		if l.w.Rate == 0 {
 			l.w.Rate = max(l.rate*float64(few)/Batch, l.w.MinRate)

@@ -2,45 +2,80 @@ package entangle
 
 import (
 	"context"
+	"math"
+	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
 )
 
-// Quality is a network's score at the three points of its life, on one split.
+// Quality is a network's score at the points of its life, on one split.
 type Quality struct {
-	Inherited    *net.Score `json:"inherited,omitempty"`
-	Recalibrated *net.Score `json:"recalibrated,omitempty"`
-	Tuned        *net.Score `json:"tuned,omitempty"`
+	Inherited     *net.Score `json:"inherited,omitempty"`
+	Recalibrated  *net.Score `json:"recalibrated,omitempty"`
+	Reconstructed *net.Score `json:"reconstructed,omitempty"`
+	Tuned         *net.Score `json:"tuned,omitempty"`
 	// Distance is how far the network's outputs are from the original's, but for a single
 	// one with labels.
 	Distance *Distance `json:"distance,omitempty"`
 }
 
 // Last returns the latest score.
-func (q Quality) Last() *net.Score { return latest(q.Tuned, q.Recalibrated, q.Inherited) }
+func (q Quality) Last() *net.Score {
+	return latest(q.Tuned, q.Reconstructed, q.Recalibrated, q.Inherited)
+}
+
+// Stages name the points of a network's life, in order.
+var Stages = []string{"inherited", "recalibrated", "reconstructed", "fine-tuned"}
+
+// Scores returns those of the Stages, nil where there is none.
+func (q Quality) Scores() []*net.Score {
+	return []*net.Score{q.Inherited, q.Recalibrated, q.Reconstructed, q.Tuned}
+}
+
+// score and fidelity are where a stage is noted.
+func (q *Quality) score(stage int) **net.Score {
+	return []**net.Score{&q.Inherited, &q.Recalibrated, &q.Reconstructed, &q.Tuned}[stage]
+}
+
+func (q *Quality) fidelity(stage int) **net.Fidelity {
+	if q.Distance == nil {
+		q.Distance = &Distance{}
+	}
+	d := q.Distance
+	return []**net.Fidelity{&d.Inherited, &d.Recalibrated, &d.Reconstructed, &d.Tuned}[stage]
+}
 
 // forget leaves a stage out.
 func (q *Quality) forget(stage int) {
-	*[]**net.Score{&q.Inherited, &q.Recalibrated, &q.Tuned}[stage] = nil
+	*q.score(stage) = nil
 	if q.Distance != nil {
-		*[]**net.Fidelity{&q.Distance.Inherited, &q.Distance.Recalibrated, &q.Distance.Tuned}[stage] = nil
+		*q.fidelity(stage) = nil
 	}
 }
 
-// Distance is a network's fidelity at the three points of its life.
+// Distance is a network's fidelity at the points of its life.
 type Distance struct {
-	Inherited    *net.Fidelity `json:"inherited,omitempty"`
-	Recalibrated *net.Fidelity `json:"recalibrated,omitempty"`
-	Tuned        *net.Fidelity `json:"tuned,omitempty"`
+	Inherited     *net.Fidelity `json:"inherited,omitempty"`
+	Recalibrated  *net.Fidelity `json:"recalibrated,omitempty"`
+	Reconstructed *net.Fidelity `json:"reconstructed,omitempty"`
+	Tuned         *net.Fidelity `json:"tuned,omitempty"`
+}
+
+// Stages returns those of the Stages, nil where there is none.
+func (d *Distance) Stages() []*net.Fidelity {
+	return []*net.Fidelity{d.Inherited, d.Recalibrated, d.Reconstructed, d.Tuned}
 }
 
 // Last returns the latest fidelity.
-func (d *Distance) Last() *net.Fidelity { return latest(d.Tuned, d.Recalibrated, d.Inherited) }
+func (d *Distance) Last() *net.Fidelity {
+	return latest(d.Tuned, d.Reconstructed, d.Recalibrated, d.Inherited)
+}
 
 func latest[T any](points ...*T) *T {
 	for _, p := range points {
@@ -51,23 +86,26 @@ func latest[T any](points ...*T) *T {
 	return nil
 }
 
-// Stages of a network's life.
+// Places among Stages.
 const (
 	inherited = iota
 	recalibrated
+	reconstructed
 	tuned
 )
 
 // recovery is how a network regains quality after a cut, or gets it at first: running
-// statistics are recalibrated, then every weight is trained, and each stage is measured on
-// validation and test.
+// statistics are recalibrated, layers fitted to the original's by least squares, then every
+// weight is trained, and each stage is measured on validation and test.
 type recovery struct {
 	ctx       context.Context
 	be        engine.Backend
 	views     *search.Views
-	teacher   *net.Network // nil: none
-	original  *net.Network // that distances are from; nil: none
-	calibrate int          // batches
+	teacher   *net.Network             // nil: none
+	original  *net.Network             // that distances are from; nil: none
+	calibrate int                      // batches
+	fit       int                      // batches of least squares; 0: none
+	keep      map[string]ops.Positions // of original's initialisers, for them
 	weights   train.Weights
 	seed      uint64
 	hooks     train.Hooks
@@ -79,6 +117,7 @@ type recovery struct {
 // run takes a network through the stages. It returns the model with its new weights.
 func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err error) {
 	m = n.Model
+	cut := n
 	measure := func(stage int) error {
 		if err := r.measure(n, r.views.Val, stage, &val); err != nil {
 			return err
@@ -90,23 +129,45 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 	}
 	if r.calibrate > 0 && len(n.Stats) > 0 {
 		before := n
-		if m, n, err = n.Calibrated(r.ctx, r.be, r.views.Both, r.calibrate, r.seed); err != nil {
+		if m, n, err = r.recalibrated(n); err != nil {
 			return m, val, test, err
 		}
 		if err = measure(recalibrated); err != nil {
 			return m, val, test, err
 		}
-		better, err := r.recalibrates(n, before)
+		worse, err := r.worse(n, before)
 		if err != nil {
 			return m, val, test, err
 		}
-		if !better {
-			r.notes = append(r.notes, "recalibrated statistics are much worse on validation than the original's: these stay, in training as well")
-			frozen := *before
-			frozen.Frozen = true
-			n, m = &frozen, before.Model
+		if worse > 1 {
+			why := "recalibrated statistics are worse than those that the subnet was cut with: these stay"
+			kept := *before
+			if kept.Frozen = worse > muchWorse; kept.Frozen {
+				why = "recalibrated statistics are much worse than the original's: these stay, in training as well"
+			}
+			r.notes = append(r.notes, why)
+			n, m = &kept, before.Model
 			val.forget(recalibrated)
 			test.forget(recalibrated)
+		}
+	}
+	if r.fit > 0 {
+		before := n
+		if m, n, err = r.reconstructed(cut, n); err != nil {
+			return m, val, test, err
+		}
+		if err = measure(reconstructed); err != nil {
+			return m, val, test, err
+		}
+		worse, err := r.worse(n, before)
+		if err != nil {
+			return m, val, test, err
+		}
+		if worse > 1 {
+			r.notes = append(r.notes, "layers fitted to the original's are worse: the weights are those before")
+			n, m = before, before.Model
+			val.forget(reconstructed)
+			test.forget(reconstructed)
 		}
 	}
 	if r.judge != nil {
@@ -133,44 +194,92 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 	return m, val, test, err
 }
 
-// muchWorse is the factor in validation's loss from which recalibration does harm.
+// recalibrated returns a network with running statistics of batches as they are or of batches
+// as tuning augments them, whichever is better: networks that were trained on
+// augmented images have statistics of those.
+func (r *recovery) recalibrated(n *net.Network) (*ir.Model, *net.Network, error) {
+	m, out, err := n.Calibrated(r.ctx, r.be, r.views.Both, r.calibrate, r.seed)
+	if err != nil {
+		return m, out, err
+	}
+	steps, err := data.ParseAugments(r.weights.Augment)
+	set := r.views.Both.Set()
+	if err != nil || len(steps) == 0 || !slices.ContainsFunc(set.Fields, func(f data.Field) bool { return f.Image }) || set.CheckAugment(steps) != nil {
+		return m, out, err
+	}
+	am, augmented, err := n.Calibrated(r.ctx, r.be, r.views.Both, r.calibrate, r.seed, steps...)
+	if err != nil {
+		return m, out, err
+	}
+	if worse, err := r.worse(out, augmented); err != nil || worse <= 1 {
+		return m, out, err
+	}
+	return am, augmented, nil
+}
+
+// reconstructed fits the layers of a network as it was cut to the original's, and recalibrates
+// it unless that did harm to now.
+func (r *recovery) reconstructed(cut, now *net.Network) (*ir.Model, *net.Network, error) {
+	m, n, _, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, r.views.Both, r.fit, r.seed)
+	if err != nil {
+		return m, n, err
+	}
+	if now.Frozen {
+		n.Frozen = true
+	} else if r.calibrate > 0 && len(n.Stats) > 0 {
+		m, n, err = r.recalibrated(n)
+	}
+	return m, n, err
+}
+
+// muchWorse is the factor in the loss from which recalibration does harm in training too.
 const muchWorse = 1.5
 
-// recalibrates reports whether a network with recalibrated statistics is not much worse than
-// before on validation, by the objective of tuning; without validation it is taken to be.
-func (r *recovery) recalibrates(now, before *net.Network) (bool, error) {
-	o := r.weights.Objective
-	if r.views.Val.Len() == 0 || o.Check(now, now.Learns(r.views.Val.Part())) != nil || o.Distill > 0 && r.teacher == nil {
-		return true, nil
+// judgingSamples are the fewest of validation that tell statistics and fits apart; of those that
+// they were made of, which they know little by heart, there are more.
+const judgingSamples = 256
+
+// worse returns the loss of a network over that of another, by the objective of tuning, on
+// validation, or all of training where that has few; 1 where the objective cannot be had.
+func (r *recovery) worse(now, before *net.Network) (float64, error) {
+	o, view := r.weights.Objective, r.views.Val
+	if view.Len() < judgingSamples && view.Len() < r.views.Both.Len() {
+		view = r.views.Both
+	}
+	if view.Len() == 0 || o.Check(now, now.Learns(view.Part())) != nil || o.Distill > 0 && r.teacher == nil {
+		return 1, nil
 	}
 	var loss [2]float64
 	for i, n := range []*net.Network{now, before} {
-		j, err := net.NewJudge(r.be, n, r.teacher, o, r.views.Val)
+		j, err := net.NewJudge(r.be, n, r.teacher, o, view)
 		if err != nil {
-			return false, err
+			return 1, err
 		}
 		v, err := j.Own(r.ctx)
 		if err != nil {
-			return false, err
+			return 1, err
 		}
 		loss[i] = v.Loss
 	}
-	return !(loss[0] > muchWorse*loss[1]), nil
+	switch ratio := loss[0] / loss[1]; {
+	case !math.IsNaN(ratio):
+		return ratio, nil
+	case loss[0] == loss[1] || math.IsNaN(loss[1]):
+		return 1, nil
+	}
+	return math.Inf(1), nil
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are
 // labels, its distance from the original where there are none or other outputs beside.
 func (r *recovery) measure(n *net.Network, view data.View, stage int, q *Quality) error {
 	s, err := score(r.ctx, r.be, n, view)
-	*[]**net.Score{&q.Inherited, &q.Recalibrated, &q.Tuned}[stage] = s
+	*q.score(stage) = s
 	if err != nil || view.Len() == 0 || r.original == nil || s != nil && len(n.Outputs) == 1 {
 		return err
 	}
 	f, err := net.Compare(r.ctx, r.be, n, r.original, view)
-	if q.Distance == nil {
-		q.Distance = &Distance{}
-	}
-	*[]**net.Fidelity{&q.Distance.Inherited, &q.Distance.Recalibrated, &q.Distance.Tuned}[stage] = f
+	*q.fidelity(stage) = f
 	return err
 }
 

@@ -28,6 +28,7 @@ func opConv() *Op {
 		},
 		Cut:    cutConv,
 		Kernel: kernelOfConv,
+		Linear: linearConv,
 	}
 }
 

@@ -39,7 +39,8 @@ func opMatMul() *Op {
 			}
 			return []Fact{tensorFact(s.In[0].Type.Elem, dims)}, nil
 		},
-		Axes: axesMatMul,
+		Axes:   axesMatMul,
+		Linear: linearMatMul,
 		Lower: func(l *Lowering) ([]prim.ID, error) {
 			b, x, y := l.B, l.In[0], l.In[1]
 			sx, sy := b.Shape(x), b.Shape(y)
@@ -139,7 +140,8 @@ func opGemm() *Op {
 			a.Tie(s.operandRole(1), In(1, bn), Out(0, 1))
 			tieBroadcast(s, a, 2, 0, Carried)
 		},
-		Lower: lowerGemm,
+		Lower:  lowerGemm,
+		Linear: linearGemm,
 		Cost: func(s *Site) Cost {
 			_, ak, _, _ := gemmAxes(s)
 			return macs(append(slices.Clone(s.Out[0].Shape()), s.In[0].Shape()[ak])...)

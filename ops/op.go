@@ -27,6 +27,8 @@ type Op struct {
 	// Kernel names the weight input and its spatial axes when a smaller centred
 	// kernel can stand in for the node's (odd sizes, pads that can shrink with it).
 	Kernel func(s *Site) (input int, axes []int, ok bool)
+	// Linear sees a node as products of matrices; see the type. nil where one is none.
+	Linear func(s *Site) *Linear
 	// Residual marks operators whose result, when one of two equally shaped inputs
 	// is left out, is the other input (Add).
 	Residual bool

@@ -18,11 +18,11 @@ func Memory(be engine.Backend, n *net.Network, c Config, weights data.View) (int
 		return 0, err
 	}
 	if c.ByRounds() {
-		r, err := newRounds(be, n, c.Weights.Objective, n.Learns(weights.Part()))
+		r, err := newRounds(be, n, c, n.Learns(weights.Part()))
 		if err != nil {
 			return 0, err
 		}
-		return max(weight, r.fwd.Footprint()), nil
+		return max(weight, r.most((*net.Step).Footprint)), nil
 	}
 	alpha, err := alphaStep(be, n, c.Weights.Objective, n.Learns(weights.Part()), 0)
 	if err != nil {
@@ -41,8 +41,11 @@ func Measure(be engine.Backend, n, teach *net.Network, weights, alpha data.View,
 	defer s.close()
 	weight = train.Cost{Steps: s.Total, Bytes: s.Loop.Bytes()}
 	if s.rounds != nil {
-		arch = train.Cost{Steps: c.Rounds, Bytes: s.rounds.fwd.Memory()}
+		arch = train.Cost{Steps: c.Rounds, Bytes: s.rounds.most((*net.Step).Memory)}
 		s.Pos.Round = c.Rounds
+		if c.FreezeWeights {
+			weight.Steps = 0
+		}
 		if weight.Seconds, err = s.Time(s.advance); err != nil {
 			return weight, arch, err
 		}

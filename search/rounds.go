@@ -16,34 +16,48 @@ import (
 // measured one by one, and it moves to the subnet within the budget of which the least is
 // lost, as sums of what was measured. Weights that it left out are kept, so it can move back.
 type rounds struct {
-	fwd *net.Step
+	fwd   *net.Step
+	refit *net.Refit // nil: subnets are measured with the weights that there are
 }
 
 const (
 	// roundsShare is the share of a search's steps before the last round.
 	roundsShare = 0.8
-	// roundBatches are the batches of a round's measurements.
-	roundBatches = 2
 	// farLoss is what a smaller choice is taken to lose that was not measured, or without end;
 	// leastLoss what it loses at least: a budget is there to be used.
 	farLoss   = 1e6
 	leastLoss = 1e-6
 )
 
-func newRounds(be engine.Backend, n *net.Network, o net.Objective, labelled bool) (*rounds, error) {
+func newRounds(be engine.Backend, n *net.Network, c Config, labelled bool) (*rounds, error) {
 	g, err := n.Lower(true)
 	if err != nil {
 		return nil, err
 	}
-	loss, _ := n.Loss(g, o, labelled)
+	loss, _ := n.Loss(g, c.Weights.Objective, labelled)
 	g.Builder.Output(net.LossName, loss)
-	fwd, err := net.Compile(be, "subnet's loss", g.Builder)
-	return &rounds{fwd}, err
+	r := &rounds{}
+	if r.fwd, err = net.Compile(be, "subnet's loss", g.Builder); err != nil || !c.Refit {
+		return r, err
+	}
+	r.refit, err = net.NewRefit(be, n)
+	return r, err
+}
+
+// most is the larger number of bytes of a round's programs.
+func (r *rounds) most(bytes func(*net.Step) int) int {
+	if r.refit == nil || r.refit.Step == nil {
+		return bytes(r.fwd)
+	}
+	return max(bytes(r.fwd), bytes(r.refit.Step))
 }
 
 // roundDue reports whether a round comes before the next weight step.
 func (s *searcher) roundDue() bool {
 	every := roundsShare * float64(s.Total) / float64(max(s.cfg.Rounds-1, 1))
+	if s.cfg.FreezeWeights {
+		every = 1
+	}
 	return s.Pos.Round < s.cfg.Rounds && float64(s.Pos.Step) >= float64(s.Pos.Round)*every
 }
 
@@ -105,23 +119,21 @@ func (s *searcher) takeRound() error {
 			trials = append(trials, c)
 		}
 	}
-	losses := make([]float64, len(trials))
-	for range roundBatches {
-		if err := s.measure(trials, losses); err != nil {
-			return err
-		}
+	losses, err := s.measure(trials)
+	if err != nil {
+		return err
 	}
 	if blind := losses[1:]; s.cfg.Shuffle {
 		s.draw.Shuffle(len(blind), func(i, k int) { blind[i], blind[k] = blind[k], blind[i] })
 	}
-	s.aloss += losses[0] / roundBatches
+	s.aloss += losses[0]
 	s.asteps++
 	next := 1
 	for d, dim := range sp.Dims {
 		at := s.Pos.Choice[d]
 		gain := map[int]float64{}
 		for _, k := range s.near(d) {
-			if v := (losses[0] - losses[next]) / roundBatches; !math.IsNaN(v) && !math.IsInf(v, 0) {
+			if v := losses[0] - losses[next]; !math.IsNaN(v) && !math.IsInf(v, 0) {
 				gain[k] = v
 			}
 			next++
@@ -155,6 +167,16 @@ func (s *searcher) takeRound() error {
 	if err != nil {
 		return err
 	}
+	if s.rounds.refit != nil {
+		fitted, err := s.rounds.refit.To(s.Env, s.Pos.Choice, choice)
+		if err != nil {
+			return err
+		}
+		for name, b := range fitted {
+			s.Env[name].Free()
+			s.Env[name] = b
+		}
+	}
 	s.Pos.Choice = choice
 	s.Pos.Round++
 	return nil
@@ -170,35 +192,85 @@ func undecided(sp *space.Space) *space.Space {
 	return &out
 }
 
-// measure adds the losses of subnets on an architecture batch, normalised by the batch, to sums.
-func (s *searcher) measure(subnets [][]int, sums []float64) error {
-	x, err := s.Take(s.aload, s.afeed)
+// measure returns the losses of subnets on as many architecture batches as a round has,
+// normalised by the batch. Weights are fitted on the way from the first, which stands.
+func (s *searcher) measure(subnets [][]int) (losses []float64, err error) {
+	var batches []net.Env
+	defer func() {
+		for _, in := range batches {
+			in.Free()
+		}
+	}()
+	for range s.cfg.RoundBatches {
+		x, err := s.Take(s.aload, s.afeed)
+		if err != nil {
+			return nil, err
+		}
+		for part := range x.Parts {
+			in, err := s.MicroBatch(x, part, s.alphaDraw(x.Parts, part))
+			if err != nil {
+				return nil, err
+			}
+			batches = append(batches, in)
+		}
+	}
+	if err := s.features(subnets[0], batches); err != nil {
+		return nil, err
+	}
+	for _, c := range subnets {
+		loss, err := s.lossOf(subnets[0], c, batches)
+		if err != nil {
+			return nil, err
+		}
+		losses = append(losses, loss/float64(len(batches)))
+	}
+	return losses, nil
+}
+
+// features runs what least squares need of the subnet that stands.
+func (s *searcher) features(subnet []int, batches []net.Env) error {
+	if s.rounds.refit == nil {
+		return nil
+	}
+	coef, err := net.UploadCoef(s.Be, s.Net.Super.Space.OneHot(subnet))
 	if err != nil {
 		return err
 	}
-	for part := range x.Parts {
-		in, err := s.MicroBatch(x, part, s.alphaDraw(x.Parts, part))
-		if err != nil {
+	defer coef.Free()
+	s.rounds.refit.Forget()
+	for _, in := range batches {
+		if err := s.rounds.refit.Add(s.Env, coef, in); err != nil {
 			return err
 		}
-		for i, c := range subnets {
-			coef, err := net.UploadCoef(s.Be, s.Net.Super.Space.OneHot(c))
-			if err != nil {
-				return err
-			}
-			out, err := s.rounds.fwd.Run(s.Env, coef, in)
-			if err != nil {
-				return err
-			}
-			loss, err := net.Scalar(out[net.LossName])
-			if err != nil {
-				return err
-			}
-			sums[i] += loss / float64(x.Parts)
-			out.Free()
-			coef.Free()
-		}
-		in.Free()
 	}
 	return nil
+}
+
+// lossOf sums the losses of a subnet on batches, its weights fitted on the way from another.
+func (s *searcher) lossOf(from, subnet []int, batches []net.Env) (sum float64, err error) {
+	coef, err := net.UploadCoef(s.Be, s.Net.Super.Space.OneHot(subnet))
+	if err != nil {
+		return 0, err
+	}
+	defer coef.Free()
+	var fitted net.Env
+	if s.rounds.refit != nil {
+		if fitted, err = s.rounds.refit.To(s.Env, from, subnet); err != nil {
+			return 0, err
+		}
+		defer fitted.Free()
+	}
+	for _, in := range batches {
+		out, err := s.rounds.fwd.Run(s.Env, fitted, coef, in)
+		if err != nil {
+			return 0, err
+		}
+		loss, err := net.Scalar(out[net.LossName])
+		if err != nil {
+			return 0, err
+		}
+		sum += loss
+		out.Free()
+	}
+	return sum, nil
 }

@@ -35,7 +35,9 @@ type Config struct {
 	// Overlap gives a device both steps at once, so that it need not wait for the host in
 	// between. The paper's order is without. Unrolled steps never overlap.
 	Overlap       *bool `json:"overlap" doc:"take the weight step with the coefficients from before the architecture step beside it; null: on a GPU"`
-	Rounds        int   `json:"rounds" want:">=2" doc:"rounds of a search without a relaxation: in each the budget falls, choices are measured one by one at the subnet that stands, and it moves; weight steps train that one in between"`
+	Rounds        int   `json:"rounds" want:"[0,1000]" doc:"rounds of a search without a relaxation, 0: 6, of the method reconstruct 4; in each the budget falls, choices are measured one by one at the subnet that stands, and it moves; weight steps train that one in between"`
+	RoundBatches  int   `json:"round_batches" want:">=0" doc:"batches of the alpha split on which a round measures; 0: 2, of the method reconstruct 128 samples"`
+	Refit         bool  `json:"refit" doc:"fit, by least squares, what layers read of the units that stay to what a smaller choice leaves out, before rounds measure it and where they move to it"`
 	Shuffle       bool  `json:"shuffle" doc:"deal what rounds measured to other choices at random: a control, which searches blindly at the same cost"`
 	FreezeWeights bool  `json:"freeze_weights" doc:"move only the architecture parameters"`
 }
@@ -74,7 +76,7 @@ func DefaultConfig() Config {
 	w := train.DefaultWeights()
 	w.Epochs = 4
 	w.Rate = 0.02
-	return Config{Weights: w, Relaxation: relax.Default, Rounds: 6, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: AlphaHyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
+	return Config{Weights: w, Relaxation: relax.Default, Rounds: 6, RoundBatches: 2, Refit: true, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: AlphaHyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
 }
 
 // Decision is what a search found.
@@ -235,10 +237,15 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	switch {
 	case c.ByRounds() && len(b) == 0:
 		return nil, fmt.Errorf("search: rounds: want a budget that falls, got none")
+	case c.ByRounds() && (c.Rounds < 2 || c.RoundBatches < 1):
+		return nil, fmt.Errorf("search: rounds: want at least 2 with at least 1 batch, got %d with %d", c.Rounds, c.RoundBatches)
 	case !c.ByRounds() && first != nil:
 		return nil, fmt.Errorf("search: want rounds to begin at a subnet, got none")
 	case c.ByRounds():
-		s.rounds, err = newRounds(be, n, c.Weights.Objective, l.Feed.Labels)
+		if c.FreezeWeights {
+			s.Total = c.Rounds
+		}
+		s.rounds, err = newRounds(be, n, c, l.Feed.Labels)
 		if s.Pos.Choice = slices.Clone(first); first == nil {
 			s.Pos.Choice = n.Super.Space.Largest()
 		} else if err := n.Super.Space.CheckChoice(first); err != nil {

@@ -210,6 +210,7 @@ func (b *bench) file(r row) string {
 func (r row) figures(q entangle.Quality) (judged, loss points) {
 	if s := q.Inherited; s != nil {
 		judged.Inherited, loss.Inherited = s.Accuracy, s.Loss
+		judged.Recalibrated, loss.Recalibrated = s.Accuracy, s.Loss // unless there is better
 	}
 	if s := q.Recalibrated; s != nil {
 		judged.Recalibrated, loss.Recalibrated = s.Accuracy, s.Loss

@@ -11,7 +11,6 @@ import (
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/report"
-	"github.com/entangle-nas/entangle/search/net"
 )
 
 func (e *env) familyCommand() *cli.Command {
@@ -128,7 +127,7 @@ func members(f *entangle.Family) *report.Table {
 	on, original, _ := part(&f.Members[0].Outcome)
 	t := costTable("member", f.Cost)
 	t.Title = "Members, quality on " + on
-	for _, name := range []string{f.Metric + ", share", "inherited", "recalibrated", "fine-tuned"} {
+	for _, name := range append([]string{f.Metric + ", share"}, entangle.Stages...) {
 		t.Columns = append(t.Columns, report.Column{Name: name, Right: true})
 	}
 	own := f.Members[0].Evaluate
@@ -139,7 +138,7 @@ func members(f *entangle.Family) *report.Table {
 		cells := []string{fmt.Sprintf("%.3f", x.Share)}
 		at := slices.IndexFunc(f.Members, func(m *entangle.Member) bool { return m.Name == x.Name })
 		if at < 0 {
-			cells = append(cells, percent(original), "-", "-")
+			cells = append(cells, percent(original), "-", "-", "-")
 			if own != nil {
 				cells = append(cells, plain(f.Original.Evaluated), "-")
 			}
@@ -147,11 +146,12 @@ func members(f *entangle.Family) *report.Table {
 			m := f.Members[at]
 			_, _, of := part(&m.Outcome)
 			q := of(m.Candidates[0])
-			for _, s := range []*net.Score{q.Inherited, q.Recalibrated, q.Tuned} {
-				cells = append(cells, percent(s))
-			}
-			if d := q.Distance; d != nil && original == nil {
-				cells = append(cells[:1], apart(d.Inherited), apart(d.Recalibrated), apart(d.Tuned))
+			for i, s := range q.Scores() {
+				if d := q.Distance; d != nil && original == nil {
+					cells = append(cells, apart(d.Stages()[i]))
+				} else {
+					cells = append(cells, percent(s))
+				}
 			}
 			if v := m.Candidates[0].Evaluated; v != nil {
 				cells = append(cells, plain(v.Cut), plain(v.Tuned))

@@ -67,9 +67,11 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 	}
 	if orig != nil {
 		add(orig.Figure().Name+", "+on, percent(orig), percent(q.Last()), diff(orig, q.Last()))
-		add("  inherited", "", percent(q.Inherited), diff(orig, q.Inherited))
-		add("  recalibrated", "", percent(q.Recalibrated), diff(orig, q.Recalibrated))
-		add("  fine-tuned", "", percent(q.Tuned), diff(orig, q.Tuned))
+		for i, s := range q.Scores() {
+			if s != nil {
+				add("  "+entangle.Stages[i], "", percent(s), diff(orig, s))
+			}
+		}
 		if after := q.Last(); orig.Positions > 0 && orig.MeanIoU == nil && after != nil {
 			add("nats per token", fmt.Sprintf("%.4f", orig.Loss), fmt.Sprintf("%.4f", after.Loss), fmt.Sprintf("%+.4f", after.Loss-orig.Loss))
 			add("perplexity", fmt.Sprintf("%.3f", orig.Perplexity()), fmt.Sprintf("%.3f", after.Perplexity()), fmt.Sprintf("%+.3f", after.Perplexity()-orig.Perplexity()))
@@ -77,9 +79,11 @@ func comparison(r *entangle.Outcome) []report.Comparison {
 	}
 	if d := q.Distance; d != nil {
 		add("distance of outputs, "+on, "", apart(d.Last()), "")
-		add("  inherited", "", apart(d.Inherited), "")
-		add("  recalibrated", "", apart(d.Recalibrated), "")
-		add("  fine-tuned", "", apart(d.Tuned), "")
+		for i, f := range d.Stages() {
+			if f != nil {
+				add("  "+entangle.Stages[i], "", apart(f), "")
+			}
+		}
 		if last := d.Last(); len(last.Outputs) > 1 {
 			for _, o := range last.Outputs {
 				add(fmt.Sprintf("  %s (%s)", o.Name, o.Kind), "", figure(o), "")
@@ -147,7 +151,7 @@ func baselines(r *entangle.Outcome) report.Table {
 	_, _, of := part(r)
 	b := costTable("choice", r.Cost)
 	b.Title = "Choices of equal cost"
-	for _, name := range []string{"inherited", "recalibrated", "fine-tuned"} {
+	for _, name := range entangle.Stages {
 		b.Columns = append(b.Columns, report.Column{Name: name, Right: true})
 	}
 	if r.Evaluate != nil {
@@ -155,9 +159,12 @@ func baselines(r *entangle.Outcome) report.Table {
 	}
 	for _, x := range r.Candidates {
 		q := of(x)
-		cells := []string{percent(q.Inherited), percent(q.Recalibrated), percent(q.Tuned)}
-		if d := q.Distance; d != nil {
-			cells = []string{apart(d.Inherited), apart(d.Recalibrated), apart(d.Tuned)}
+		var cells []string
+		for i, s := range q.Scores() {
+			cells = append(cells, percent(s))
+			if q.Distance != nil {
+				cells[i] = apart(q.Distance.Stages()[i])
+			}
 		}
 		if e := x.Evaluated; e != nil {
 			cells = append(cells, plain(e.Cut), plain(e.Tuned))
@@ -176,12 +183,12 @@ func outputs(r *entangle.Outcome) *report.Table {
 		return nil
 	}
 	t := &report.Table{Title: "Outputs, distance from the original on " + on}
-	for i, name := range []string{"output", "taken for", "since", "inherited", "recalibrated", "fine-tuned"} {
+	for i, name := range append([]string{"output", "taken for", "since"}, entangle.Stages...) {
 		t.Columns = append(t.Columns, report.Column{Name: name, Right: i > 2})
 	}
 	for _, x := range r.Outputs {
 		row := []string{x.Output, string(x.Kind), x.Reason}
-		for _, f := range []*net.Fidelity{d.Inherited, d.Recalibrated, d.Tuned} {
+		for _, f := range d.Stages() {
 			cell := "-"
 			if f != nil {
 				if at := slices.IndexFunc(f.Outputs, func(o net.OutputError) bool { return o.Name == x.Output }); at >= 0 {

@@ -38,9 +38,9 @@ func New(t *testing.T, name string) *Bench {
 	j.Data.Batch, j.Data.Split = 16, search.Splits{Weights: .4, Alpha: .4, Val: .2}
 	j.Seed, j.Space.Divisor, j.Space.Superposition = 5, 2, space.Every
 	j.Refine, j.Calibrate, j.Tune = 0, 8, w
-	rate := search.DefaultConfig().Weights.Rate
+	d := search.DefaultConfig()
 	j.Search.Weights = w
-	j.Search.Weights.Rate, j.Search.Relaxation = rate, search.DefaultConfig().Relaxation
+	j.Search.Weights.Rate, j.Search.Relaxation, j.Search.Rounds, j.Search.RoundBatches = d.Weights.Rate, d.Relaxation, d.Rounds, d.RoundBatches
 	return &Bench{cpu.New(cpu.Options{Threads: 2}), m, set, j}
 }
 

@@ -11,13 +11,14 @@ import (
 )
 
 // Calibrated returns a plain network and its model with running statistics moved over so
-// many shuffled batches of a view, weights untouched. Without statistics nothing changes.
-func (n *Network) Calibrated(ctx context.Context, be engine.Backend, view data.View, batches int, seed uint64) (*ir.Model, *Network, error) {
+// many shuffled batches of a view, augmented as steps say, weights untouched. Without statistics
+// nothing changes.
+func (n *Network) Calibrated(ctx context.Context, be engine.Backend, view data.View, batches int, seed uint64, augment ...data.Step) (*ir.Model, *Network, error) {
 	env := Env{}
 	if err := n.Load(be, env); err != nil {
 		return nil, nil, err
 	}
-	if err := n.calibrate(ctx, be, env, view, batches, seed); err != nil {
+	if err := n.calibrate(ctx, be, env, view, batches, seed, augment); err != nil {
 		return nil, nil, err
 	}
 	w, err := n.Weights(env)
@@ -41,7 +42,7 @@ func (n *Network) With(w map[string]*ir.Tensor) (*ir.Model, *Network, error) {
 }
 
 // calibrate moves running statistics over batches of the view, weights untouched.
-func (n *Network) calibrate(ctx context.Context, be engine.Backend, env Env, view data.View, batches int, seed uint64) error {
+func (n *Network) calibrate(ctx context.Context, be engine.Backend, env Env, view data.View, batches int, seed uint64, augment []data.Step) error {
 	st, err := n.calibrateStep(be)
 	if err != nil || st == nil {
 		return err
@@ -50,7 +51,7 @@ func (n *Network) calibrate(ctx context.Context, be engine.Backend, env Env, vie
 	if err != nil {
 		return err
 	}
-	return n.sample(ctx, view, batches, seed, "calibrate", func(i int, b *data.Batch) error {
+	return n.augmented(ctx, view, batches, seed, "calibrate", augment, func(i int, b *data.Batch) error {
 		in, err := f.inputs(b)
 		if err != nil {
 			return err
@@ -71,7 +72,12 @@ func (n *Network) calibrate(ctx context.Context, be engine.Backend, env Env, vie
 // sample calls f with so many shuffled batches of a view, which has at least one sample;
 // fewer than a batch are padded. Name tells apart the draws of one seed.
 func (n *Network) sample(ctx context.Context, view data.View, batches int, seed uint64, name string, f func(i int, b *data.Batch) error) error {
-	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: view.Len() >= n.Batch, Seed: seed, Name: name})
+	return n.augmented(ctx, view, batches, seed, name, nil, f)
+}
+
+// augmented is sample of augmented batches.
+func (n *Network) augmented(ctx context.Context, view data.View, batches int, seed uint64, name string, augment []data.Step, f func(i int, b *data.Batch) error) error {
+	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: view.Len() >= n.Batch, Augment: augment, Seed: seed, Name: name})
 	if err != nil {
 		return err
 	}

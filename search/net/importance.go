@@ -13,10 +13,12 @@ import (
 )
 
 // Importance lists the ways of ordering a width's units, as Order takes them.
-var Importance = []string{"taylor", "magnitude", "none"}
+var Importance = []string{"obs", "taylor", "magnitude", "none"}
 
-// Order ranks the units of every width of s, in place, by importance: "taylor" (first-order change
-// of the loss on batches of view), "magnitude" (norm of the weights) or "none".
+// Order ranks the units of every width of s, in place, by importance: "obs" (what the layers
+// that read them lose when their other weights are fitted to what goes; where none reads them
+// through weights, as taylor), "taylor" (first-order change of the loss on batches of view),
+// "magnitude" (norm of the weights) or "none".
 // Distillation alone has no slope at the original: there, "taylor" estimates the
 // first-order change of the outputs instead, by its square along random signs; of
 // probabilities p that of √p, of a yes or no that of asin √p, whose squares are a quarter of
@@ -31,6 +33,22 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 			s.SetOrder(sc)
 		}
 		return err
+	case "obs":
+		sc, err := readerScores(ctx, be, n, an, s, view, batches, seed)
+		if err != nil {
+			return err
+		}
+		rest := false
+		for i, d := range s.Dims {
+			rest = rest || d.CountsUnits() && sc[i] == nil
+		}
+		if rest {
+			if err := Order(ctx, be, n, teach, an, s, "taylor", view, o, batches, seed); err != nil {
+				return err
+			}
+		}
+		s.SetOrder(sc)
+		return nil
 	case "taylor":
 	default:
 		return fmt.Errorf("search: importance %q: want one of %v", how, Importance)

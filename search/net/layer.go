@@ -1,0 +1,252 @@
+package net
+
+import (
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+)
+
+// Ridge is the share of the features' mean square by which least squares hold on to the
+// weights that are there.
+const Ridge = 1e-3
+
+// layer is a node whose weights least squares can fit: one with ops.Op.Linear, whose weight
+// no other node reads.
+type layer struct {
+	node   *ir.Node
+	linear *ops.Linear
+	weight string
+	bias   string // initialiser that takes a constant; "" where there is none
+	shift  bool   // the bias is added behind the node, not by it
+	depth  int    // layers before it, on the longest way
+}
+
+// layers lists those of a network, in graph order.
+func (n *Network) layers() []*layer {
+	index := ir.NewIndex(n.Model.Graph)
+	alone := func(v string) bool {
+		return n.roles[v] == ops.Parameter && len(index.Consumers(v)) == 1
+	}
+	depth := map[string]int{}
+	var out []*layer
+	for _, x := range n.Model.Graph.Nodes {
+		before := 0
+		for _, v := range x.Inputs {
+			before = max(before, depth[v])
+		}
+		l := n.layer(index, x, alone)
+		if l != nil {
+			l.depth = before
+			before++
+			out = append(out, l)
+		}
+		for _, v := range x.Outputs {
+			depth[v] = before
+		}
+	}
+	return out
+}
+
+func (n *Network) layer(index *ir.Index, x *ir.Node, alone func(string) bool) *layer {
+	site := n.Facts.Sites[x]
+	if site == nil {
+		return nil
+	}
+	p := site.Linear()
+	if p == nil || !alone(x.Input(p.Weight)) {
+		return nil
+	}
+	l := &layer{node: x, linear: p, weight: x.Input(p.Weight)}
+	if p.Bias >= 0 {
+		l.bias = x.Input(p.Bias)
+		if !alone(l.bias) {
+			return nil
+		}
+		return l
+	}
+	l.bias = n.addedBias(index, x, p.Units, alone)
+	l.shift = l.bias != ""
+	return l
+}
+
+// addedBias returns the vector that the only reader of a matrix product adds to it; "" where
+// there is none.
+func (n *Network) addedBias(index *ir.Index, x *ir.Node, units int, alone func(string) bool) string {
+	readers := index.Consumers(x.Output(0))
+	if x.OpType != "MatMul" || len(readers) != 1 || readers[0].OpType != "Add" || readers[0].Domain != "" {
+		return ""
+	}
+	for _, v := range readers[0].Inputs {
+		if t := n.Model.Graph.Init(v); t != nil && alone(v) && t.Len() == units && len(t.Dims) > 0 && t.Dims[len(t.Dims)-1] == units {
+			return v
+		}
+	}
+	return ""
+}
+
+// features counts those of a group, with the constant of a bias behind them.
+func (l *layer) features() int {
+	if l.bias != "" {
+		return l.linear.Features + 1
+	}
+	return l.linear.Features
+}
+
+// positionsPerFeature is how many positions of a batch, for each of its features, tell what a
+// layer reads; of more an even selection is taken.
+const positionsPerFeature = 16
+
+// thin takes an even selection of positions, the last axis of x: one in an odd number, which does
+// not fall on the same column of every row of an image.
+func (l *layer) thin(b *prim.Builder, x prim.ID) prim.ID {
+	shape := b.Shape(x)
+	last := len(shape) - 1
+	step := (shape[last]/(positionsPerFeature*l.features()) - 1) | 1
+	if step < 3 {
+		return x
+	}
+	start, size, steps := make([]int, last+1), slices.Clone(shape), slices.Repeat([]int{1}, last+1)
+	size[last], steps[last] = (shape[last]-1)/step+1, step
+	return b.Slice(x, start, size, steps)
+}
+
+// products is the sum over positions of what the layer reads times itself, features × features
+// of each group.
+func (l *layer) products(b *prim.Builder, x prim.ID) prim.ID {
+	x = l.columns(b, x)
+	return b.MatMul(x, x, false, true)
+}
+
+// columns is what the layer reads at a selection of positions, [groups, features, positions] or
+// without groups, with ones for a bias.
+func (l *layer) columns(b *prim.Builder, x prim.ID) prim.ID {
+	x = l.thin(b, l.linear.Columns(b, x))
+	if l.bias == "" {
+		return x
+	}
+	shape := slices.Clone(b.Shape(x))
+	axis := len(shape) - 2
+	shape[axis] = 1
+	return b.Concat(axis, x, b.Full(prim.Type{DType: prim.F32, Shape: shape}, 1))
+}
+
+// kept says of the features of a group which are there when positions of the weight are kept.
+// A bias's constant always is.
+func (l *layer) kept(keep ops.Positions, dims []int) []bool {
+	out := slices.Repeat([]bool{true}, l.features())
+	for axis, list := range keep {
+		if axis == l.linear.WeightAxis || list == nil {
+			continue
+		}
+		in := make([]bool, dims[axis])
+		for _, p := range list {
+			in[p] = true
+		}
+		stride := ir.Prod(dims[axis+1:])
+		for k := range l.linear.Features {
+			if !in[l.linear.Index(0, 0, k)/stride%dims[axis]] {
+				out[k] = false
+			}
+		}
+	}
+	return out
+}
+
+// matrix returns a group's weights, features × units; the constant's row is the bias where
+// the node adds it, else 0.
+func (l *layer) matrix(group int, w, bias *prim.Tensor) *mat.Dense {
+	out := mat.NewDense(l.features(), l.linear.Units, nil)
+	for u := range l.linear.Units {
+		for k := range l.linear.Features {
+			out.Set(k, u, float64(w.F32[l.linear.Index(group, u, k)]))
+		}
+		if bias != nil && !l.shift {
+			out.Set(l.linear.Features, u, float64(bias.F32[group*l.linear.Units+u]))
+		}
+	}
+	return out
+}
+
+// write puts a group's weights in place.
+func (l *layer) write(group int, from mat.Matrix, w, bias *prim.Tensor) {
+	for u := range l.linear.Units {
+		for k := range l.linear.Features {
+			w.F32[l.linear.Index(group, u, k)] = float32(from.At(k, u))
+		}
+		if bias == nil {
+			continue
+		}
+		v := float32(from.At(l.linear.Features, u))
+		if at := group*l.linear.Units + u; l.shift {
+			bias.F32[at] += v
+		} else {
+			bias.F32[at] = v
+		}
+	}
+}
+
+// read returns copies of the layer's weight and bias, nil without one.
+func (l *layer) read(env Env) (w, bias *prim.Tensor, err error) {
+	if w, err = copied(env[ParamName(l.weight)]); err == nil && l.bias != "" {
+		bias, err = copied(env[ParamName(l.bias)])
+	}
+	return w, bias, err
+}
+
+// own returns the network's own weight and bias of the layer, nil without one.
+func (l *layer) own(n *Network) (w, bias *prim.Tensor, err error) {
+	if w, err = n.Loaded(ParamName(l.weight)); err == nil && l.bias != "" {
+		bias, err = n.Loaded(ParamName(l.bias))
+	}
+	return w, bias, err
+}
+
+// upload is the reverse of read.
+func (l *layer) upload(be engine.Backend, env Env, w, bias *prim.Tensor) (err error) {
+	if env[ParamName(l.weight)], err = be.Upload(w); err == nil && bias != nil {
+		env[ParamName(l.bias)], err = be.Upload(bias)
+	}
+	return err
+}
+
+func copied(b engine.Buffer) (*prim.Tensor, error) {
+	t, err := b.Read()
+	if err != nil {
+		return nil, err
+	}
+	out := prim.NewTensor(t.Type)
+	copy(out.F32, t.F32)
+	return out, nil
+}
+
+// ridged solves (g + ridge) x = right; false where it cannot.
+func ridged(g *mat.SymDense, right *mat.Dense) (*mat.Dense, bool) {
+	chol, ok := factor(g)
+	if !ok {
+		return nil, false
+	}
+	var out mat.Dense
+	return &out, chol.SolveTo(&out, right) == nil
+}
+
+// factor returns g's Cholesky decomposition with a ridge, a share of its mean diagonal; false
+// where it has none.
+func factor(g *mat.SymDense) (*mat.Cholesky, bool) {
+	trace := mat.Trace(g)
+	if !(trace > 0) {
+		return nil, false
+	}
+	f, _ := g.Dims()
+	sum := mat.NewSymDense(f, nil)
+	sum.CopySym(g)
+	for i := range f {
+		sum.SetSym(i, i, g.At(i, i)+Ridge*trace/float64(f))
+	}
+	var chol mat.Cholesky
+	return &chol, chol.Factorize(sum)
+}

@@ -1,0 +1,248 @@
+package net
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/entangle-nas/entangle/data"
+	"github.com/entangle-nas/entangle/engine"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/space"
+)
+
+// obsSteps is about how often, while units go, what is left is looked at anew.
+const obsSteps = 32
+
+// readerScores scores the units of every width that layers read through their weights, as rank
+// does; nil for the others.
+func readerScores(ctx context.Context, be engine.Backend, n *Network, an *space.Analysis, s *space.Space, view data.View, batches int, seed uint64) (space.Scores, error) {
+	layers, sums, err := n.featureSums(ctx, be, view, batches, seed)
+	if err != nil {
+		return nil, err
+	}
+	scores := make(space.Scores, len(s.Dims))
+	for i, d := range s.Dims {
+		if !d.CountsUnits() {
+			continue
+		}
+		g := an.Groups[slices.IndexFunc(an.Groups, func(g *space.Group) bool { return g.Name == d.Node })]
+		var readers []*consumer
+		for _, m := range g.Members {
+			l := layers[m.Value]
+			if l == nil || !m.Weight || m.Axis == l.linear.WeightAxis {
+				continue
+			}
+			c, err := newConsumer(n, l, sums[m.Value], m)
+			if err != nil {
+				return nil, err
+			}
+			if c != nil {
+				readers = append(readers, c)
+			}
+		}
+		if readers != nil {
+			scores[i] = rank(readers, g.Size)
+		}
+	}
+	return scores, nil
+}
+
+// featureSums returns the layers of one group by their weight's name, and what they read on
+// batches of a view: features × features.
+func (n *Network) featureSums(ctx context.Context, be engine.Backend, view data.View, batches int, seed uint64) (map[string]*layer, map[string][]float32, error) {
+	g, err := n.Lower(false)
+	if err != nil {
+		return nil, nil, err
+	}
+	layers, sums := map[string]*layer{}, map[string][]float32{}
+	for _, l := range n.layers() {
+		if v, ok := g.values[l.node.Inputs[0]]; ok && l.linear.Groups == 1 {
+			g.Builder.Output(featuresName(l), l.products(g.Builder, v))
+			layers[l.weight] = l
+			sums[l.weight] = make([]float32, l.features()*l.features())
+		}
+	}
+	if len(layers) == 0 {
+		return layers, sums, nil
+	}
+	st, err := Compile(be, "features", g.Builder)
+	if err != nil {
+		return nil, nil, err
+	}
+	own, err := newFeeding(be, n, view)
+	if err != nil {
+		return nil, nil, err
+	}
+	batches = min(batches, (view.Len()+n.Batch-1)/n.Batch)
+	return layers, sums, n.sample(ctx, view, batches, seed, "readers", func(_ int, b *data.Batch) error {
+		out, err := own.run(st, b)
+		if err != nil {
+			return err
+		}
+		defer out.Free()
+		for name, l := range layers {
+			if _, err := addTo([][]float32{sums[name]}, 1, len(sums[name]), out[featuresName(l)]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// rank scores units by when they go. Those go first of which the layers that read them lose the
+// least once their other features are fitted to what goes (optimal brain surgeon, block by
+// block: Frantar and Alistarh, "Optimal Brain Compression", 2022; Kurtic et al., "ZipLM",
+// 2023). A layer's loss counts as a share of its output's square.
+func rank(readers []*consumer, units int) []float64 {
+	score, left := make([]float64, units), make([]int, units)
+	for u := range left {
+		left[u] = u
+	}
+	step, gone := (units+obsSteps-1)/obsSteps, 0
+	for len(left) > 0 {
+		loss := make([]float64, units)
+		for _, u := range left {
+			for _, r := range readers {
+				loss[u] += r.loss(r.of[u]) / r.power
+			}
+		}
+		slices.SortStableFunc(left, func(a, b int) int { return cmp.Compare(loss[a], loss[b]) })
+		next := left[:min(step, len(left))]
+		left = left[len(next):]
+		for _, u := range next {
+			score[u] = float64(gone)
+			gone++
+		}
+		for _, r := range readers {
+			var f []int
+			for _, u := range next {
+				f = append(f, r.of[u]...)
+			}
+			r.remove(f)
+		}
+	}
+	return score
+}
+
+// consumer is a layer that reads a width's units.
+type consumer struct {
+	of      [][]int    // its features, by unit
+	inverse *mat.Dense // of the products of its features, ridged; of those that are left
+	w       *mat.Dense // features × units of its own, as fitted so far
+	power   float64    // square of its output
+}
+
+// newConsumer returns nil for a layer that reads zeros alone.
+func newConsumer(n *Network, l *layer, sums []float32, m space.Member) (*consumer, error) {
+	f := l.features()
+	g := mat.NewSymDense(f, nil)
+	for i := range f {
+		for k := i; k < f; k++ {
+			g.SetSym(i, k, float64(sums[i*f+k]))
+		}
+	}
+	w, bias, err := l.own(n)
+	if err != nil {
+		return nil, err
+	}
+	c := &consumer{of: make([][]int, len(m.Units)), w: l.matrix(0, w, bias)}
+	c.power = excess(g, mat.NewDense(f, l.linear.Units, nil), c.w)
+	chol, ok := factor(g)
+	var inverse mat.SymDense
+	if !ok || !(c.power > 0) || chol.InverseTo(&inverse) != nil {
+		return nil, nil
+	}
+	c.inverse = mat.DenseCopyOf(&inverse)
+	unit := map[int]int{}
+	for u, positions := range m.Units {
+		for _, p := range positions {
+			unit[p] = u
+		}
+	}
+	dims := n.Model.Graph.Init(l.weight).Dims
+	stride := ir.Prod(dims[m.Axis+1:])
+	for k := range l.linear.Features {
+		if u, ok := unit[l.linear.Index(0, 0, k)/stride%dims[m.Axis]]; ok {
+			c.of[u] = append(c.of[u], k)
+		}
+	}
+	return c, nil
+}
+
+// loss is the square that the output loses without features f, the others fitted.
+func (c *consumer) loss(f []int) float64 {
+	x := c.solved(f, c.rows(f))
+	if x == nil {
+		return 0
+	}
+	sum := 0.0
+	for i, a := range f {
+		row := c.w.RawRowView(a)
+		for u, v := range x.RawRowView(i) {
+			sum += v * row[u]
+		}
+	}
+	return sum
+}
+
+// rows returns the weights of features.
+func (c *consumer) rows(f []int) *mat.Dense {
+	_, units := c.w.Dims()
+	out := mat.NewDense(max(len(f), 1), units, nil)
+	for i, a := range f {
+		out.SetRow(i, c.w.RawRowView(a))
+	}
+	return out
+}
+
+// solved returns inverse[f, f]⁻¹ right; nil where there is none.
+func (c *consumer) solved(f []int, right mat.Matrix) *mat.Dense {
+	if len(f) == 0 {
+		return nil
+	}
+	square := mat.NewSymDense(len(f), nil)
+	for i, a := range f {
+		for k := i; k < len(f); k++ {
+			square.SetSym(i, k, c.inverse.At(a, f[k]))
+		}
+	}
+	var chol mat.Cholesky
+	var out mat.Dense
+	if !chol.Factorize(square) || chol.SolveTo(&out, right) != nil {
+		return nil
+	}
+	return &out
+}
+
+// remove leaves features out and fits the others to what they gave.
+func (c *consumer) remove(f []int) {
+	if len(f) == 0 {
+		return
+	}
+	size, _ := c.inverse.Dims()
+	across := mat.NewDense(size, len(f), nil)
+	for k, a := range f {
+		across.SetCol(k, mat.Col(nil, a, c.inverse))
+	}
+	var d mat.Dense
+	if x := c.solved(f, c.rows(f)); x != nil {
+		d.Mul(across, x)
+		c.w.Sub(c.w, &d)
+	}
+	if x := c.solved(f, across.T()); x != nil {
+		d.Reset()
+		d.Mul(across, x)
+		c.inverse.Sub(c.inverse, &d)
+	}
+	for _, a := range f {
+		clear(c.w.RawRowView(a))
+		for i := range size {
+			c.inverse.Set(i, a, 0)
+			c.inverse.Set(a, i, 0)
+		}
+		c.inverse.Set(a, a, 1)
+	}
+}
