@@ -25,6 +25,7 @@ func (e *env) commands() []*cli.Command {
 		e.inspectCommand(),
 		e.spaceCommand(),
 		e.searchCommand(),
+		e.sensitivityCommand(),
 		e.extractCommand(),
 		e.finetuneCommand(),
 		e.evalCommand(),

@@ -65,7 +65,7 @@ var options = []option{
 	{name: "kinds", group: groupTarget, keys: []string{"space.kinds"}, usage: "dimensions to offer"},
 	{name: "divisor", group: groupTarget, keys: []string{"space.divisor"}, usage: "widths are multiples of it"},
 
-	{name: "method", group: groupSearch, keys: []string{"method"}, usage: "what chooses: search, uniform, random, evolution"},
+	{name: "method", group: groupSearch, keys: []string{"method"}, usage: "what chooses: search, reconstruct (without training), uniform, random, evolution"},
 	{name: "search-epochs", group: groupSearch, keys: []string{"search.weights.epochs"}, usage: "passes over the weights split during the search"},
 	{name: "search-lr", group: groupSearch, keys: []string{"search.weights.lr"}, usage: "learning rate of the weights during the search; else 0.02, less on few samples"},
 

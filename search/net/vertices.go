@@ -1,8 +1,10 @@
 package net
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -24,6 +26,8 @@ type Vertices struct {
 	env     Env
 	batches []Env
 	known   map[string]float64
+	refit   *Refit // nil: not asked for yet
+	fitted  string // subnet that refit has run
 	// Trials counts the subnets whose loss was measured.
 	Trials int
 }
@@ -47,8 +51,8 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 	if err != nil {
 		return nil, err
 	}
-	loss, _ := n.Loss(g, o, labelled)
-	g.Builder.Output(LossName, loss)
+	loss, correct := n.Loss(g, o, labelled)
+	EmitLoss(g.Builder, loss, correct)
 	r := &Vertices{be: be, net: n, env: Env{}, known: map[string]float64{}}
 	if r.fwd, err = Compile(be, "vertex loss", g.Builder); err != nil {
 		return nil, err
@@ -104,28 +108,117 @@ func (v *Vertices) Loss(choice []int) (float64, error) {
 // Mixture returns the mean loss at coefficients per dim and choice; +Inf when it is not a
 // number.
 func (v *Vertices) Mixture(mean [][]float64) (float64, error) {
-	coef, err := UploadCoef(v.be, mean)
+	x, err := v.at(mean, nil)
+	return x.Loss, err
+}
+
+// Trial is what a subnet was measured at.
+type Trial struct {
+	Loss float64 `json:"loss"`
+	// Right is the share of labels that are met; nil where the objective has none.
+	Right *float64 `json:"right,omitempty"`
+}
+
+// MarshalJSON writes a loss without end as null.
+func (t Trial) MarshalJSON() ([]byte, error) {
+	type plain Trial
+	if !math.IsInf(t.Loss, 0) {
+		return json.Marshal(plain(t))
+	}
+	return json.Marshal(struct {
+		Loss  *float64 `json:"loss"`
+		Right *float64 `json:"right,omitempty"`
+	}{nil, t.Right})
+}
+
+// Samples counts those that a trial is the mean over.
+func (v *Vertices) Samples() int { return len(v.batches) * v.net.Batch }
+
+// Trial measures the vertex of a choice with its weights fitted on the way from another one
+// (Refit); from the choice itself they are as they are.
+func (v *Vertices) Trial(from, choice []int) (Trial, error) {
+	for _, c := range [][]int{from, choice} {
+		if err := v.net.Super.Space.CheckChoice(c); err != nil {
+			return Trial{}, err
+		}
+	}
+	if slices.Equal(from, choice) {
+		return v.at(v.net.Super.Space.OneHot(choice), nil)
+	}
+	if err := v.run(from); err != nil {
+		return Trial{}, err
+	}
+	weights, err := v.refit.To(v.env, from, choice)
 	if err != nil {
-		return 0, err
+		return Trial{}, err
+	}
+	defer weights.Free()
+	return v.at(v.net.Super.Space.OneHot(choice), weights)
+}
+
+// run prepares refit for a subnet.
+func (v *Vertices) run(subnet []int) (err error) {
+	if v.refit == nil {
+		if v.refit, err = NewRefit(v.be, v.net); err != nil {
+			return err
+		}
+	}
+	key := fmt.Sprint(subnet)
+	if v.fitted == key {
+		return nil
+	}
+	coef, err := UploadCoef(v.be, v.net.Super.Space.OneHot(subnet))
+	if err != nil {
+		return err
 	}
 	defer coef.Free()
-	sum := 0.0
+	v.refit.Forget()
 	for _, in := range v.batches {
-		out, err := v.fwd.Run(v.env, coef, in)
+		if err := v.refit.Add(v.env, coef, in); err != nil {
+			return err
+		}
+	}
+	v.fitted = key
+	return nil
+}
+
+// at measures at coefficients, with other weights where there are some.
+func (v *Vertices) at(mean [][]float64, weights Env) (Trial, error) {
+	coef, err := UploadCoef(v.be, mean)
+	if err != nil {
+		return Trial{}, err
+	}
+	defer coef.Free()
+	var x Trial
+	right, n := 0.0, 0
+	for _, in := range v.batches {
+		out, err := v.fwd.Run(v.env, weights, coef, in)
 		if err != nil {
-			return 0, err
+			return x, err
 		}
 		loss, err := Scalar(out[LossName])
-		out.Free()
 		if err != nil {
-			return 0, err
+			return x, err
 		}
-		sum += loss / float64(len(v.batches))
+		x.Loss += loss / float64(len(v.batches))
+		if c := out[CorrectName]; c != nil {
+			k, err := Scalar(c)
+			if err != nil {
+				return x, err
+			}
+			right += k
+			n += v.net.Batch * max(v.net.Positions, 1)
+		}
+		out.Free()
 	}
-	if math.IsNaN(sum) {
-		sum = math.Inf(1)
+	if math.IsNaN(x.Loss) {
+		x.Loss = math.Inf(1)
 	}
-	return sum, nil
+	if n > 0 {
+		share := right / float64(n)
+		x.Right = &share
+	}
+	return x, nil
 }
 
 // UploadCoef uploads coefficients, per dim and choice, as CoefName takes them. The buffer is
