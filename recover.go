@@ -188,10 +188,29 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 	if m, n, err = n.With(t.Weights); err != nil {
 		return m, val, test, err
 	}
+	if m, n, err = r.settled(n); err != nil {
+		return m, val, test, err
+	}
 	if err = measure(tuned); err == nil && r.judge != nil {
 		err = r.judge(tuned, m)
 	}
 	return m, val, test, err
+}
+
+// settled recalibrates a network that was tuned, where that is better: statistics that move
+// slowly are still in part those from before a short training.
+func (r *recovery) settled(n *net.Network) (*ir.Model, *net.Network, error) {
+	if r.calibrate == 0 || len(n.Stats) == 0 || n.Frozen {
+		return n.Model, n, nil
+	}
+	m, out, err := r.recalibrated(n)
+	if err != nil {
+		return m, out, err
+	}
+	if worse, err := r.worse(out, n); err != nil || worse >= 1 {
+		return n.Model, n, err
+	}
+	return m, out, nil
 }
 
 // recalibrated returns a network with running statistics of batches as they are or of batches

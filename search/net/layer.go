@@ -24,6 +24,7 @@ type layer struct {
 	bias   string // initialiser that takes a constant; "" where there is none
 	shift  bool   // the bias is added behind the node, not by it
 	depth  int    // layers before it, on the longest way
+	few    int    // samples of a batch, the first, that are looked at; 0: all
 }
 
 // layers lists those of a network, in graph order.
@@ -62,6 +63,12 @@ func (n *Network) layer(index *ir.Index, x *ir.Node, alone func(string) bool) *l
 		return nil
 	}
 	l := &layer{node: x, linear: p, weight: x.Input(p.Weight)}
+	if out := n.Facts.Values[x.Output(0)].Shape(); len(out) > 2 && out[0] == n.Batch && n.Facts.Values[x.Input(0)].Shape()[0] == n.Batch {
+		each := max(ir.Prod(out[1:])/(p.Groups*p.Units), 1)
+		if few := (spread*positionsPerFeature*p.Features + each - 1) / each; few < n.Batch {
+			l.few = few
+		}
+	}
 	if p.Bias >= 0 {
 		l.bias = x.Input(p.Bias)
 		if !alone(l.bias) {
@@ -97,9 +104,17 @@ func (l *layer) features() int {
 	return l.linear.Features
 }
 
-// positionsPerFeature is how many positions of a batch, for each of its features, tell what a
-// layer reads; of more an even selection is taken.
-const positionsPerFeature = 16
+// Of a batch so many positions, for each of its features, tell what a layer reads. Where there
+// are more an even selection is taken of spread times as many, from the first samples.
+const positionsPerFeature, spread = 16, 4
+
+// first takes the samples that are looked at.
+func (l *layer) first(b *prim.Builder, x prim.ID) prim.ID {
+	if l.few == 0 {
+		return x
+	}
+	return b.SliceAxis(x, 0, 0, l.few)
+}
 
 // thin takes an even selection of positions, the last axis of x: one in an odd number, which does
 // not fall on the same column of every row of an image.
@@ -125,7 +140,7 @@ func (l *layer) products(b *prim.Builder, x prim.ID) prim.ID {
 // columns is what the layer reads at a selection of positions, [groups, features, positions] or
 // without groups, with ones for a bias.
 func (l *layer) columns(b *prim.Builder, x prim.ID) prim.ID {
-	x = l.thin(b, l.linear.Columns(b, x))
+	x = l.thin(b, l.linear.Columns(b, l.first(b, x)))
 	if l.bias == "" {
 		return x
 	}

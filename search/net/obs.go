@@ -13,8 +13,13 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
-// obsSteps is about how often, while units go, what is left is looked at anew.
-const obsSteps = 32
+const (
+	// obsSteps is about how often, while units go, what is left is looked at anew.
+	obsSteps = 32
+	// obsNumbers bounds what a pass over the samples sums up, so that a device need not hold that of
+	// all layers.
+	obsNumbers = 1 << 25
+)
 
 // readerScores scores the units of every width that layers read through their weights, as rank
 // does; nil for the others.
@@ -53,43 +58,54 @@ func readerScores(ctx context.Context, be engine.Backend, n *Network, an *space.
 // featureSums returns the layers of one group by their weight's name, and what they read on
 // batches of a view: features × features.
 func (n *Network) featureSums(ctx context.Context, be engine.Backend, view data.View, batches int, seed uint64) (map[string]*layer, map[string][]float32, error) {
-	g, err := n.Lower(false)
-	if err != nil {
-		return nil, nil, err
-	}
-	layers, sums := map[string]*layer{}, map[string][]float32{}
-	for _, l := range n.layers() {
-		if v, ok := g.values[l.node.Inputs[0]]; ok && l.linear.Groups == 1 {
-			g.Builder.Output(featuresName(l), l.products(g.Builder, v))
-			layers[l.weight] = l
-			sums[l.weight] = make([]float32, l.features()*l.features())
-		}
-	}
-	if len(layers) == 0 {
-		return layers, sums, nil
-	}
-	st, err := Compile(be, "features", g.Builder)
-	if err != nil {
-		return nil, nil, err
-	}
 	own, err := newFeeding(be, n, view)
 	if err != nil {
 		return nil, nil, err
 	}
 	batches = min(batches, (view.Len()+n.Batch-1)/n.Batch)
-	return layers, sums, n.sample(ctx, view, batches, seed, "readers", func(_ int, b *data.Batch) error {
-		out, err := own.run(st, b)
+	layers, sums := map[string]*layer{}, map[string][]float32{}
+	rest := n.layers()
+	for len(rest) > 0 {
+		g, err := n.Lower(false)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		defer out.Free()
-		for name, l := range layers {
-			if _, err := addTo([][]float32{sums[name]}, 1, len(sums[name]), out[featuresName(l)]); err != nil {
-				return err
+		var some []*layer
+		for numbers := 0; len(rest) > 0 && numbers < obsNumbers; rest = rest[1:] {
+			l := rest[0]
+			if v, ok := g.values[l.node.Inputs[0]]; ok && l.linear.Groups == 1 {
+				g.Builder.Output(featuresName(l), l.products(g.Builder, v))
+				some = append(some, l)
+				layers[l.weight], sums[l.weight] = l, make([]float32, l.features()*l.features())
+				numbers += len(sums[l.weight])
 			}
 		}
-		return nil
-	})
+		if some == nil {
+			break
+		}
+		st, err := Compile(be, "features", g.Builder)
+		if err != nil {
+			return nil, nil, err
+		}
+		err = n.sample(ctx, view, batches, seed, "readers", func(_ int, b *data.Batch) error {
+			out, err := own.run(st, b)
+			if err != nil {
+				return err
+			}
+			defer out.Free()
+			for _, l := range some {
+				s := sums[l.weight]
+				if _, err := addTo([][]float32{s}, 1, len(s), out[featuresName(l)]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return layers, sums, nil
 }
 
 // rank scores units by when they go. Those go first of which the layers that read them lose the

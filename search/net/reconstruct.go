@@ -176,7 +176,7 @@ func (n *Network) moments(be engine.Backend, original *Network, list []*copying)
 			}
 			want = b.Gather(want, b.Const(prim.I64Tensor(at, len(at))), l.linear.Axis)
 		}
-		x, y := l.columns(b, g.values[l.node.Inputs[0]]), l.thin(b, l.linear.Rows(b, want))
+		x, y := l.columns(b, g.values[l.node.Inputs[0]]), l.thin(b, l.linear.Rows(b, l.first(b, want)))
 		b.Output(featuresName(l.layer), b.MatMul(x, x, false, true))
 		b.Output(crossName(l.layer), b.MatMul(x, y, false, true))
 		b.Output(squareName(l.layer), b.Reduce(prim.ReduceSum, []int{0, 1, 2}[:len(b.Shape(y))], prim.Op(prim.Mul, prim.A(0), prim.A(0)), y))
