@@ -76,20 +76,23 @@ func (n *Network) layer(index *ir.Index, x *ir.Node, alone func(string) bool) *l
 		}
 		return l
 	}
-	l.bias = n.addedBias(index, x, p.Units, alone)
+	l.bias = n.addedBias(index, x, p, alone)
 	l.shift = l.bias != ""
 	return l
 }
 
-// addedBias returns the vector that the only reader of a matrix product adds to it; "" where
-// there is none.
-func (n *Network) addedBias(index *ir.Index, x *ir.Node, units int, alone func(string) bool) string {
+// addedBias returns the vector that the only reader of a node adds to it along the last axis, where
+// units lie; "" where there is none.
+func (n *Network) addedBias(index *ir.Index, x *ir.Node, p *ops.Linear, alone func(string) bool) string {
 	readers := index.Consumers(x.Output(0))
-	if x.OpType != "MatMul" || len(readers) != 1 || readers[0].OpType != "Add" || readers[0].Domain != "" {
+	if p.Axis != len(n.Facts.Values[x.Output(0)].Shape())-1 || len(readers) != 1 {
+		return ""
+	}
+	if op := ops.Lookup(readers[0].Domain, readers[0].OpType); op == nil || !op.Residual {
 		return ""
 	}
 	for _, v := range readers[0].Inputs {
-		if t := n.Model.Graph.Init(v); t != nil && alone(v) && t.Len() == units && len(t.Dims) > 0 && t.Dims[len(t.Dims)-1] == units {
+		if t := n.Model.Graph.Init(v); t != nil && alone(v) && t.Len() == p.Units && len(t.Dims) > 0 && t.Dims[len(t.Dims)-1] == p.Units {
 			return v
 		}
 	}
