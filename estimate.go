@@ -183,14 +183,20 @@ func (e *estimator) all() error {
 		return err
 	}
 	networks := e.networks()
-	if len(small.Stats) > 0 {
-		e.add("recalibration", networks*min(job.Calibrate, e.batches(e.Views.Both)), smallForward, smallBytes)
+	stages, times := 1, 2 // as samples are, and augmented
+	if tune.Steps > 0 {
+		times = 4 // once more behind it
 	}
-	e.add("fine-tuning", networks*tune.Steps, tune.Seconds, tune.Bytes)
-	stages := 1
 	if job.Calibrate > 0 && len(small.Stats) > 0 {
+		e.add("recalibration", networks*times*min(job.Calibrate, e.batches(e.Views.Both)), smallForward, smallBytes)
 		stages++
 	}
+	if job.Reconstruct > 0 {
+		// A layer takes half of both networks, and products of all that it reads.
+		e.add("reconstruction", networks*job.Reconstruct*small.Depth(), 2*(forward+smallForward), bytes+smallBytes)
+		stages++
+	}
+	e.add("fine-tuning", networks*tune.Steps, tune.Seconds, tune.Bytes)
 	passes := stages * scored
 	if tune.Steps > 0 {
 		passes += scored + (1+int(math.Ceil(float64(job.Tune.Epochs))))*e.batches(e.Views.Val)

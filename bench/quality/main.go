@@ -48,7 +48,7 @@ func scoreboard(ctx context.Context) error {
 	flag.StringVar(&only, "only", "*", "glob of TASK@BUDGET")
 	flag.StringVar(&columns, "methods", "", "methods, comma-separated; empty: all")
 	flag.StringVar(&seeds, "seeds", "1,2,3", "seeds")
-	flag.StringVar(&variant, "variant", "", "NAME:KEY=VALUE,KEY=VALUE: a search with other settings, beside which nothing else is run")
+	flag.StringVar(&variant, "variant", "", "NAME:KEY=VALUE,KEY=VALUE: a search, or the one method of -methods, with other settings, beside which nothing else is run")
 	flag.IntVar(&b.threads, "threads", 1, "threads of the engine")
 	flag.StringVar(&out, "out", "bench/results/quality", "folder of finished rows")
 	flag.StringVar(&page, "page", "docs/quality.md", "page whose tables are rebuilt")
@@ -124,7 +124,11 @@ func plan(set, only, columns, seeds, variant string) ([]request, error) {
 				}
 				if variant != "" {
 					settings := strings.FieldsFunc(changes, func(r rune) bool { return r == ';' || r == ',' })
-					out = append(out, request{Task: t.name, Budget: budget, Method: "search/" + own, Seed: seed, Settings: settings})
+					of := "search"
+					if columns != "" {
+						of = columns
+					}
+					out = append(out, request{Task: t.name, Budget: budget, Method: of + "/" + own, Seed: seed, Settings: settings})
 					continue
 				}
 				list := methods

@@ -104,6 +104,15 @@ func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original
 	return m, out, fits, err
 }
 
+// Depth counts the layers that Reconstructed fits one behind another.
+func (n *Network) Depth() int {
+	last := 0
+	for _, l := range n.layers() {
+		last = max(last, l.depth+1)
+	}
+	return last
+}
+
 // feeding runs programs of a network on batches.
 type feeding struct {
 	feed *Feed
