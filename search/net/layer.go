@@ -15,8 +15,12 @@ import (
 // weights that are there.
 const Ridge = 1e-3
 
-// layer is a node whose weights least squares can fit: one with ops.Op.Linear, whose weight
-// no other node reads.
+// mostFeatures bounds those of a layer, whose products with each other are held: their square in
+// numbers.
+const mostFeatures = 4096
+
+// layer is a node whose weights least squares can fit: one with ops.Op.Linear and no more than
+// mostFeatures, whose weight no other node reads.
 type layer struct {
 	node   *ir.Node
 	linear *ops.Linear
@@ -59,7 +63,7 @@ func (n *Network) layer(index *ir.Index, x *ir.Node, alone func(string) bool) *l
 		return nil
 	}
 	p := site.Linear()
-	if p == nil || !alone(x.Input(p.Weight)) {
+	if p == nil || p.Features > mostFeatures || !alone(x.Input(p.Weight)) {
 		return nil
 	}
 	l := &layer{node: x, linear: p, weight: x.Input(p.Weight)}

@@ -1,6 +1,7 @@
 package net_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -43,22 +44,25 @@ func ordered(t *testing.T, m *ir.Model, set *data.Set, how string, o net.Objecti
 	return out
 }
 
-// uneven is drawn with the numbers of unit u along an axis multiplied by scale[u]; unit 1 is
-// unit 0 again.
-func uneven(name string, axis int, scale []float64, dims ...int) *ir.Tensor {
+// uneven is drawn with a norm for the numbers of every unit along an axis; unit 1 is unit 0 again.
+func uneven(name string, axis int, norms []float64, dims ...int) *ir.Tensor {
 	w := drawn(name, dims...)
 	v, err := w.Float64s()
 	if err != nil {
 		panic(err)
 	}
-	inner := ir.Prod(dims[axis+1:])
-	for i := range v {
+	inner, square := ir.Prod(dims[axis+1:]), make([]float64, dims[axis])
+	for i, x := range v {
 		u := i / inner % dims[axis]
 		if u == 1 {
 			v[i] = v[i-inner]
-			continue
 		}
-		v[i] *= scale[u]
+		square[u] += x * x
+	}
+	square[1] = square[0]
+	for i := range v {
+		u := i / inner % dims[axis]
+		v[i] *= norms[u] / math.Sqrt(square[u])
 	}
 	out, err := ir.NewFloats(name, w.DType, dims, v)
 	if err != nil {
@@ -67,11 +71,17 @@ func uneven(name string, axis int, scale []float64, dims ...int) *ir.Tensor {
 	return out
 }
 
-// TestOrderObs: of two equal units one goes first, however large, for the other takes over; then
-// that one stays the longest. Magnitude takes the smallest one first. It needs no objective where
-// layers read every width.
+// flat is w with all axes but the first as one.
+func flat(w *ir.Tensor) *ir.Tensor {
+	w.Dims = []int{w.Dims[0], ir.Prod(w.Dims[1:])}
+	return w
+}
+
+// TestOrderObs: of two equal units one goes first, however large, for the other takes over; what
+// that one then gives counts, more than the largest of the others. Magnitude takes the smallest
+// one first. There is no need of an objective where layers read every width.
 func TestOrderObs(t *testing.T) {
-	scale := []float64{2, 2, 1, 0.4}
+	norms, even := []float64{2, 2, 2.8, 0.4}, []float64{1, 1, 1, 1}
 	for _, c := range []struct {
 		name  string
 		x     []int
@@ -80,30 +90,30 @@ func TestOrderObs(t *testing.T) {
 	}{
 		{"Gemm", []int{8}, `  input x float32[batch, 8]
   output y float32[batch, 5]
-  node one: (h) = Gemm(x, w1, b1)
+  node one: (h) = Gemm(x, w1)
   node relu: (r) = Relu(h)
   node two: (y) = Gemm(r, w2, b2)`,
-			[]*ir.Tensor{uneven("w1", 1, scale, 8, 4), uneven("b1", 0, scale, 4), drawn("w2", 4, 5), drawn("b2", 5)}},
+			[]*ir.Tensor{uneven("w1", 1, norms, 8, 4), uneven("w2", 0, even, 4, 5), drawn("b2", 5)}},
 		{"MatMul and Add", []int{4, 8}, `  input x float32[batch, 4, 8]
   output y float32[batch, 4, 5]
   node one: (h) = MatMul(x, w1)
   node relu: (r) = Relu(h)
   node two: (z) = MatMul(r, w2)
   node last: (y) = Add(z, b2)`,
-			[]*ir.Tensor{uneven("w1", 1, scale, 8, 4), drawn("w2", 4, 5), drawn("b2", 5)}},
+			[]*ir.Tensor{uneven("w1", 1, norms, 8, 4), uneven("w2", 0, even, 4, 5), drawn("b2", 5)}},
 		{"Conv", []int{3, 6, 6}, `  input x float32[batch, 3, 6, 6]
   output y float32[batch, 5, 6, 6]
   node one: (h) = Conv(x, w1)
   node relu: (r) = Relu(h)
   node two: (y) = Conv(r, w2) pads=[1, 1, 1, 1]`,
-			[]*ir.Tensor{uneven("w1", 0, scale, 4, 3, 1, 1), drawn("w2", 5, 4, 3, 3)}},
+			[]*ir.Tensor{uneven("w1", 0, norms, 4, 3, 1, 1), uneven("w2", 1, even, 5, 4, 3, 3)}},
 		{"Conv and Flatten", []int{3, 3, 3}, `  input x float32[batch, 3, 3, 3]
   output y float32[batch, 5]
-  node one: (h) = Conv(x, w1, b1)
+  node one: (h) = Conv(x, w1)
   node relu: (r) = Relu(h)
   node flat: (f) = Flatten(r)
   node two: (y) = Gemm(f, w2) transB=1`,
-			[]*ir.Tensor{uneven("w1", 0, scale, 4, 3, 1, 1), uneven("b1", 0, scale, 4), drawn("w2", 5, 36)}},
+			[]*ir.Tensor{uneven("w1", 0, norms, 4, 3, 1, 1), flat(uneven("w2", 1, even, 5, 4, 9))}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := parsed(t, c.text)
@@ -116,7 +126,7 @@ func TestOrderObs(t *testing.T) {
 			if got[3] > 1 || got[0] != 1-got[3] {
 				t.Errorf("want one of units 0 and 1 to go first, the other last, got %v", got)
 			}
-			if got[1] != 2 {
+			if got[1] != 2 || got[2] != 3 {
 				t.Errorf("of the units that no other stands for, want the larger one to stay longer, got %v", got)
 			}
 		})

@@ -62,8 +62,8 @@ func twins(name string, axis int, dims ...int) *ir.Tensor {
 	return out
 }
 
-// doubled is a network x [batch, dims] → y with one width of 12 units, of which the second six
-// are linear in the first six.
+// doubled is a network x [batch, dims] → y with one width of 12 units, of which every one of the
+// second six is linear in one of the first six, in order.
 type doubled struct {
 	name   string
 	x      []int
@@ -153,7 +153,7 @@ func batchOf(n *net.Network) *prim.Tensor {
 	return x
 }
 
-// halved offers a network its width of 12 units, or six.
+// halved offers a network its width of 12 units, or six: one of each pair.
 func halved(t *testing.T, n *net.Network, sp space.Superposition) *space.Supernet {
 	t.Helper()
 	an, err := space.Analyse(n.Model, n.Facts)
@@ -167,6 +167,7 @@ func halved(t *testing.T, n *net.Network, sp space.Superposition) *space.Superne
 	if len(s.Dims) != 1 || !slices.Equal(s.Dims[0].Choices, []int{6, 12}) {
 		t.Fatalf("want one width of 6 or 12 units, got %+v", s.Dims)
 	}
+	s.Dims[0].Order = []int{7, 0, 9, 2, 11, 4, 1, 6, 3, 8, 5, 10}
 	super, err := space.Entangle(an, s, sp)
 	if err != nil {
 		t.Fatal(err)
@@ -280,6 +281,9 @@ func TestReconstructed(t *testing.T) {
 			}
 			if f := fits[d.reader]; f.Before < 0.05 || f.After > 1e-3*f.Before {
 				t.Errorf("layer %q: want an error far below the one before, got %+v", d.reader, f)
+			}
+			if f, ok := fits["one"]; !ok || f.Before > 1e-6 {
+				t.Errorf("layer %q: want the units that stay compared with the same ones, got %+v", "one", fits)
 			}
 			if !slices.Equal(forward(t, be, cut, x), lost) {
 				t.Error("the network that was cut has changed")
