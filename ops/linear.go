@@ -27,7 +27,7 @@ type Linear struct {
 
 // Linear returns the node as products; nil where it is none, or its weight no initialiser.
 func (s *Site) Linear() *Linear {
-	op := Lookup(s.Node.Domain, s.Node.OpType)
+	op := s.Rules()
 	if op == nil || op.Linear == nil {
 		return nil
 	}
@@ -121,7 +121,7 @@ func linearGemm(s *Site) *Linear {
 	}
 	l := &Linear{Weight: 1, Bias: -1, Groups: 1, Units: k[bn], Features: k[bk], WeightAxis: bn, Axis: 1}
 	if c := s.Input(2); c.Present() {
-		if s.Node.Float("beta", 1) != 1 || prim.Prod(c.Shape()) != l.Units || c.Shape()[len(c.Shape())-1] != l.Units {
+		if s.Node.Float("beta", 1) != 1 || len(c.Shape()) == 0 || prim.Prod(c.Shape()) != l.Units || c.Shape()[len(c.Shape())-1] != l.Units {
 			return nil
 		}
 		l.Bias = 2

@@ -170,6 +170,7 @@ func TestLinearOfOthers(t *testing.T) {
 		init []*ir.Tensor
 		node []*ir.Node
 	}{
+		{"a scalar bias", []int{5, 4}, []*ir.Tensor{random("w", 4, 1), random("c")}, []*ir.Node{node("Gemm", []string{"x", "w", "c"}, []string{"y"})}},
 		{"alpha", []int{5, 4}, []*ir.Tensor{wide}, []*ir.Node{node("Gemm", []string{"x", "w"}, []string{"y"}, ir.FloatAttr("alpha", 2))}},
 		{"beta", []int{5, 4}, []*ir.Tensor{wide, random("c", 3)}, []*ir.Node{node("Gemm", []string{"x", "w", "c"}, []string{"y"}, ir.FloatAttr("beta", 2))}},
 		{"a bias per position", []int{5, 4}, []*ir.Tensor{wide, random("c", 5, 3)}, []*ir.Node{node("Gemm", []string{"x", "w", "c"}, []string{"y"})}},

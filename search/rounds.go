@@ -14,7 +14,7 @@ import (
 // Network Adaptation for Mobile Applications", 2018. Before every round weight steps have
 // trained the subnet that stands; in a round the budget falls, choices near to its own are
 // measured one by one, and it moves to the subnet within the budget of which the least is
-// lost, as sums of what was measured. Weights that it left out are kept, so it can move back.
+// lost, as sums of what was measured. What it left out has been given to what is there, and can come back to learn anew.
 type rounds struct {
 	fwd   *net.Step
 	refit *net.Refit // nil: subnets are measured with the weights that there are

@@ -11,9 +11,9 @@ import (
 	"github.com/entangle-nas/entangle/ops"
 )
 
-// Ridge is the share of the features' mean square by which least squares hold on to the
-// weights that are there.
-const Ridge = 1e-3
+// ridge is the share of a feature's square by which least squares hold on to the weights that are
+// there.
+const ridge, leastSquare = 1e-3, 1e-3
 
 // mostFeatures bounds those of a layer, whose products with each other are held: their square in
 // numbers.
@@ -256,8 +256,8 @@ func ridged(g *mat.SymDense, right *mat.Dense) (*mat.Dense, bool) {
 	return &out, chol.SolveTo(&out, right) == nil
 }
 
-// factor returns g's Cholesky decomposition with a ridge, a share of its mean diagonal; false
-// where it has none.
+// factor returns g's Cholesky decomposition with a ridge: a share of each feature's square, so that
+// its scale does not matter, but of leastSquare times their mean at least. false where it has none.
 func factor(g *mat.SymDense) (*mat.Cholesky, bool) {
 	trace := mat.Trace(g)
 	if !(trace > 0) {
@@ -267,7 +267,7 @@ func factor(g *mat.SymDense) (*mat.Cholesky, bool) {
 	sum := mat.NewSymDense(f, nil)
 	sum.CopySym(g)
 	for i := range f {
-		sum.SetSym(i, i, g.At(i, i)+Ridge*trace/float64(f))
+		sum.SetSym(i, i, g.At(i, i)+ridge*max(g.At(i, i), leastSquare*trace/float64(f)))
 	}
 	var chol mat.Cholesky
 	return &chol, chol.Factorize(sum)

@@ -24,6 +24,7 @@ type Fit struct {
 type copying struct {
 	*layer
 	units  []int       // of the original's output, that the network has; nil: all
+	theirs []float32   // of those, what original adds behind the node; nil: nothing
 	g, c   [][]float64 // per group: features × features, features × units
 	square float64     // of what is wanted
 }
@@ -152,6 +153,19 @@ func (n *Network) copying(original *Network, keep map[string]ops.Positions) (out
 		if p := keep[l.weight]; p != nil {
 			c.units = p[l.linear.WeightAxis]
 		}
+		if l.shift {
+			b, err := original.Loaded(ParamName(l.bias))
+			if b == nil || err != nil {
+				continue
+			}
+			c.theirs = b.F32
+			if c.units != nil {
+				c.theirs = nil
+				for _, u := range c.units {
+					c.theirs = append(c.theirs, b.F32[u])
+				}
+			}
+		}
 		shape := slices.Clone(original.Facts.Values[v].Shape())
 		if c.units != nil && l.linear.Axis < len(shape) {
 			shape[l.linear.Axis] = len(c.units)
@@ -235,6 +249,10 @@ func (l *copying) solve(be engine.Backend, env Env) (Fit, error) {
 	before, after := l.square, l.square
 	for group := range l.linear.Groups {
 		now := l.matrix(group, w, bias)
+		for u, v := range l.theirs { // what is wanted is without it
+			now.Set(l.linear.Features, u, float64(bias.F32[u]-v))
+			bias.F32[u] = v
+		}
 		g, c := mat.NewSymDense(f, l.g[group]), mat.NewDense(f, l.linear.Units, l.c[group])
 		before += excess(g, c, now)
 		var left mat.Dense

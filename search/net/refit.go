@@ -111,7 +111,8 @@ func split(l *layer, was, now ops.Positions, dims []int) (stay, gone []int) {
 	return stay, gone
 }
 
-// move fits the weights of the features that stay to what those that go have given.
+// move fits the weights of the features that stay to what those that go have given, which have
+// none then: should they come back, nothing counts twice.
 func (l *layer) move(g []float32, group int, stay, gone []int, w, bias *prim.Tensor) {
 	all, f := l.matrix(group, w, bias), l.features()
 	at := func(a, b int) float64 { return float64(g[a*f+b]) }
@@ -139,6 +140,9 @@ func (l *layer) move(g []float32, group int, stay, gone []int, w, bias *prim.Ten
 		for u := range row {
 			row[u] += d.At(i, u)
 		}
+	}
+	for _, b := range gone {
+		clear(all.RawRowView(b))
 	}
 	l.write(group, all, w, bias)
 }
