@@ -254,12 +254,12 @@ func (r *recovery) reconstructed(cut, now *net.Network) (*ir.Model, *net.Network
 // muchWorse is the factor in the loss from which recalibration does harm in training too.
 const muchWorse = 1.5
 
-// judgingSamples are the fewest of validation that tell statistics and fits apart; of those that
-// they were made of, which they know little by heart, there are more.
+// judgingSamples are the fewest of validation that tell statistics and fits apart; where there are
+// fewer, those that they were made of judge: they know few of them by heart.
 const judgingSamples = 256
 
-// worse returns the loss of a network over that of another, by the objective of tuning, on
-// validation, or all of training where that has few; 1 where the objective cannot be had.
+// worse returns the loss of a network over that of another, by the objective of tuning; 1 where
+// it cannot be had.
 func (r *recovery) worse(now, before *net.Network) (float64, error) {
 	o, view := r.weights.Objective, r.views.Val
 	if view.Len() < judgingSamples && view.Len() < r.views.Both.Len() {

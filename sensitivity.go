@@ -32,9 +32,10 @@ type Sensitive struct {
 	// Saved is the share of the original's cost that goes, by metric.
 	Saved map[string]float64 `json:"saved"`
 	// Cut is with the weights as they are, Fitted with those of the layers that read what goes
-	// fitted by least squares. Both normalise by the batch.
-	Cut    net.Trial `json:"cut"`
-	Fitted net.Trial `json:"fitted"`
+	// fitted by least squares, on as many other samples as there are; nil where none can be. Both
+	// normalise by the batch.
+	Cut    net.Trial  `json:"cut"`
+	Fitted *net.Trial `json:"fitted,omitempty"`
 }
 
 // Sensitivity measures every choice of every dimension alone. The job's target and method are
@@ -60,7 +61,7 @@ func (p *Plan) Sensitivity(ctx context.Context, be engine.Backend, o Options) (*
 	}
 	whole := p.Space.Largest()
 	out := &Sensitivity{Model: p.Job.Model, Data: p.Job.Data.Source, Samples: v.Samples(), Cost: p.price(whole)}
-	if out.Whole, err = v.Trial(whole, whole); err != nil {
+	if out.Whole, err = v.Trial(whole); err != nil {
 		return nil, err
 	}
 	total, done, start := 0, 0, time.Now()
@@ -84,16 +85,16 @@ func (p *Plan) Sensitivity(ctx context.Context, be engine.Backend, o Options) (*
 			for metric, c := range p.price(choice) {
 				x.Saved[metric] = 1 - c/out.Cost[metric]
 			}
-			if x.Cut, err = v.Trial(choice, choice); err != nil {
+			if x.Cut, err = v.Trial(choice); err != nil {
 				return nil, err
 			}
-			if x.Fitted, err = v.Trial(whole, choice); err != nil {
+			if x.Fitted, err = v.Fitted(whole, choice); err != nil {
 				return nil, err
 			}
 			out.Rows = append(out.Rows, x)
 			done++
 			if o.Observe != nil {
-				o.Observe(train.Event{Stage: "sensitivity", Kind: "step", Step: done, Total: total, Loss: x.Fitted.Loss, Seconds: time.Since(start).Seconds()})
+				o.Observe(train.Event{Stage: "sensitivity", Kind: "step", Step: done, Total: total, Loss: x.Cut.Loss, Seconds: time.Since(start).Seconds()})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"math"
 
 	"github.com/entangle-nas/entangle/data"
@@ -46,11 +47,11 @@ func Measure(be engine.Backend, n, teach *net.Network, weights, alpha data.View,
 		if c.FreezeWeights {
 			weight.Steps = 0
 		}
-		if weight.Seconds, err = s.Time(s.advance); err != nil {
+		if weight.Seconds, err = s.Time(func() error { return s.advance(context.Background()) }); err != nil {
 			return weight, arch, err
 		}
 		s.Pos.Round = 0
-		arch.Seconds, err = s.Time(s.takeRound)
+		arch.Seconds, err = s.Time(func() error { return s.takeRound(context.Background()) })
 		return weight, arch, err
 	}
 	first := min(int(math.Ceil(c.AlphaFrom*float64(s.PerEpoch))), s.Total)
@@ -59,7 +60,7 @@ func Measure(be engine.Backend, n, teach *net.Network, weights, alpha data.View,
 		arch.Bytes = max(arch.Bytes, s.unrolled.bytes())
 	}
 	s.cfg.AlphaFrom = math.Inf(1)
-	if weight.Seconds, err = s.Time(s.advance); err != nil || arch.Steps == 0 {
+	if weight.Seconds, err = s.Time(func() error { return s.advance(context.Background()) }); err != nil || arch.Steps == 0 {
 		return weight, arch, err
 	}
 	if s.unrolled == nil {
@@ -73,7 +74,7 @@ func Measure(be engine.Backend, n, teach *net.Network, weights, alpha data.View,
 		return weight, arch, err
 	}
 	s.cfg.AlphaFrom = 0
-	both, err := s.Time(s.advance)
+	both, err := s.Time(func() error { return s.advance(context.Background()) })
 	arch.Seconds = max(both-weight.Seconds, 0)
 	return weight, arch, err
 }

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"math"
 	"slices"
 	"testing"
@@ -101,7 +102,7 @@ func TestSandwich(t *testing.T) {
 		}
 		be.length = len(largest)
 		for range 8 {
-			if err := s.advance(); err != nil {
+			if err := s.advance(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 		}

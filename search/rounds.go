@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -108,7 +109,7 @@ func (s *searcher) near(d int) (out []int) {
 }
 
 // takeRound measures on architecture batches and moves the subnet that stands.
-func (s *searcher) takeRound() error {
+func (s *searcher) takeRound(ctx context.Context) error {
 	sp := s.Net.Super.Space
 	score := make([][]float64, len(sp.Dims))
 	trials := [][]int{s.Pos.Choice}
@@ -119,7 +120,7 @@ func (s *searcher) takeRound() error {
 			trials = append(trials, c)
 		}
 	}
-	losses, err := s.measure(trials)
+	losses, err := s.measure(ctx, trials)
 	if err != nil {
 		return err
 	}
@@ -194,7 +195,7 @@ func undecided(sp *space.Space) *space.Space {
 
 // measure returns the losses of subnets on as many architecture batches as a round has,
 // normalised by the batch. Weights are fitted on the way from the first, which stands.
-func (s *searcher) measure(subnets [][]int) (losses []float64, err error) {
+func (s *searcher) measure(ctx context.Context, subnets [][]int) (losses []float64, err error) {
 	var batches []net.Env
 	defer func() {
 		for _, in := range batches {
@@ -202,6 +203,9 @@ func (s *searcher) measure(subnets [][]int) (losses []float64, err error) {
 		}
 	}()
 	for range s.cfg.RoundBatches {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		x, err := s.Take(s.aload, s.afeed)
 		if err != nil {
 			return nil, err
@@ -218,6 +222,9 @@ func (s *searcher) measure(subnets [][]int) (losses []float64, err error) {
 		return nil, err
 	}
 	for _, c := range subnets {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		loss, err := s.lossOf(subnets[0], c, batches)
 		if err != nil {
 			return nil, err

@@ -77,7 +77,7 @@ func TestRoundsCutWhatIsIdle(t *testing.T) {
 	w := train.DefaultWeights()
 	w.Epochs, w.Rate, w.Augment = 6, 0.1, "none"
 	_, _, b.Model = nettest.Trained(t, b.Be, n, v.Both, v.Val, v.Test, w)
-	b.Job.Search.Relaxation, b.Job.Search.Rounds, b.Job.Search.Weights.Rate, b.Job.Space.Kinds = search.InRounds, 4, 1e-6, []string{"width"}
+	b.Job.Search.Relaxation, b.Job.Search.Rounds, b.Job.Search.Weights.Rate, b.Job.Space.Kinds, b.Job.Search.Refit = search.InRounds, 4, 1e-6, []string{"width"}, false
 	p := b.Plan(t)
 	dim := -1
 	for i, d := range p.Space.Dims {

@@ -171,7 +171,7 @@ func RunFrom(ctx context.Context, be engine.Backend, n, teach *net.Network, weig
 		if err := s.Stop(ctx); err != nil {
 			return nil, err
 		}
-		if err := s.advance(); err != nil {
+		if err := s.advance(ctx); err != nil {
 			return nil, err
 		}
 		if s.Pos.Early == nil && float64(s.Pos.Step) >= EarlyShare*float64(s.Total) {
@@ -222,6 +222,7 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	if err != nil {
 		return nil, err
 	}
+	c.RoundBatches = min(c.RoundBatches, max(alpha.Len()/max(n.Batch*c.Weights.Parts(), 1), 1))
 	s := &searcher{Loop: l, cfg: c, budget: b, overlap: c.overlaps(be), ratio: map[string]float64{}, rx: rx, draw: rng.New(seed, "search/relax"), afeed: l.Feed}
 	batch := n.Batch * c.Weights.Parts()
 	if alpha.Len() < batch {
@@ -390,7 +391,7 @@ func (s *searcher) means() [][]float64 {
 }
 
 // advance takes one architecture step (when its time has come) and one weight step.
-func (s *searcher) advance() error {
+func (s *searcher) advance(ctx context.Context) error {
 	var train *net.Batch
 	if !s.cfg.FreezeWeights {
 		var err error
@@ -406,7 +407,7 @@ func (s *searcher) advance() error {
 	switch {
 	case s.rounds != nil:
 		if s.roundDue() {
-			if err := s.takeRound(); err != nil {
+			if err := s.takeRound(ctx); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -92,7 +93,7 @@ func TestTransfers(t *testing.T) {
 		defer s.close()
 		step := func() []string {
 			be.log = nil
-			if err := s.advance(); err != nil {
+			if err := s.advance(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Tick(nil); err != nil {

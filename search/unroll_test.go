@@ -38,7 +38,7 @@ func TestUnrolledGradient(t *testing.T) {
 	c.Weights.Accumulate = 2
 	c.Weights.Hyper.WeightDecay = 0.01
 	s := smoothSearcher(t, ref.New(), c)
-	if err := s.advance(); err != nil { // velocity
+	if err := s.advance(context.Background()); err != nil { // velocity
 		t.Fatal(err)
 	}
 	train, err := s.Take(s.Loader, s.Feed)
@@ -105,7 +105,7 @@ func TestUnrolledSearch(t *testing.T) {
 		c.Unrolled = second
 		s := smoothSearcher(t, cpu.New(cpu.Options{Threads: 1}), c)
 		for s.Pos.Step < 4 {
-			if err := s.advance(); err != nil {
+			if err := s.advance(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 		}

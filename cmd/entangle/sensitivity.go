@@ -57,7 +57,11 @@ func (e *env) sensitivity(c *cli.Context) error {
 	if c.Bool("json") {
 		return e.printJSON(s)
 	}
-	return sensitivityTable(s).Text(e.stdout)
+	if err := sensitivityTable(s).Text(e.stdout); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "\nlosses are over %d samples\n", s.Samples)
+	return err
 }
 
 func sensitivityTable(s *entangle.Sensitivity) *report.Table {
@@ -71,14 +75,21 @@ func sensitivityTable(s *entangle.Sensitivity) *report.Table {
 	if s.Whole.Right != nil {
 		head("right", "right, fitted")
 	}
-	measured := func(cut, fitted net.Trial) []any {
-		out := []any{fmt.Sprintf("%.4f", cut.Loss), fmt.Sprintf("%.4f", fitted.Loss)}
-		if s.Whole.Right != nil {
-			out = append(out, share(*cut.Right), share(*fitted.Right))
+	measured := func(cut net.Trial, fitted *net.Trial) []any {
+		losses, right := []any{fmt.Sprintf("%.4f", cut.Loss), "-"}, []any{"", "-"}
+		if fitted != nil {
+			losses[1] = fmt.Sprintf("%.4f", fitted.Loss)
 		}
-		return out
+		if s.Whole.Right == nil {
+			return losses
+		}
+		right[0] = share(*cut.Right)
+		if fitted != nil {
+			right[1] = share(*fitted.Right)
+		}
+		return append(losses, right...)
 	}
-	t.Add(append([]any{"(original)", "", "", "", ""}, measured(s.Whole, s.Whole)...)...)
+	t.Add(append([]any{"(original)", "", "", "", ""}, measured(s.Whole, nil)...)...)
 	for _, x := range s.Rows {
 		var choice any = x.Choice
 		if x.Candidate != "" {

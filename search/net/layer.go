@@ -1,6 +1,7 @@
 package net
 
 import (
+	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -13,7 +14,7 @@ import (
 
 // ridge is the share of a feature's square by which least squares hold on to the weights that are
 // there.
-const ridge, leastSquare = 1e-3, 1e-3
+const ridge, leastSquare, enough = 1e-3, 1e-3, 4
 
 // mostFeatures bounds those of a layer, whose products with each other are held: their square in
 // numbers.
@@ -29,6 +30,8 @@ type layer struct {
 	shift  bool   // the bias is added behind the node, not by it
 	depth  int    // layers before it, on the longest way
 	few    int    // samples of a batch, the first, that are looked at; 0: all
+	// positions counts those of a batch that are looked at, once a program is built.
+	positions int
 }
 
 // layers lists those of a network, in graph order.
@@ -148,6 +151,7 @@ func (l *layer) products(b *prim.Builder, x prim.ID) prim.ID {
 // without groups, with ones for a bias.
 func (l *layer) columns(b *prim.Builder, x prim.ID) prim.ID {
 	x = l.thin(b, l.linear.Columns(b, l.first(b, x)))
+	l.positions = b.Shape(x)[len(b.Shape(x))-1]
 	if l.bias == "" {
 		return x
 	}
@@ -247,8 +251,8 @@ func copied(b engine.Buffer) (*prim.Tensor, error) {
 }
 
 // ridged solves (g + ridge) x = right; false where it cannot.
-func ridged(g *mat.SymDense, right *mat.Dense) (*mat.Dense, bool) {
-	chol, ok := factor(g)
+func ridged(g *mat.SymDense, positions int, right *mat.Dense) (*mat.Dense, bool) {
+	chol, ok := factor(g, positions)
 	if !ok {
 		return nil, false
 	}
@@ -257,17 +261,19 @@ func ridged(g *mat.SymDense, right *mat.Dense) (*mat.Dense, bool) {
 }
 
 // factor returns g's Cholesky decomposition with a ridge: a share of each feature's square, so that
-// its scale does not matter, but of leastSquare times their mean at least. false where it has none.
-func factor(g *mat.SymDense) (*mat.Cholesky, bool) {
+// its scale does not matter, but of leastSquare times their mean at least. Below enough positions for each feature the
+// share grows, by the square: what few samples say is not true of others. false where it has none.
+func factor(g *mat.SymDense, positions int) (*mat.Cholesky, bool) {
 	trace := mat.Trace(g)
 	if !(trace > 0) {
 		return nil, false
 	}
 	f, _ := g.Dims()
+	hold := ridge * math.Pow(max(float64(enough*f)/float64(max(positions, 1)), 1), 2)
 	sum := mat.NewSymDense(f, nil)
 	sum.CopySym(g)
 	for i := range f {
-		sum.SetSym(i, i, g.At(i, i)+ridge*max(g.At(i, i), leastSquare*trace/float64(f)))
+		sum.SetSym(i, i, g.At(i, i)+hold*max(g.At(i, i), leastSquare*trace/float64(f)))
 	}
 	var chol mat.Cholesky
 	return &chol, chol.Factorize(sum)

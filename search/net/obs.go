@@ -33,6 +33,9 @@ func readerScores(ctx context.Context, be engine.Backend, n *Network, an *space.
 		if !d.CountsUnits() {
 			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		g := an.Groups[slices.IndexFunc(an.Groups, func(g *space.Group) bool { return g.Name == d.Node })]
 		var readers []*consumer
 		for _, m := range g.Members {
@@ -105,6 +108,9 @@ func (n *Network) featureSums(ctx context.Context, be engine.Backend, view data.
 			return nil, nil, err
 		}
 	}
+	for _, l := range layers {
+		l.positions *= batches
+	}
 	return layers, sums, nil
 }
 
@@ -166,7 +172,7 @@ func newConsumer(n *Network, l *layer, sums []float32, m space.Member) (*consume
 	}
 	c := &consumer{of: make([][]int, len(m.Units)), w: l.matrix(0, w, bias)}
 	c.power = excess(g, mat.NewDense(f, l.linear.Units, nil), c.w)
-	chol, ok := factor(g)
+	chol, ok := factor(g, l.positions)
 	var inverse mat.SymDense
 	if !ok || !(c.power > 0) || chol.InverseTo(&inverse) != nil {
 		return nil, nil

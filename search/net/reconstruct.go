@@ -27,6 +27,7 @@ type copying struct {
 	theirs []float32   // of those, what original adds behind the node; nil: nothing
 	g, c   [][]float64 // per group: features × features, features × units
 	square float64     // of what is wanted
+	seen   int         // positions that they are sums over
 }
 
 // Reconstructed returns a plain network that was cut out of original, and its model, with
@@ -45,6 +46,7 @@ func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	batches = min(batches, (view.Len()+n.Batch-1)/n.Batch)
 	layers := n.copying(original, keep)
 	last := -1
 	for _, l := range layers {
@@ -218,6 +220,7 @@ func (l *copying) add(out Env) (err error) {
 	}
 	s, err := Scalar(out[squareName(l.layer)])
 	l.square += s
+	l.seen += l.positions
 	return err
 }
 
@@ -258,7 +261,7 @@ func (l *copying) solve(be engine.Backend, env Env) (Fit, error) {
 		var left mat.Dense
 		left.Mul(g, now)
 		left.Sub(c, &left)
-		if d, ok := ridged(g, &left); ok {
+		if d, ok := ridged(g, l.seen, &left); ok {
 			now.Add(now, d)
 		}
 		after += excess(g, c, now)

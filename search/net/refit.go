@@ -17,6 +17,7 @@ type Refit struct {
 	Step   *Step // that Add runs; nil: there is nothing to move
 	layers []*layer
 	sums   [][][]float32 // per layer and group: features × features
+	seen   int           // batches
 }
 
 // NewRefit prepares it for a supernet. Where choices have weights of their own nothing moves.
@@ -43,7 +44,10 @@ func NewRefit(be engine.Backend, n *Network) (*Refit, error) {
 }
 
 // Forget begins anew: the subnet, or the weights, are others.
-func (r *Refit) Forget() { clear(r.sums) }
+func (r *Refit) Forget() {
+	clear(r.sums)
+	r.seen = 0
+}
 
 // Add runs the subnet of env's coefficients on a batch.
 func (r *Refit) Add(env Env, extra ...Env) error {
@@ -55,6 +59,7 @@ func (r *Refit) Add(env Env, extra ...Env) error {
 		return err
 	}
 	defer out.Free()
+	r.seen++
 	for i, l := range r.layers {
 		f := l.features()
 		if r.sums[i], err = addTo(r.sums[i], l.linear.Groups, f*f, out[featuresName(l)]); err != nil {
@@ -87,7 +92,7 @@ func (r *Refit) To(env Env, from, to []int) (Env, error) {
 			return out, err
 		}
 		for group := range l.linear.Groups {
-			l.move(r.sums[i][group], group, stay, gone, w, bias)
+			l.move(r.sums[i][group], r.seen*l.positions, group, stay, gone, w, bias)
 		}
 		if err := l.upload(r.be, out, w, bias); err != nil {
 			return out, err
@@ -113,7 +118,7 @@ func split(l *layer, was, now ops.Positions, dims []int) (stay, gone []int) {
 
 // move fits the weights of the features that stay to what those that go have given, which have
 // none then: should they come back, nothing counts twice.
-func (l *layer) move(g []float32, group int, stay, gone []int, w, bias *prim.Tensor) {
+func (l *layer) move(g []float32, positions, group int, stay, gone []int, w, bias *prim.Tensor) {
 	all, f := l.matrix(group, w, bias), l.features()
 	at := func(a, b int) float64 { return float64(g[a*f+b]) }
 	square := mat.NewSymDense(len(stay), nil)
@@ -131,7 +136,7 @@ func (l *layer) move(g []float32, group int, stay, gone []int, w, bias *prim.Ten
 	}
 	var right mat.Dense
 	right.Mul(cross, lost)
-	d, ok := ridged(square, &right)
+	d, ok := ridged(square, positions, &right)
 	if !ok {
 		return
 	}

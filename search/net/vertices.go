@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -25,6 +24,7 @@ type Vertices struct {
 	fwd     *Step
 	env     Env
 	batches []Env
+	others  []Env // as many more, on which weights are fitted; batches where there are none
 	known   map[string]float64
 	refit   *Refit // nil: not asked for yet
 	fitted  string // subnet that refit has run
@@ -72,7 +72,8 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 		return nil, err
 	}
 	defer l.Close()
-	for range min(batches, l.Batches()) {
+	batches = min(batches, l.Batches())
+	for i := range min(2*batches, l.Batches()) {
 		b, err := l.Next()
 		if err != nil {
 			return nil, err
@@ -81,7 +82,11 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 		if err != nil {
 			return nil, err
 		}
-		r.batches = append(r.batches, in)
+		if i < batches {
+			r.batches = append(r.batches, in)
+		} else {
+			r.others = append(r.others, in)
+		}
 	}
 	return r, nil
 }
@@ -134,26 +139,32 @@ func (t Trial) MarshalJSON() ([]byte, error) {
 // Samples counts those that a trial is the mean over.
 func (v *Vertices) Samples() int { return len(v.batches) * v.net.Batch }
 
-// Trial measures the vertex of a choice with its weights fitted on the way from another one
-// (Refit); from the choice itself they are as they are.
-func (v *Vertices) Trial(from, choice []int) (Trial, error) {
+// Trial measures the vertex of a choice.
+func (v *Vertices) Trial(choice []int) (Trial, error) {
+	if err := v.net.Super.Space.CheckChoice(choice); err != nil {
+		return Trial{}, err
+	}
+	return v.at(v.net.Super.Space.OneHot(choice), nil)
+}
+
+// Fitted measures the vertex of a choice with its weights fitted on the way from another one
+// (Refit); nil where there is nothing to fit.
+func (v *Vertices) Fitted(from, choice []int) (*Trial, error) {
 	for _, c := range [][]int{from, choice} {
 		if err := v.net.Super.Space.CheckChoice(c); err != nil {
-			return Trial{}, err
+			return nil, err
 		}
 	}
-	if slices.Equal(from, choice) {
-		return v.at(v.net.Super.Space.OneHot(choice), nil)
-	}
 	if err := v.run(from); err != nil {
-		return Trial{}, err
+		return nil, err
 	}
 	weights, err := v.refit.To(v.env, from, choice)
-	if err != nil {
-		return Trial{}, err
+	if err != nil || len(weights) == 0 {
+		return nil, err
 	}
 	defer weights.Free()
-	return v.at(v.net.Super.Space.OneHot(choice), weights)
+	x, err := v.at(v.net.Super.Space.OneHot(choice), weights)
+	return &x, err
 }
 
 // run prepares refit for a subnet.
@@ -173,7 +184,11 @@ func (v *Vertices) run(subnet []int) (err error) {
 	}
 	defer coef.Free()
 	v.refit.Forget()
-	for _, in := range v.batches {
+	others := v.others
+	if others == nil {
+		others = v.batches
+	}
+	for _, in := range others {
 		if err := v.refit.Add(v.env, coef, in); err != nil {
 			return err
 		}
