@@ -73,7 +73,7 @@ func (b *bench) test(ctx context.Context, t task, r row, file string) (tested, e
 	if err != nil {
 		return out, err
 	}
-	j.Tune.Epochs, j.Calibrate = 0, 0
+	j.Model, j.Tune.Epochs, j.Calibrate = file, 0, 0
 	p, err := entangle.PrepareTraining(cut, m, set, j)
 	if err != nil {
 		return out, err
