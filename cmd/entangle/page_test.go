@@ -38,10 +38,10 @@ func TestOutputsOfPage(t *testing.T) {
 	}
 	got := outputs(r)
 	want := [][]string{
-		{"p", "probabilities", "a Softmax makes it", "0.5000, 50.00 % agree", "-", "0.2500, 50.00 % agree"},
-		{"v", "values", "set", "0.2500, R² 75.00 %", "-", "0.1250, R² 75.00 %"},
+		{"p", "probabilities", "a Softmax makes it", "0.5000, 50.00 % agree", "-", "-", "0.2500, 50.00 % agree"},
+		{"v", "values", "set", "0.2500, R² 75.00 %", "-", "-", "0.1250, R² 75.00 %"},
 	}
-	if got == nil || !slices.EqualFunc(got.Rows, want, slices.Equal[[]string]) || len(got.Columns) != 6 {
+	if got == nil || !slices.EqualFunc(got.Rows, want, slices.Equal[[]string]) || len(got.Columns) != 7 {
 		t.Errorf("want %v, got %+v", want, got)
 	}
 	r.Candidates[0].Test = entangle.Quality{}
