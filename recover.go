@@ -124,50 +124,53 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 		}
 		return r.measure(n, r.views.Test, stage, &test)
 	}
+	// try goes on with another network, unless it is worse, by the factor that it returns.
+	try := func(stage int, next *net.Network) (worse float64, err error) {
+		before := n
+		n = next
+		if err = measure(stage); err != nil {
+			return 0, err
+		}
+		if worse, err = r.worse(n, before); err == nil && worse > 1 {
+			n = before
+			val.forget(stage)
+			test.forget(stage)
+		}
+		m = n.Model
+		return worse, err
+	}
 	if err = measure(inherited); err != nil {
 		return m, val, test, err
 	}
 	if r.calibrate > 0 && len(n.Stats) > 0 {
-		before := n
-		if m, n, err = r.recalibrated(n); err != nil {
-			return m, val, test, err
-		}
-		if err = measure(recalibrated); err != nil {
-			return m, val, test, err
-		}
-		worse, err := r.worse(n, before)
+		next, err := r.recalibrated(n)
 		if err != nil {
 			return m, val, test, err
 		}
-		if worse > 1 {
-			why := "recalibrated statistics are worse than those that the subnet was cut with: these stay"
-			kept := *before
-			if kept.Frozen = worse > muchWorse; kept.Frozen {
-				why = "recalibrated statistics are much worse than the original's: these stay, in training as well"
-			}
-			r.notes = append(r.notes, why)
-			n, m = &kept, before.Model
-			val.forget(recalibrated)
-			test.forget(recalibrated)
+		worse, err := try(recalibrated, next)
+		switch {
+		case err != nil:
+			return m, val, test, err
+		case worse > muchWorse:
+			r.notes = append(r.notes, "recalibrated statistics are much worse than the original's: these stay, in training as well")
+			frozen := *n
+			frozen.Frozen = true
+			n = &frozen
+		case worse > 1:
+			r.notes = append(r.notes, "recalibrated statistics are worse than those that the subnet was cut with: these stay")
 		}
 	}
 	if r.fit > 0 {
-		before := n
-		if m, n, err = r.reconstructed(cut, n); err != nil {
+		next, err := r.reconstructed(cut, n)
+		if err != nil {
 			return m, val, test, err
 		}
-		if err = measure(reconstructed); err != nil {
-			return m, val, test, err
-		}
-		worse, err := r.worse(n, before)
+		worse, err := try(reconstructed, next)
 		if err != nil {
 			return m, val, test, err
 		}
 		if worse > 1 {
 			r.notes = append(r.notes, "layers fitted to the original's are worse: the weights are those before")
-			n, m = before, before.Model
-			val.forget(reconstructed)
-			test.forget(reconstructed)
 		}
 	}
 	if r.judge != nil {
@@ -185,12 +188,13 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 	if t.Best != nil && t.Best.Step == 0 {
 		r.notes = append(r.notes, "tuning made nothing better on validation: the weights are those before it")
 	}
-	if m, n, err = n.With(t.Weights); err != nil {
+	if _, n, err = n.With(t.Weights); err != nil {
 		return m, val, test, err
 	}
-	if m, n, err = r.settled(n); err != nil {
+	if n, err = r.settled(n); err != nil {
 		return m, val, test, err
 	}
+	m = n.Model
 	if err = measure(tuned); err == nil && r.judge != nil {
 		err = r.judge(tuned, m)
 	}
@@ -199,56 +203,58 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 
 // settled recalibrates a network that was tuned, where that is better: statistics that move
 // slowly are still in part those from before a short training.
-func (r *recovery) settled(n *net.Network) (*ir.Model, *net.Network, error) {
+func (r *recovery) settled(n *net.Network) (*net.Network, error) {
 	if r.calibrate == 0 || len(n.Stats) == 0 || n.Frozen {
-		return n.Model, n, nil
+		return n, nil
 	}
-	m, out, err := r.recalibrated(n)
+	out, err := r.recalibrated(n)
 	if err != nil {
-		return m, out, err
+		return nil, err
 	}
 	if worse, err := r.worse(out, n); err != nil || worse >= 1 {
-		return n.Model, n, err
+		return n, err
 	}
-	return m, out, nil
+	return out, nil
 }
 
 // recalibrated returns a network with running statistics of batches as they are or of batches
 // as tuning augments them, whichever is better: networks that were trained on
 // augmented images have statistics of those.
-func (r *recovery) recalibrated(n *net.Network) (*ir.Model, *net.Network, error) {
-	m, out, err := n.Calibrated(r.ctx, r.be, r.views.Both, r.calibrate, r.seed)
+func (r *recovery) recalibrated(n *net.Network) (*net.Network, error) {
+	_, out, err := n.Calibrated(r.ctx, r.be, r.views.Both, r.calibrate, r.seed)
 	if err != nil {
-		return m, out, err
+		return nil, err
 	}
 	steps, err := data.ParseAugments(r.weights.Augment)
 	set := r.views.Both.Set()
 	if err != nil || len(steps) == 0 || !slices.ContainsFunc(set.Fields, func(f data.Field) bool { return f.Image }) || set.CheckAugment(steps) != nil {
-		return m, out, err
+		return out, err
 	}
-	am, augmented, err := n.Calibrated(r.ctx, r.be, r.views.Both, r.calibrate, r.seed, steps...)
+	_, augmented, err := n.Calibrated(r.ctx, r.be, r.views.Both, r.calibrate, r.seed, steps...)
 	if err != nil {
-		return m, out, err
+		return nil, err
 	}
 	if worse, err := r.worse(out, augmented); err != nil || worse <= 1 {
-		return m, out, err
+		return out, err
 	}
-	return am, augmented, nil
+	return augmented, nil
 }
 
 // reconstructed fits the layers of a network as it was cut to the original's, and recalibrates
 // it unless that did harm to now.
-func (r *recovery) reconstructed(cut, now *net.Network) (*ir.Model, *net.Network, error) {
-	m, n, _, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, r.views.Both, r.fit, r.seed)
+func (r *recovery) reconstructed(cut, now *net.Network) (*net.Network, error) {
+	n, _, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, r.views.Both, r.fit, r.seed)
 	if err != nil {
-		return m, n, err
+		return nil, err
 	}
 	if now.Frozen {
 		n.Frozen = true
-	} else if r.calibrate > 0 && len(n.Stats) > 0 {
-		m, n, err = r.recalibrated(n)
+		return n, nil
 	}
-	return m, n, err
+	if r.calibrate > 0 && len(n.Stats) > 0 {
+		return r.recalibrated(n)
+	}
+	return n, nil
 }
 
 // muchWorse is the factor in the loss from which recalibration does harm in training too.

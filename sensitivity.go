@@ -9,7 +9,6 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
-	"github.com/entangle-nas/entangle/space"
 )
 
 // Sensitivity is what each choice of a space would cost if it alone were taken, measured on
@@ -99,22 +98,4 @@ func (p *Plan) Sensitivity(ctx context.Context, be engine.Backend, o Options) (*
 		}
 	}
 	return out, nil
-}
-
-// Metrics lists those of Cost, space.MACs first.
-func (s *Sensitivity) Metrics() []string {
-	var out []string
-	for m := range s.Cost {
-		out = append(out, m)
-	}
-	slices.SortFunc(out, func(a, b string) int {
-		switch {
-		case a == b:
-			return 0
-		case a == space.MACs || b != space.MACs && a < b:
-			return -1
-		}
-		return 1
-	})
-	return out
 }

@@ -15,7 +15,8 @@ import (
 // Network Adaptation for Mobile Applications", 2018. Before every round weight steps have
 // trained the subnet that stands; in a round the budget falls, choices near to its own are
 // measured one by one, and it moves to the subnet within the budget of which the least is
-// lost, as sums of what was measured. What it left out has been given to what is there, and can come back to learn anew.
+// lost, as sums of what was measured. What it left out has been given to what is there, and can
+// come back to learn anew.
 type rounds struct {
 	fwd   *net.Step
 	refit *net.Refit // nil: subnets are measured with the weights that there are
@@ -218,8 +219,10 @@ func (s *searcher) measure(ctx context.Context, subnets [][]int) (losses []float
 			batches = append(batches, in)
 		}
 	}
-	if err := s.features(subnets[0], batches); err != nil {
-		return nil, err
+	if s.rounds.refit != nil {
+		if err := s.rounds.refit.Run(s.Env, subnets[0], batches); err != nil {
+			return nil, err
+		}
 	}
 	for _, c := range subnets {
 		if err := ctx.Err(); err != nil {
@@ -232,25 +235,6 @@ func (s *searcher) measure(ctx context.Context, subnets [][]int) (losses []float
 		losses = append(losses, loss/float64(len(batches)))
 	}
 	return losses, nil
-}
-
-// features runs what least squares need of the subnet that stands.
-func (s *searcher) features(subnet []int, batches []net.Env) error {
-	if s.rounds.refit == nil {
-		return nil
-	}
-	coef, err := net.UploadCoef(s.Be, s.Net.Super.Space.OneHot(subnet))
-	if err != nil {
-		return err
-	}
-	defer coef.Free()
-	s.rounds.refit.Forget()
-	for _, in := range batches {
-		if err := s.rounds.refit.Add(s.Env, coef, in); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // lossOf sums the losses of a subnet on batches, its weights fitted on the way from another.

@@ -2,6 +2,7 @@ package search_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -212,4 +213,42 @@ func besideZeros(t *testing.T, b *runtest.Bench) string {
 	}
 	t.Fatal("the model has no 3×3 convolution")
 	return ""
+}
+
+// countdown is a context that is cancelled when it has been asked so often.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestRoundsStopAmidst: a round that is stopped among its measurements ends at once and says
+// where; a run that goes on from there gives what an uninterrupted one does.
+func TestRoundsStopAmidst(t *testing.T) {
+	b := runtest.New(t, "fashion-tiny")
+	b.Job.Search.Relaxation, b.Job.Search.Rounds = search.InRounds, 3
+	p := b.Plan(t)
+	budget := half(p.Cost[space.MACs], p.Space)
+	whole, err := b.Run(context.Background(), p, b.Job.Search, budget, nil, train.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := train.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint")}
+	var stopped *train.Interrupted
+	if _, err := b.Run(&countdown{context.Background(), 5}, p, b.Job.Search, budget, nil, h); !errors.As(err, &stopped) || stopped.Step != 0 {
+		t.Fatalf("want it interrupted at step 0, got %v", err)
+	}
+	got, err := b.Run(context.Background(), p, b.Job.Search, budget, nil, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(whole.Choice, got.Choice) || !nettest.EqualWeights(whole.Weights, got.Weights) {
+		t.Error("the run that went on differs from the uninterrupted one")
+	}
 }

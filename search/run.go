@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -171,7 +172,10 @@ func RunFrom(ctx context.Context, be engine.Backend, n, teach *net.Network, weig
 		if err := s.Stop(ctx); err != nil {
 			return nil, err
 		}
-		if err := s.advance(ctx); err != nil {
+		switch err := s.advance(ctx); {
+		case err != nil && errors.Is(err, ctx.Err()): // in the midst of a round, which begins anew
+			return nil, &train.Interrupted{Stage: s.Hooks.Stage, Step: s.Pos.Step, Checkpoint: s.Hooks.Checkpoint}
+		case err != nil:
 			return nil, err
 		}
 		if s.Pos.Early == nil && float64(s.Pos.Step) >= EarlyShare*float64(s.Total) {

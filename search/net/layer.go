@@ -13,7 +13,7 @@ import (
 )
 
 // ridge is the share of a feature's square by which least squares hold on to the weights that are
-// there.
+// there; factor has the others.
 const ridge, leastSquare, enough = 1e-3, 1e-3, 4
 
 // mostFeatures bounds those of a layer, whose products with each other are held: their square in
@@ -250,6 +250,17 @@ func copied(b engine.Buffer) (*prim.Tensor, error) {
 	return out, nil
 }
 
+// symmetric fills a matrix of that size, whose upper half at tells.
+func symmetric(n int, at func(i, k int) float64) *mat.SymDense {
+	out := mat.NewSymDense(n, nil)
+	for i := range n {
+		for k := i; k < n; k++ {
+			out.SetSym(i, k, at(i, k))
+		}
+	}
+	return out
+}
+
 // ridged solves (g + ridge) x = right; false where it cannot.
 func ridged(g *mat.SymDense, positions int, right *mat.Dense) (*mat.Dense, bool) {
 	chol, ok := factor(g, positions)
@@ -261,8 +272,9 @@ func ridged(g *mat.SymDense, positions int, right *mat.Dense) (*mat.Dense, bool)
 }
 
 // factor returns g's Cholesky decomposition with a ridge: a share of each feature's square, so that
-// its scale does not matter, but of leastSquare times their mean at least. Below enough positions for each feature the
-// share grows, by the square: what few samples say is not true of others. false where it has none.
+// its scale does not matter, but of leastSquare times their mean at least. Below enough positions for each
+// feature the share grows, by the square: what few samples say is not true of others. false where
+// it has none.
 func factor(g *mat.SymDense, positions int) (*mat.Cholesky, bool) {
 	trace := mat.Trace(g)
 	if !(trace > 0) {

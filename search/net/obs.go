@@ -160,12 +160,7 @@ type consumer struct {
 // newConsumer returns nil for a layer that reads zeros alone.
 func newConsumer(n *Network, l *layer, sums []float32, m space.Member) (*consumer, error) {
 	f := l.features()
-	g := mat.NewSymDense(f, nil)
-	for i := range f {
-		for k := i; k < f; k++ {
-			g.SetSym(i, k, float64(sums[i*f+k]))
-		}
-	}
+	g := symmetric(f, func(i, k int) float64 { return float64(sums[i*f+k]) })
 	w, bias, err := l.own(n)
 	if err != nil {
 		return nil, err
@@ -225,12 +220,7 @@ func (c *consumer) solved(f []int, right mat.Matrix) *mat.Dense {
 	if len(f) == 0 {
 		return nil
 	}
-	square := mat.NewSymDense(len(f), nil)
-	for i, a := range f {
-		for k := i; k < len(f); k++ {
-			square.SetSym(i, k, c.inverse.At(a, f[k]))
-		}
-	}
+	square := symmetric(len(f), func(i, k int) float64 { return c.inverse.At(f[i], f[k]) })
 	var chol mat.Cholesky
 	var out mat.Dense
 	if !chol.Factorize(square) || chol.SolveTo(&out, right) != nil {

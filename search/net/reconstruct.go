@@ -30,21 +30,20 @@ type copying struct {
 	seen   int         // positions that they are sums over
 }
 
-// Reconstructed returns a plain network that was cut out of original, and its model, with
-// weights that reproduce original's outputs, layer by layer from the inputs on: each layer's
+// Reconstructed returns a plain network that was cut out of original with weights that reproduce original's outputs, layer by layer from the inputs on: each layer's
 // weights and bias are those of least squares, from what the network itself now feeds it to
 // what the original's layer gives (He et al., "Channel Pruning for Accelerating Very Deep
 // Neural Networks", 2017), on so many batches of a view. Labels are not looked at. Keep lists the
 // positions that the cut kept of original's initialisers. Layers are nodes with
 // ops.Op.Linear whose weight no other node reads. Running statistics stay: recalibrate behind it.
-func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original *Network, keep map[string]ops.Positions, view data.View, batches int, seed uint64) (*ir.Model, *Network, []Fit, error) {
+func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original *Network, keep map[string]ops.Positions, view data.View, batches int, seed uint64) (*Network, []Fit, error) {
 	own, err := newFeeding(be, n, view)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	theirs, err := newFeeding(be, original, view)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	batches = min(batches, (view.Len()+n.Batch-1)/n.Batch)
 	layers := n.copying(original, keep)
@@ -64,11 +63,11 @@ func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original
 		}
 		whole, err := original.Forward(be, wanted...)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		moments, err := n.moments(be, original, list)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		err = n.sample(ctx, view, batches, seed, "reconstruct", func(_ int, b *data.Batch) error {
 			want, err := theirs.run(whole, b)
@@ -89,22 +88,22 @@ func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original
 			return nil
 		})
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		for _, l := range list {
 			fit, err := l.solve(be, own.env)
 			if err != nil {
-				return nil, nil, nil, err
+				return nil, nil, err
 			}
 			fits = append(fits, fit)
 		}
 	}
 	w, err := n.Weights(own.env)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	m, out, err := n.With(w)
-	return m, out, fits, err
+	_, out, err := n.With(w)
+	return out, fits, err
 }
 
 // Depth counts the layers that Reconstructed fits one behind another.

@@ -49,6 +49,22 @@ func (r *Refit) Forget() {
 	r.seen = 0
 }
 
+// Run begins anew with a subnet, by index per dim, on batches.
+func (r *Refit) Run(env Env, subnet []int, batches []Env) error {
+	r.Forget()
+	coef, err := UploadCoef(r.be, r.net.Super.Space.OneHot(subnet))
+	if err != nil {
+		return err
+	}
+	defer coef.Free()
+	for _, in := range batches {
+		if err := r.Add(env, coef, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Add runs the subnet of env's coefficients on a batch.
 func (r *Refit) Add(env Env, extra ...Env) error {
 	if r.Step == nil {
@@ -121,12 +137,7 @@ func split(l *layer, was, now ops.Positions, dims []int) (stay, gone []int) {
 func (l *layer) move(g []float32, positions, group int, stay, gone []int, w, bias *prim.Tensor) {
 	all, f := l.matrix(group, w, bias), l.features()
 	at := func(a, b int) float64 { return float64(g[a*f+b]) }
-	square := mat.NewSymDense(len(stay), nil)
-	for i, a := range stay {
-		for k := i; k < len(stay); k++ {
-			square.SetSym(i, k, at(a, stay[k]))
-		}
-	}
+	square := symmetric(len(stay), func(i, k int) float64 { return at(stay[i], stay[k]) })
 	cross, lost := mat.NewDense(len(stay), len(gone), nil), mat.NewDense(len(gone), l.linear.Units, nil)
 	for k, b := range gone {
 		for i, a := range stay {

@@ -178,20 +178,12 @@ func (v *Vertices) run(subnet []int) (err error) {
 	if v.fitted == key {
 		return nil
 	}
-	coef, err := UploadCoef(v.be, v.net.Super.Space.OneHot(subnet))
-	if err != nil {
-		return err
-	}
-	defer coef.Free()
-	v.refit.Forget()
 	others := v.others
 	if others == nil {
 		others = v.batches
 	}
-	for _, in := range others {
-		if err := v.refit.Add(v.env, coef, in); err != nil {
-			return err
-		}
+	if err := v.refit.Run(v.env, subnet, others); err != nil {
+		return err
 	}
 	v.fitted = key
 	return nil
