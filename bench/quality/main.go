@@ -105,6 +105,18 @@ type request struct {
 	Base                 *row
 }
 
+// assignments splits KEY=VALUE,KEY=VALUE; a value may have commas.
+func assignments(text string) (out []string) {
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ';' || r == ',' }) {
+		if strings.Contains(part, "=") || len(out) == 0 {
+			out = append(out, part)
+		} else {
+			out[len(out)-1] += "," + part
+		}
+	}
+	return out
+}
+
 // plan lists the rows in the order in which they are run: those of a search before those that
 // are given its passes.
 func plan(set, only, columns, seeds, variant string) ([]request, error) {
@@ -123,7 +135,7 @@ func plan(set, only, columns, seeds, variant string) ([]request, error) {
 					return nil, fmt.Errorf("-seeds: want numbers above 0, got %q", s)
 				}
 				if variant != "" {
-					settings := strings.FieldsFunc(changes, func(r rune) bool { return r == ';' || r == ',' })
+					settings := assignments(changes)
 					of := "search"
 					if columns != "" {
 						of = columns

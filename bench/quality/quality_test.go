@@ -186,3 +186,10 @@ func TestStoreFault(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAssignments(t *testing.T) {
+	got := assignments("search.weights.augment=flip,crop:4,mixup;refine=0,tune.lr=0.1")
+	if want := []string{"search.weights.augment=flip,crop:4,mixup", "refine=0", "tune.lr=0.1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
