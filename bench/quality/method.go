@@ -142,7 +142,7 @@ func (b *bench) cutElsewhere(t task, j entangle.Job, m *entangle.Model, set *dat
 	var whole [2]map[string]float64
 	for i, x := range []*entangle.Model{m, cut} {
 		own := j
-		own.Method, own.Target = "uniform", entangle.Targets{{Metric: space.MACs, Share: 1}}
+		own.Model, own.Method, own.Target = x.Path, "uniform", entangle.Targets{{Metric: space.MACs, Share: 1}}
 		p, err := entangle.Prepare(x, set, own)
 		if err != nil {
 			return nil, err
