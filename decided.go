@@ -22,6 +22,8 @@ type Decided struct {
 	// Early is the share of dimensions in which the coefficients at search.EarlyShare of the
 	// steps give, within the target, the choice that they give at the end.
 	Early float64 `json:"early"`
+	// Paths are those that a search in rounds tried, of which the choice is the end of one.
+	Paths []search.Path `json:"paths,omitempty"`
 	// Mixture and Vertex are losses of the supernet, normalised by the batch, at the mean
 	// coefficients and at the choice: on validation samples, images cut out and mixed, and by
 	// distillation where there is any. Nil without a batch of them, or
@@ -43,7 +45,7 @@ func (r *run) decide(mixture *net.Network, d *search.Decision, choice []int) err
 	for i, m := range d.Mean {
 		argmax[i] = relax.Argmax(m)
 	}
-	out := &Decided{Entropy: search.Entropy(d.Mean), Argmax: r.price(argmax), Kept: agreement(argmax, choice)}
+	out := &Decided{Entropy: search.Entropy(d.Mean), Argmax: r.price(argmax), Kept: agreement(argmax, choice), Paths: d.Paths}
 	var picked [2][]int
 	for i, mean := range [][][]float64{d.Early, d.Mean} {
 		var err error

@@ -241,7 +241,7 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 	if job.Method == "evolution" {
 		cfg, budget = job.sampled(), nil
 	}
-	rounds := searches * cfg.Rounds
+	rounds := searches * cfg.Rounds * max(len(slices.DeleteFunc(slices.Clone(cfg.Even), func(even float64) bool { return even == 1 })), 1) // equal widths measure next to nothing
 	if job.Family() {
 		cfg.Rounds = searches*(cfg.Rounds-1) + 1 // so that a round's fall is what the searches' are on average
 	}

@@ -131,7 +131,7 @@ func DefaultJob() Job {
 		Engine:   Engine{Device: "auto", Precision: "f32"},
 		Verify:   true,
 	}
-	j.Search.Relaxation, j.Search.Rounds, j.Search.RoundBatches = search.InRounds, 0, 0
+	j.Search.Relaxation, j.Search.Rounds, j.Search.RoundBatches, j.Search.Even = search.InRounds, 0, 0, nil
 	for _, w := range []*train.Weights{&j.Search.Weights, &j.Tune} {
 		w.Epochs, w.Rate = train.Auto, 0
 		w.Objective.Labels, w.Objective.Distill = 0.5, 0.5

@@ -83,10 +83,16 @@ func (j *Job) settle(set *data.Set, fixed ...int) {
 			j.Reconstruct = (reconstructSamples + j.Data.Batch - 1) / j.Data.Batch
 		}
 		j.Search.Rounds = cmp.Or(j.Search.Rounds, 4)
+		if len(j.Search.Even) == 0 {
+			j.Search.Even = []float64{0}
+		}
 		j.Search.RoundBatches = cmp.Or(j.Search.RoundBatches, (Batch+j.Data.Batch-1)/j.Data.Batch)
 	}
 	d := search.DefaultConfig()
 	j.Search.Rounds = cmp.Or(j.Search.Rounds, d.Rounds)
+	if len(j.Search.Even) == 0 {
+		j.Search.Even = d.Even
+	}
 	j.Search.RoundBatches = cmp.Or(j.Search.RoundBatches, d.RoundBatches)
 	for _, l := range j.lengths(v) {
 		if l.w.Rate == 0 {

@@ -82,7 +82,7 @@ func (s *searcher) roundBudget() decide.Budget {
 
 // near lists the other choices of a dim that a round measures: the next larger one, and
 // smaller ones down to the square of the round's fall, at least one; of a dim without order
-// all that may stay.
+// all that may stay. A path of equal widths measures none that have an order.
 func (s *searcher) near(d int) (out []int) {
 	dim, at := s.Net.Super.Space.Dims[d], s.Pos.Choice[d]
 	if !dim.Ordered() {
@@ -92,6 +92,9 @@ func (s *searcher) near(d int) (out []int) {
 			}
 		}
 		return out
+	}
+	if s.cfg.even() == 1 {
+		return nil
 	}
 	low := 1.0
 	for i := range s.budget {
@@ -165,7 +168,11 @@ func (s *searcher) takeRound(ctx context.Context) error {
 	if s.Pos.Round+1 < s.cfg.Rounds-1 {
 		sp = undecided(sp)
 	}
-	choice, err := decide.Choose(sp, s.roundBudget(), score)
+	budget := s.roundBudget()
+	if err := s.level(sp, budget, score); err != nil {
+		return err
+	}
+	choice, err := decide.Choose(sp, budget, score)
 	if err != nil {
 		return err
 	}

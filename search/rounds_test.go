@@ -252,3 +252,78 @@ func TestRoundsStopAmidst(t *testing.T) {
 		t.Error("the run that went on differs from the uninterrupted one")
 	}
 }
+
+// TestPaths: of several paths that is taken whose subnet loses least at its end; equal widths
+// are those of uniform width, and are measured no more than that takes.
+func TestPaths(t *testing.T) {
+	b := runtest.New(t, "fashion-tiny")
+	b.Job.Search.Relaxation, b.Job.Search.Rounds, b.Job.Search.Weights.Epochs = search.InRounds, 3, 2
+	p := b.Plan(t)
+	budget := half(p.Cost[space.MACs], p.Space)
+	along := func(epochs train.Epochs, h train.Hooks, even ...float64) *search.Decision {
+		cfg := b.Job.Search
+		cfg.Even, cfg.Weights.Epochs = even, epochs
+		d, err := b.Run(context.Background(), p, cfg, budget, nil, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	alone := []*search.Decision{along(1, train.Hooks{}, 0), along(1, train.Hooks{Stage: "search-2"}, 1)}
+	equal, err := decide.Uniform(p.Space, budget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(alone[1].Choice, equal) {
+		t.Errorf("the path of equal widths ended at %v: want uniform width, %v", alone[1].Choice, equal)
+	}
+	both := along(2, train.Hooks{}, 0, 1)
+	if len(both.Paths) != 2 || both.Paths[0].Even != 0 || both.Paths[1].Even != 1 {
+		t.Fatalf("want the losses of both paths in their order, got %+v", both.Paths)
+	}
+	best := 0
+	if both.Paths[1].Loss < both.Paths[0].Loss {
+		best = 1
+	}
+	if !slices.Equal(both.Choice, alone[best].Choice) || !nettest.EqualWeights(both.Weights, alone[best].Weights) {
+		t.Errorf("of losses %+v want what path %d alone ends at", both.Paths, best)
+	}
+	h := train.Hooks{Checkpoint: filepath.Join(t.TempDir(), "search.checkpoint"), LogEvery: 1}
+	got := interrupted(t, h, 1, func(ctx context.Context, h train.Hooks) (*search.Decision, error) {
+		cfg := b.Job.Search
+		cfg.Even = []float64{0, 1}
+		return b.Run(ctx, p, cfg, budget, nil, h)
+	})
+	if !slices.Equal(both.Choice, got.Choice) || !nettest.EqualWeights(both.Weights, got.Weights) {
+		t.Error("the resumed run differs from the uninterrupted one")
+	}
+}
+
+// TestPathsBetween: the more weight equal widths have, the nearer to them a path ends.
+func TestPathsBetween(t *testing.T) {
+	b := runtest.New(t, "fashion-tiny")
+	b.Job.Search.Relaxation, b.Job.Search.Rounds = search.InRounds, 3
+	p := b.Plan(t)
+	budget := half(p.Cost[space.MACs], p.Space)
+	equal, err := decide.Uniform(p.Space, budget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apart := func(even float64) (sum int) {
+		cfg := b.Job.Search
+		cfg.Even = []float64{even}
+		d, err := b.Run(context.Background(), p, cfg, budget, nil, train.Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, k := range d.Choice {
+			if p.Space.Dims[i].CountsUnits() {
+				sum += max(k-equal[i], equal[i]-k)
+			}
+		}
+		return sum
+	}
+	if far, near := apart(0), apart(0.97); near >= far {
+		t.Errorf("with equal widths weighing 0.97 the widths are %d choices from uniform ones, without %d: want fewer", near, far)
+	}
+}

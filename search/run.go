@@ -35,12 +35,15 @@ type Config struct {
 	Unrolled bool `json:"unrolled" doc:"take the gradient of the architecture through one weight step (DARTS, second order): five passes per step instead of two"`
 	// Overlap gives a device both steps at once, so that it need not wait for the host in
 	// between. The paper's order is without. Unrolled steps never overlap.
-	Overlap       *bool `json:"overlap" doc:"take the weight step with the coefficients from before the architecture step beside it; null: on a GPU"`
-	Rounds        int   `json:"rounds" want:"[0,1000]" doc:"rounds of a search without a relaxation, 0: 6, of the method reconstruct 4; in each the budget falls, choices are measured one by one at the subnet that stands, and it moves; weight steps train that one in between"`
-	RoundBatches  int   `json:"round_batches" want:">=0" doc:"batches of the alpha split on which a round measures; 0: 2, of the method reconstruct 128 samples"`
-	Refit         bool  `json:"refit" doc:"fit, by least squares, what layers read of the units that stay to what a smaller choice leaves out, before rounds measure it and where they move to it"`
-	Shuffle       bool  `json:"shuffle" doc:"deal what rounds measured to other choices at random: a control, which searches blindly at the same cost"`
-	FreezeWeights bool  `json:"freeze_weights" doc:"move only the architecture parameters"`
+	Overlap      *bool `json:"overlap" doc:"take the weight step with the coefficients from before the architecture step beside it; null: on a GPU"`
+	Rounds       int   `json:"rounds" want:"[0,1000]" doc:"rounds of a search without a relaxation, 0: 6, of the method reconstruct 4; in each the budget falls, choices are measured one by one at the subnet that stands, and it moves; weight steps train that one in between"`
+	RoundBatches int   `json:"round_batches" want:">=0" doc:"batches of the alpha split on which a round measures; 0: 2, of the method reconstruct 128 samples"`
+	// Even: what rounds measure is taken before any training at the new size, which favours
+	// widths that give up the most there.
+	Even          []float64 `json:"even" want:"[0,1]" doc:"paths that a search in rounds tries on equal shares of its steps: of each, the weight of equal widths beside what its rounds measure; the subnet that loses least at the end is taken; none: 0,1, of the method reconstruct 0"`
+	Refit         bool      `json:"refit" doc:"fit, by least squares, what layers read of the units that stay to what a smaller choice leaves out, before rounds measure it and where they move to it"`
+	Shuffle       bool      `json:"shuffle" doc:"deal what rounds measured to other choices at random: a control, which searches blindly at the same cost"`
+	FreezeWeights bool      `json:"freeze_weights" doc:"move only the architecture parameters"`
 }
 
 // AlphaHyper holds the constants of the architecture parameters' Adam.
@@ -77,7 +80,7 @@ func DefaultConfig() Config {
 	w := train.DefaultWeights()
 	w.Epochs = 4
 	w.Rate = 0.02
-	return Config{Weights: w, Relaxation: relax.Default, Rounds: 6, RoundBatches: 2, Refit: true, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: AlphaHyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
+	return Config{Weights: w, Relaxation: relax.Default, Rounds: 6, RoundBatches: 2, Even: []float64{0, 1}, Refit: true, AlphaStart: 0.8, AlphaRate: 0.02, AlphaHyper: AlphaHyper{Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}}
 }
 
 // Decision is what a search found.
@@ -90,6 +93,7 @@ type Decision struct {
 	// Choice is the subnet that a search in rounds ended at, within the budget; nil for
 	// others.
 	Choice []int
+	Paths  []Path // of a search in rounds that tried several
 }
 
 // EarlyShare is the share of a search's steps after which Decision.Early is taken: what is
@@ -157,6 +161,9 @@ func RunFrom(ctx context.Context, be engine.Backend, n, teach *net.Network, weig
 	if h.Stage == "" {
 		h.Stage = "search"
 	}
+	if c.ByRounds() && len(c.Even) > 1 {
+		return runPaths(ctx, be, n, teach, weights, alpha, val, c, b, first, seed, h)
+	}
 	s, err := newSearcher(be, n, teach, weights, alpha, c, b, first, seed, h)
 	if err != nil {
 		return nil, err
@@ -198,7 +205,7 @@ func RunFrom(ctx context.Context, be engine.Backend, n, teach *net.Network, weig
 	if err != nil {
 		return nil, err
 	}
-	return &Decision{train.Result{Weights: w, Curve: s.Pos.Curve}, s.Pos.Alpha, s.means(), s.Pos.Early, s.Pos.Choice}, nil
+	return &Decision{Result: train.Result{Weights: w, Curve: s.Pos.Curve}, Alpha: s.Pos.Alpha, Mean: s.means(), Early: s.Pos.Early, Choice: s.Pos.Choice}, nil
 }
 
 func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, first []int, seed uint64, h train.Hooks) (*searcher, error) {

@@ -172,10 +172,19 @@ func Uniform(s *space.Space, b Budget) ([]int, error) {
 	if err := b.Check(s); err != nil {
 		return nil, err
 	}
+	base := make([]int, len(s.Dims))
+	for d, dim := range s.Dims {
+		base[d] = dim.Final() - 1
+	}
+	return Even(s, b, base), nil
+}
+
+// Even is Uniform with the choices of base, by index per dim, for all that is no width. The
+// smallest subnet must meet the budget; it is returned where base leaves nothing for widths.
+func Even(s *space.Space, b Budget, base []int) []int {
 	at := func(ratio float64) []int {
-		choice := s.Largest()
+		choice := slices.Clone(base)
 		for d, dim := range s.Dims {
-			choice[d] = dim.Final() - 1
 			if !dim.CountsUnits() {
 				continue
 			}
@@ -205,9 +214,9 @@ func Uniform(s *space.Space, b Budget) ([]int, error) {
 				choice[d] = old
 			}
 		}
-		return choice, nil
+		return choice
 	}
-	return b.least(s), nil
+	return b.least(s)
 }
 
 // RandomChoice draws uniform choices until one meets the budget and costs at least a share
