@@ -24,7 +24,7 @@ type rounds struct {
 
 const (
 	// roundsShare is the share of a search's steps before the last round.
-	roundsShare = 0.8
+	roundsShare = 0.65
 	// farLoss is what a smaller choice is taken to lose that was not measured, or without end;
 	// leastLoss what it loses at least: a budget is there to be used.
 	farLoss   = 1e6
