@@ -24,10 +24,12 @@ type Vertices struct {
 	fwd     *Step
 	env     Env
 	batches []Env
-	others  []Env // as many more, on which weights are fitted; batches where there are none
-	known   map[string]float64
-	refit   *Refit // nil: not asked for yet
-	fitted  string // subnet that refit has run
+	// more loads as many other batches, on which weights are fitted; the same where there are none.
+	more   func() ([]Env, error)
+	others []Env // that more loaded
+	known  map[string]float64
+	refit  *Refit // nil: not asked for yet
+	fitted string // subnet that refit has run
 	// Trials counts the subnets whose loss was measured.
 	Trials int
 }
@@ -67,26 +69,37 @@ func NewVertices(be engine.Backend, n, teach *Network, weights map[string]*ir.Te
 	if err != nil {
 		return nil, err
 	}
-	l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Seed: seed, Name: "refine", Augment: augment})
-	if err != nil {
+	load := func(from, to int) (out []Env, err error) {
+		l, err := view.Loader(data.LoaderOptions{Batch: n.Batch, Shuffle: true, DropLast: true, Seed: seed, Name: "refine", Augment: augment})
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		for i := range min(to, l.Batches()) {
+			b, err := l.Next()
+			if err != nil {
+				return nil, err
+			}
+			if i < from {
+				continue
+			}
+			in, err := f.batch(b)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, in)
+		}
+		return out, nil
+	}
+	if r.batches, err = load(0, batches); err != nil {
 		return nil, err
 	}
-	defer l.Close()
-	batches = min(batches, l.Batches())
-	for i := range min(2*batches, l.Batches()) {
-		b, err := l.Next()
-		if err != nil {
-			return nil, err
+	r.more = func() ([]Env, error) {
+		others, err := load(batches, 2*batches)
+		if len(others) == 0 {
+			return r.batches, err
 		}
-		in, err := f.batch(b)
-		if err != nil {
-			return nil, err
-		}
-		if i < batches {
-			r.batches = append(r.batches, in)
-		} else {
-			r.others = append(r.others, in)
-		}
+		return others, err
 	}
 	return r, nil
 }
@@ -178,11 +191,12 @@ func (v *Vertices) run(subnet []int) (err error) {
 	if v.fitted == key {
 		return nil
 	}
-	others := v.others
-	if others == nil {
-		others = v.batches
+	if v.others == nil {
+		if v.others, err = v.more(); err != nil {
+			return err
+		}
 	}
-	if err := v.refit.Run(v.env, subnet, others); err != nil {
+	if err := v.refit.Run(v.env, subnet, v.others); err != nil {
 		return err
 	}
 	v.fitted = key
