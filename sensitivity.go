@@ -9,6 +9,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
+	"github.com/entangle-nas/entangle/space"
 )
 
 // Sensitivity is what each choice of a space would cost if it alone were taken, measured on
@@ -79,7 +80,7 @@ func (p *Plan) Sensitivity(ctx context.Context, be engine.Backend, o Options) (*
 			choice[i] = k
 			x := Sensitive{Dimension: d.Name, Choice: d.Choices[k], Of: d.Choices[whole[i]], Saved: map[string]float64{}}
 			if d.Candidates != nil {
-				x.Candidate = d.Candidates[k]
+				x.Candidate = space.Kept(d.Candidates, d.Kernels, d.Choices[k])
 			}
 			for metric, c := range p.price(choice) {
 				x.Saved[metric] = 1 - c/out.Cost[metric]

@@ -508,6 +508,14 @@ func (a *analysis) groups(m *ir.Model, own Kind) (*Analysis, error) {
 	return an, nil
 }
 
+// group returns the group of that name; nil where there is none.
+func (an *Analysis) group(name string) *Group {
+	if i := slices.IndexFunc(an.Groups, func(g *Group) bool { return g.Name == name }); i >= 0 {
+		return an.Groups[i]
+	}
+	return nil
+}
+
 // pin notes why an axis of a weight is not elastic; the first reason stays.
 func (an *Analysis) pin(value string, axis int, reason string) {
 	if an.Pins[value] == nil {
@@ -530,7 +538,9 @@ func (an *Analysis) Reasons(s *Space, effects []*Effect, o Options) map[string]m
 	own := map[axisID]bool{}
 	for i, d := range s.Dims {
 		if d.CountsUnits() {
-			changes[d.Node] = true
+			for _, name := range d.Nodes() {
+				changes[name] = true
+			}
 			continue
 		}
 		for _, x := range effects[i].Axes {

@@ -357,9 +357,11 @@ func (p *pricing) linears(value string) []linear {
 			order = append(order, t.axis)
 		}
 		kept := make([]float64, p.sizes[t.dim])
-		for _, first := range t.ax.First {
-			for c := first; c < len(kept); c++ {
-				kept[c]++
+		for k := range t.ax.Own {
+			for c := range kept {
+				if t.ax.keeps(k, c) {
+					kept[c]++
+				}
 			}
 		}
 		l.base -= float64(len(t.ax.Own))

@@ -9,7 +9,8 @@ import (
 )
 
 // Dim is one decision. Choices ascend, and are nested but for those of operations: what a
-// choice keeps, every larger one keeps too; the last is the original.
+// choice keeps, every larger one keeps too; the last is the original, where operations do not
+// end before it.
 type Dim struct {
 	Name    string // kind:node, unique in a space
 	Kind    string // of Kinds
@@ -18,11 +19,64 @@ type Dim struct {
 	// Order ranks a width's units, most important first; nil is the order of the file.
 	Order []int
 	// Candidates are the alternatives that an operations dim's node joins: values that it adds,
-	// or the nodes that make them. Choice k keeps the k-th alone, 0 none, and the last, one more than
-	// there are candidates, is the sum of all as written.
+	// or the nodes that make them. Choice k keeps the k-th alone, 0 none, and one more than
+	// there are candidates is the sum of all as written. Choices may end before that sum.
 	Candidates []string
+	// Kernels, where it is not nil, gives every candidate the size that the kernels of its branch
+	// shrink to, 0 as they are. Candidates of one branch at several sizes share its weights.
+	Kernels []int `json:",omitempty"`
 	// Whole lets a subnet keep that sum.
 	Whole bool
+	// Tied lists further nodes (or groups) of the kind that follow the same decision: the choice
+	// is made once, for Node and for all of them.
+	Tied []Tied `json:",omitempty"`
+}
+
+// Tied is a node that follows the decision of a dim. Candidates and Kernels are those of its
+// own branches, by the dim's position; without Kernels they are the dim's.
+type Tied struct {
+	Node       string   `yaml:"node" json:"node"`
+	Candidates []string `yaml:"candidates,flow,omitempty" json:"candidates,omitempty"`
+	Kernels    []int    `yaml:"kernels,flow,omitempty" json:"kernels,omitempty"`
+}
+
+// Nodes lists the nodes (or groups) that the decision is made for.
+func (d Dim) Nodes() []string {
+	out := []string{d.Node}
+	for _, t := range d.Tied {
+		out = append(out, t.Node)
+	}
+	return out
+}
+
+// each lists the dim as it is at every one of its nodes, none of them tied.
+func (d Dim) each() []Dim {
+	one := d
+	one.Tied = nil
+	out := []Dim{one}
+	for _, t := range d.Tied {
+		at := one
+		at.Node, at.Candidates = t.Node, t.Candidates
+		if t.Kernels != nil {
+			at.Kernels = t.Kernels
+		}
+		out = append(out, at)
+	}
+	return out
+}
+
+// Kept names what a choice (the value, not its index) of operations leaves: a candidate, with
+// the size of its kernels where that is chosen, "none", or "all".
+func Kept(candidates []string, kernels []int, choice int) string {
+	switch {
+	case choice < 1:
+		return "none"
+	case choice > len(candidates):
+		return "all"
+	case choice <= len(kernels) && kernels[choice-1] > 0:
+		return fmt.Sprintf("%s, kernel %d", candidates[choice-1], kernels[choice-1])
+	}
+	return candidates[choice-1]
 }
 
 // Ordered reports whether larger choices keep all that smaller ones do.
@@ -30,7 +84,7 @@ func (d Dim) Ordered() bool { return d.Kind != operationsKind.Name }
 
 // Final is the number of choices, the first ones, that a subnet may end with.
 func (d Dim) Final() int {
-	if n := len(d.Choices); d.Ordered() || d.Whole || n == 1 {
+	if n := len(d.Choices); d.Ordered() || d.Whole || n == 1 || d.Choices[n-1] <= len(d.Candidates) {
 		return n
 	}
 	return len(d.Choices) - 1
@@ -44,6 +98,20 @@ type AxisEffect struct {
 	Own, First []int
 	// Mask: the value is a weight whose coefficients the supernet scales. Contracted: see Member.
 	Mask, Contracted bool
+	// Rank, by index of the choice, takes the choice's place in First where choices have no
+	// order: a position stays when its First is at most the choice's rank. Nil: the index itself.
+	Rank []int
+	// Given, by index of the choice, says which choices have the value at all. Its coefficients are
+	// shares of theirs: what keeps a position, of what keeps the value. Nil: all choices.
+	Given []bool
+}
+
+// keeps reports whether a choice, by index, keeps the k-th position that the dim owns.
+func (ax AxisEffect) keeps(k, choice int) bool {
+	if ax.Rank != nil {
+		choice = ax.Rank[choice]
+	}
+	return ax.First[k] <= choice
 }
 
 // Gate is an operand of a node that adds, which some choices of its dim remove.

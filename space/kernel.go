@@ -121,16 +121,7 @@ func bindKernel(an *Analysis, d Dim) (*Effect, error) {
 		}
 		e := &Effect{}
 		for _, a := range axes {
-			ae := AxisEffect{Value: w, Axis: a, Mask: true}
-			for p := range k {
-				off := max(k/2-p, p-k/2) // distance from the centre
-				first := 0
-				for d.Choices[first]/2 < off {
-					first++
-				}
-				ae.Own, ae.First = append(ae.Own, p), append(ae.First, first)
-			}
-			e.Axes = append(e.Axes, ae)
+			e.Axes = append(e.Axes, centred(AxisEffect{Value: w, Axis: a, Mask: true}, k, d.Choices))
 		}
 		for _, c := range d.Choices {
 			if c%2 == 0 {
@@ -140,4 +131,18 @@ func bindKernel(an *Analysis, d Dim) (*Effect, error) {
 		return e, nil
 	}
 	return nil, fmt.Errorf("space: dimension %q: the model has no node %q", d.Name, d.Node)
+}
+
+// centred owns all positions of a kernel of that size, each from the first of ascending sizes
+// on, the last being its own, whose centred window holds it.
+func centred(ax AxisEffect, size int, sizes []int) AxisEffect {
+	for p := range size {
+		off := max(size/2-p, p-size/2) // distance from the centre
+		first := 0
+		for sizes[first]/2 < off {
+			first++
+		}
+		ax.Own, ax.First = append(ax.Own, p), append(ax.First, first)
+	}
+	return ax
 }

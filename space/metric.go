@@ -156,8 +156,8 @@ func (v *View) resized(value string, f ops.Fact) ops.Fact {
 	f.Type = f.Type.Clone()
 	for _, t := range ts {
 		c := v.choice[t.dim]
-		for _, first := range t.ax.First {
-			if first > c {
+		for k := range t.ax.Own {
+			if !t.ax.keeps(k, c) {
 				f.Type.Shape[t.axis].Size--
 			}
 		}

@@ -22,7 +22,7 @@ type operand struct {
 	value string
 	node  *ir.Node    // the addition whose result it is; nil of a leaf
 	sides [2]*operand // of node
-	named []int       // candidates in it
+	named []int       // candidates in it; several of a leaf differ in their kernels
 	rest  bool        // it has a leaf that is no candidate
 }
 
@@ -43,11 +43,13 @@ func (b *branches) operands(n *ir.Node, candidates []string) *operand {
 	o := &operand{value: n.Output(0), node: n}
 	for k, v := range n.Inputs {
 		p := b.producer[v]
-		at := slices.IndexFunc(candidates, func(c string) bool { return c == v || p != nil && c == p.Label() })
-		side := &operand{value: v, rest: at < 0}
-		if at >= 0 {
-			side.named = []int{at}
-		} else if b.adds(p) && len(b.readers[v]) == 1 && !b.result[v] {
+		side := &operand{value: v}
+		for at, c := range candidates {
+			if c == v || p != nil && c == p.Label() {
+				side.named = append(side.named, at)
+			}
+		}
+		if side.rest = side.named == nil; side.rest && b.adds(p) && len(b.readers[v]) == 1 && !b.result[v] {
 			if inner := b.operands(p, candidates); len(inner.named) > 0 || candidates == nil {
 				side = inner
 			}
@@ -130,21 +132,46 @@ func unmatched(an *Analysis, s *Space, o Options) error {
 	return nil
 }
 
-// dropGated takes out depth dims whose node is an addition of alternatives.
-func (s *Space) dropGated(an *Analysis) {
+// dropGated takes out depth dims whose node is an addition of alternatives, and kernels that
+// alternatives decide.
+func (s *Space) dropGated(an *Analysis) error {
 	var taken []string
+	kernels := map[string]bool{}
 	b := newBranches(an)
 	for _, d := range s.Dims {
 		if d.Ordered() {
 			continue
 		}
-		for _, n := range an.Model.Graph.Nodes {
-			if n.Label() == d.Node {
-				taken = append(taken, b.operands(n, d.Candidates).additions()...)
+		for _, d := range d.each() {
+			for _, n := range an.Model.Graph.Nodes {
+				if n.Label() == d.Node {
+					taken = append(taken, b.operands(n, d.Candidates).additions()...)
+				}
+			}
+			e, err := bindOperations(an, d)
+			if err != nil {
+				return err
+			}
+			for _, ax := range e.Axes {
+				kernels[ax.Value] = true
 			}
 		}
 	}
-	s.Dims = slices.DeleteFunc(s.Dims, func(d Dim) bool { return d.Kind == depthKind.Name && slices.Contains(taken, d.Node) })
+	label := map[string]*ir.Node{}
+	for _, n := range an.Model.Graph.Nodes {
+		label[n.Label()] = n
+	}
+	s.Dims = slices.DeleteFunc(s.Dims, func(d Dim) bool {
+		switch d.Kind {
+		case depthKind.Name:
+			return slices.Contains(taken, d.Node)
+		case kernelKind.Name:
+			w, _, _, _ := kernelOf(an, label[d.Node])
+			return kernels[w]
+		}
+		return false
+	})
+	return nil
 }
 
 func bindOperations(an *Analysis, d Dim) (*Effect, error) {
@@ -160,26 +187,32 @@ func bindOperations(an *Analysis, d Dim) (*Effect, error) {
 	if len(d.Candidates) < 1 {
 		return nil, fmt.Errorf("space: dimension %q: candidates: want at least one of %s", d.Name, strings.Join(b.operands(n, nil).leaves(), ", "))
 	}
+	if d.Kernels != nil && len(d.Kernels) != len(d.Candidates) {
+		return nil, fmt.Errorf("space: dimension %q: kernels: want one for each of %d candidates, 0 where it stays, got %d", d.Name, len(d.Candidates), len(d.Kernels))
+	}
 	root := b.operands(n, d.Candidates)
 	for k, c := range d.Candidates {
-		if slices.Index(d.Candidates, c) < k || countOf(root.named, k) != 1 {
+		if countOf(root.named, k) != 1 {
 			return nil, fmt.Errorf("space: dimension %q: candidates: want different values that node %q adds up, of %s, got %q", d.Name, d.Node, strings.Join(b.operands(n, nil).leaves(), ", "), c)
 		}
 	}
-	all := len(d.Candidates) + 1
-	if err := d.check(all, 0); err != nil {
-		return nil, err
+	for i, c := range d.Choices {
+		if c < 0 || c > len(d.Candidates)+1 || i > 0 && c <= d.Choices[i-1] {
+			return nil, fmt.Errorf("space: dimension %q: choices: want ascending numbers from 0 (none) to %d (all), got %v", d.Name, len(d.Candidates)+1, d.Choices)
+		}
 	}
 	switch {
+	case len(d.Choices) == 0:
+		return nil, fmt.Errorf("space: dimension %q: choices: want at least one, got none", d.Name)
 	case d.Choices[0] == 0 && !root.rest:
 		return nil, fmt.Errorf("space: dimension %q: choices: 0 leaves nothing of what node %q adds up: want candidates from 1 on, or values besides them", d.Name, d.Node)
 	case len(d.Candidates) < 2 && d.Choices[0] != 0:
 		return nil, fmt.Errorf("space: dimension %q: candidates: want two, or choice 0, got one", d.Name)
-	case len(d.Choices) == 1:
-		return &Effect{}, nil // all stay
 	}
 	e := &Effect{}
-	b.gates(root, d, e)
+	if err := b.gates(root, d, e); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 
@@ -192,8 +225,9 @@ func countOf(list []int, x int) (n int) {
 	return n
 }
 
-// gates adds a gate for either side of every addition of a tree that some choice removes.
-func (b *branches) gates(o *operand, d Dim, e *Effect) {
+// gates adds a gate for either side of every addition of a tree that some choice removes, and
+// the kernels of branches that stand for several candidates.
+func (b *branches) gates(o *operand, d Dim, e *Effect) error {
 	for k, side := range o.sides {
 		open := make([]bool, len(d.Choices))
 		for c, choice := range d.Choices {
@@ -210,8 +244,103 @@ func (b *branches) gates(o *operand, d Dim, e *Effect) {
 			}
 			e.Gates = append(e.Gates, g)
 		}
-		if side.node != nil {
-			b.gates(side, d, e)
+		if side.node == nil {
+			if err := b.kernels(side, o.node, d, open, e); err != nil {
+				return err
+			}
+		} else if err := b.gates(side, d, e); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// kernels adds what the candidates of one branch do to its kernels. All of those of more than
+// one position shrink together; what is outside a candidate's kernel carries the share of the
+// candidates that keep it in the coefficients of all that keep the branch, since the branch is
+// scaled by these already.
+func (b *branches) kernels(leaf *operand, end *ir.Node, d Dim, open []bool, e *Effect) error {
+	fault := func(format string, args ...any) error {
+		names := make([]string, len(leaf.named))
+		for i, k := range leaf.named {
+			names[i] = Kept(d.Candidates, d.Kernels, k+1)
+		}
+		return fmt.Errorf("space: dimension %q: candidates %q of node %q: %w", d.Name, names, d.Node, fmt.Errorf(format, args...))
+	}
+	asked := false
+	for _, k := range leaf.named {
+		asked = asked || d.Kernels != nil && d.Kernels[k] != 0
+	}
+	switch {
+	case !asked && len(leaf.named) < 2:
+		return nil
+	case !asked:
+		return fault("want different branches, or kernels that tell them apart")
+	case len(b.readers[leaf.value]) != 1 || b.result[leaf.value]:
+		return fault("want a branch that node %q alone reads", end.Label())
+	}
+	nodes, _, _ := b.exclusive(leaf.value, end)
+	slices.SortFunc(nodes, func(x, y *ir.Node) int { return b.at[x] - b.at[y] })
+	readers, why := kernelReaders(b.an)
+	size := 0
+	var shrink []*ir.Node
+	for _, n := range nodes {
+		site := b.an.Facts.Sites[n]
+		op := site.Rules()
+		if op == nil || op.Kernel == nil {
+			continue
+		}
+		in, _, _ := op.Kernel(site)
+		if shape := site.Input(in).Shape(); len(shape) < 3 || ir.Prod(shape[2:]) == 1 {
+			continue
+		}
+		w, _, k, ok := kernelOf(b.an, n)
+		switch {
+		case !ok:
+			return fault("node %q (%s): its kernel cannot shrink (want a square odd one with padding that can shrink with it)", n.Label(), n.OpType)
+		case why[w] != "":
+			return fault("node %q (%s): its kernel cannot shrink: %s", n.Label(), n.OpType, why[w])
+		case slices.ContainsFunc(readers[w], func(r *ir.Node) bool { return !slices.Contains(nodes, r) }):
+			return fault("node %q (%s): other branches share its kernel", n.Label(), n.OpType)
+		case size != 0 && k != size:
+			return fault("want kernels of one size, got %d at node %q and %d at node %q", size, shrink[0].Label(), k, n.Label())
+		}
+		if size = k; readers[w][0] == n {
+			shrink = append(shrink, n)
+		}
+	}
+	if size == 0 {
+		return fault("want a kernel of more than one position in the branch, got none")
+	}
+	sizes := []int{size}
+	of := map[int]int{} // candidate → its size
+	for _, k := range leaf.named {
+		if of[k] = d.Kernels[k]; of[k] == 0 {
+			of[k] = size
+		}
+		if of[k] < 1 || of[k] > size || of[k]%2 == 0 {
+			return fault("want odd kernels from 1 to %d, got %d", size, of[k])
+		}
+		for _, j := range leaf.named {
+			if j < k && of[j] == of[k] {
+				return fault("want kernels of different sizes, got %d twice", of[k])
+			}
+		}
+		sizes = append(sizes, of[k])
+	}
+	slices.Sort(sizes)
+	sizes = slices.Compact(sizes)
+	rank := make([]int, len(d.Choices))
+	for c, choice := range d.Choices {
+		if rank[c] = len(sizes) - 1; slices.Contains(leaf.named, choice-1) {
+			rank[c] = slices.Index(sizes, of[choice-1])
+		}
+	}
+	for _, n := range shrink {
+		w, axes, _, _ := kernelOf(b.an, n)
+		for _, a := range axes {
+			e.Axes = append(e.Axes, centred(AxisEffect{Value: w, Axis: a, Mask: true, Rank: rank, Given: open}, size, sizes))
+		}
+	}
+	return nil
 }

@@ -65,7 +65,9 @@ func New(an *Analysis, o Options) (*Space, error) {
 	if err := unmatched(an, s, o); err != nil {
 		return nil, err
 	}
-	s.dropGated(an)
+	if err := s.dropGated(an); err != nil {
+		return nil, err
+	}
 	if len(s.Dims) == 0 {
 		why := ""
 		for _, n := range an.Model.Graph.Nodes {
@@ -94,8 +96,52 @@ func (s *Space) Bind(an *Analysis) ([]*Effect, error) {
 		if !k.fits(an) {
 			return nil, fmt.Errorf("space: dimension %q: kind %q: want a model analysed for it by name", d.Name, d.Kind)
 		}
-		if out[i], err = k.Bind(an, d); err != nil {
+		if out[i], err = bindTied(an, k, d); err != nil {
 			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// bindTied merges what a dim does at each of its nodes.
+func bindTied(an *Analysis, k Kind, d Dim) (*Effect, error) {
+	nodes := d.Nodes()
+	for i, t := range d.Tied {
+		switch {
+		case slices.Contains(nodes[:i+1], t.Node):
+			return nil, fmt.Errorf("space: dimension %q: tied: node %q stands twice", d.Name, t.Node)
+		case len(t.Candidates) != len(d.Candidates):
+			return nil, fmt.Errorf("space: dimension %q: tied: node %q: want %d candidates like node %q, got %d", d.Name, t.Node, len(d.Candidates), d.Node, len(t.Candidates))
+		case t.Kernels != nil && d.Kind != operationsKind.Name:
+			return nil, fmt.Errorf("space: dimension %q: tied: node %q: kernels are those of candidates, kind %q has none", d.Name, t.Node, d.Kind)
+		}
+	}
+	out := &Effect{}
+	for i, at := range d.each() {
+		e, err := k.Bind(an, at)
+		if err != nil && i > 0 {
+			return nil, fmt.Errorf("tied node %q: %w", at.Node, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			out = e
+			continue
+		}
+		out.Gates = append(out.Gates, e.Gates...)
+		for _, ax := range e.Axes {
+			same := slices.IndexFunc(out.Axes, func(o AxisEffect) bool { return o.Value == ax.Value && o.Axis == ax.Axis })
+			if same < 0 {
+				out.Axes = append(out.Axes, ax)
+				continue
+			}
+			o := &out.Axes[same]
+			if overlap(ax.Own, o.Own) {
+				return nil, fmt.Errorf("space: dimension %q: tied: node %q changes axis %d of %q, as an earlier node does", d.Name, at.Node, ax.Axis, ax.Value)
+			}
+			o.Own, o.First = append(slices.Clone(o.Own), ax.Own...), append(slices.Clone(o.First), ax.First...)
+			o.Contracted = o.Contracted || ax.Contracted
 		}
 	}
 	return out, nil
@@ -160,7 +206,9 @@ type dimFile struct {
 	Order   []int  `yaml:"order,flow,omitempty"`
 
 	Candidates []string `yaml:"candidates,flow,omitempty"`
+	Kernels    []int    `yaml:"kernels,flow,omitempty"`
 	Whole      bool     `yaml:"whole,omitempty"`
+	Tied       []Tied   `yaml:"tied,omitempty"`
 }
 
 // Version is the format version of space.yaml.
@@ -178,7 +226,8 @@ func (s *Space) Marshal() ([]byte, error) {
 	}
 	head := "# Search space. Delete a dimension to keep it as it is; remove choices to forbid them (the\n" +
 		"# last one is the original and stays). Widths keep the first units of `order`. Operations keep\n" +
-		"# one of `candidates`, 1 the first, 0 none; the last choice is their sum, which `whole: true` lets stay.\n"
+		"# one of `candidates`, 1 the first, 0 none; the last choice is their sum, which `whole: true` lets stay.\n" +
+		"# `kernels` shrinks a candidate's kernels; nodes under `tied` follow the same choice.\n"
 	return append([]byte(head), body...), nil
 }
 
@@ -245,9 +294,13 @@ func score(an *Analysis, s *Space, elements func(*ir.Tensor) (func(v []float64, 
 		if !d.CountsUnits() {
 			continue
 		}
-		g := an.Groups[slices.IndexFunc(an.Groups, func(g *Group) bool { return g.Name == d.Node })]
-		total := make([]float64, g.Size)
-		for _, mb := range g.Members {
+		var members []Member
+		var total []float64
+		for _, name := range d.Nodes() { // of one size: Bind has checked it
+			g := an.group(name)
+			members, total = append(members, g.Members...), make([]float64, g.Size)
+		}
+		for _, mb := range members {
 			if !mb.Weight {
 				continue
 			}

@@ -24,10 +24,12 @@ const (
 // maskAxis is one axis of one weight as one dim sees it.
 type maskAxis struct {
 	axis  int
-	dims  []int // dims that own positions of it
-	owner []int // per position: index into dims, -1 for none
-	first []int // per position: first choice of its owner that keeps it
-	sizes []int // choices of each dim
+	dims  []int    // dims that own positions of it
+	owner []int    // per position: index into dims, -1 for none
+	first []int    // per position: first choice of its owner, or its rank, that keeps it
+	sizes []int    // choices of each dim
+	ranks [][]int  // of each dim: see AxisEffect
+	given [][]bool // of each dim: see AxisEffect
 }
 
 // Supernet is a normal model whose weights are scaled by the coefficients of the
@@ -90,6 +92,11 @@ func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
 		net.alternatives = net.alternatives || len(e.Gates) > 1
 		for _, ax := range e.Axes {
 			id := axisID{ax.Value, ax.Axis}
+			for _, o := range net.owners[id] {
+				if overlap(ax.Own, o.ax.Own) {
+					return nil, fmt.Errorf("space: dimensions %q and %q both change axis %d of %q", s.Dims[o.dim].Name, s.Dims[d].Name, ax.Axis, ax.Value)
+				}
+			}
 			net.owners[id] = append(net.owners[id], owner{d, ax})
 			if !ax.Mask || (sp == Reader && s.Dims[d].CountsUnits() && !ax.Contracted) {
 				continue
@@ -98,6 +105,15 @@ func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
 		}
 	}
 	return net, nil
+}
+
+// overlap reports whether two lists of positions have one in common.
+func overlap(a, b []int) bool {
+	in := make(map[int]bool, len(a))
+	for _, p := range a {
+		in[p] = true
+	}
+	return slices.ContainsFunc(b, func(p int) bool { return in[p] })
 }
 
 func (s *Supernet) addMask(d int, ax AxisEffect) {
@@ -124,6 +140,7 @@ func newMask(axis, n int) maskAxis {
 func (m *maskAxis) own(d, choices int, ax AxisEffect) {
 	m.dims = append(m.dims, d)
 	m.sizes = append(m.sizes, choices)
+	m.ranks, m.given = append(m.ranks, ax.Rank), append(m.given, ax.Given)
 	for k, p := range ax.Own {
 		m.owner[p], m.first[p] = len(m.dims)-1, ax.First[k]
 	}
@@ -201,9 +218,15 @@ func (s *Supernet) Weight(b *prim.Builder, name string, w prim.ID, coefs []prim.
 
 func only(k int) func(int) bool { return func(j int) bool { return j == k } }
 
+// leastShare is the coefficient of a value below which shares of it are not formed: what the
+// value is scaled by is that small, and its reciprocal is not finite.
+const leastShare = 1e-6
+
 // staircase returns, per position of an axis, the sum of the coefficients of the
 // choices that keep it; 1 where no dim owns it that takes accepts (by index into
-// m.dims). Shape [1, n].
+// m.dims). Shape [1, n]. Of a value that some choices of a dim do not have it is the share
+// of that sum in the coefficients of those that do; where these are less than leastShare in all,
+// the share that equal coefficients would give.
 func (s *Supernet) staircase(b *prim.Builder, m maskAxis, takes func(k int) bool, float prim.DType, coefs []prim.ID) prim.ID {
 	n := len(m.owner)
 	var sum prim.ID = prim.Invalid
@@ -216,11 +239,17 @@ func (s *Supernet) staircase(b *prim.Builder, m maskAxis, takes func(k int) bool
 			if o != k {
 				continue
 			}
-			for c := m.first[p]; c < m.sizes[k]; c++ {
-				ind[c*n+p] = 1
+			for c := range m.sizes[k] {
+				if m.keeps(k, p, c) {
+					ind[c*n+p] = 1
+				}
 			}
 		}
-		part := b.MatMul(b.Reshape(coefs[d], 1, m.sizes[k]), b.Const(prim.F64Tensor(ind, m.sizes[k], n).Cast(float)), false, false)
+		row := b.Reshape(coefs[d], 1, m.sizes[k])
+		part := b.MatMul(row, b.Const(prim.F64Tensor(ind, m.sizes[k], n).Cast(float)), false, false)
+		if m.given[k] != nil {
+			part = share(b, part, row, ind, m.given[k], float)
+		}
 		if sum == prim.Invalid {
 			sum = part
 		} else {
@@ -237,6 +266,37 @@ func (s *Supernet) staircase(b *prim.Builder, m maskAxis, takes func(k int) bool
 		sum = b.Plus(sum, b.Const(prim.F64Tensor(fixed, 1, n).Cast(float)))
 	}
 	return sum
+}
+
+// keeps reports whether choice c of dim k of the axis keeps a position that the dim owns.
+func (m *maskAxis) keeps(k, p, c int) bool {
+	if m.given[k] != nil && !m.given[k][c] {
+		return false
+	}
+	if m.ranks[k] != nil {
+		c = m.ranks[k][c]
+	}
+	return m.first[p] <= c
+}
+
+// share divides sums of coefficients [1, n] by that of the choices that have the value. Ind is
+// which choice, of a row of coefficients, counts at which position.
+func share(b *prim.Builder, part, row prim.ID, ind []float64, given []bool, float prim.DType) prim.ID {
+	n := len(ind) / len(given)
+	has, even, count := make([]float64, len(given)), make([]float64, n), 0.0
+	for c, g := range given {
+		if g {
+			has[c] = 1
+			count++
+		}
+	}
+	for i, v := range ind {
+		even[i%n] += v / max(count, 1)
+	}
+	total := b.MatMul(row, b.Const(prim.F64Tensor(has, len(given), 1).Cast(float)), false, false)
+	enough := prim.Op(prim.Lt, prim.L(leastShare), prim.A(1))
+	e := prim.Op(prim.Div, prim.Op(prim.Select, enough, prim.A(0), prim.A(2)), prim.Op(prim.Select, enough, prim.A(1), prim.L(1)))
+	return b.Map(e, part, total, b.Const(prim.F64Tensor(even, 1, n).Cast(float)))
 }
 
 // firsts returns the first keeping choice of each position that dim k of the axis
@@ -353,7 +413,7 @@ func (s *Supernet) Cut(choice []int) (keep map[string]ops.Positions, closed []*G
 				cut[ax.Value][ax.Axis] = make([]bool, shape[ax.Axis])
 			}
 			for k, p := range ax.Own {
-				if ax.First[k] > choice[d] {
+				if !ax.keeps(k, choice[d]) {
 					cut[ax.Value][ax.Axis][p] = true
 				}
 			}

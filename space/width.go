@@ -81,11 +81,10 @@ func widthChoices(n int, o Options) []int {
 }
 
 func bindWidth(an *Analysis, d Dim) (*Effect, error) {
-	i := slices.IndexFunc(an.Groups, func(g *Group) bool { return g.Name == d.Node })
-	if i < 0 {
+	g := an.group(d.Node)
+	if g == nil {
 		return nil, fmt.Errorf("space: dimension %q: the model has no elastic group %q", d.Name, d.Node)
 	}
-	g := an.Groups[i]
 	if err := d.check(g.Size, 1); err != nil {
 		return nil, err
 	}

@@ -41,21 +41,17 @@ type Decision struct {
 	Order   []int  `json:"order,omitempty"`
 	// Candidates of operations: choice k keeps the k-th, 0 none, one more than there are all.
 	Candidates []string `json:"candidates,omitempty"`
-	Whole      bool     `json:"whole,omitempty"`
+	// Kernels are the sizes that candidates' kernels shrink to; see space.Dim.
+	Kernels []int `json:"kernels,omitempty"`
+	Whole   bool  `json:"whole,omitempty"`
+	// Tied are the further nodes that the decision is made for.
+	Tied []space.Tied `json:"tied,omitempty"`
 	// Gone: everything the dimension cuts went with skipped branches, so the choice means nothing.
 	Gone bool `json:"gone,omitempty"`
 }
 
-// Kept names the candidate of operations that remains, "none", or "all".
-func (d Decision) Kept() string {
-	switch {
-	case d.Choice == 0:
-		return "none"
-	case d.Choice > len(d.Candidates):
-		return "all"
-	}
-	return d.Candidates[d.Choice-1]
-}
+// Kept names the candidate of operations that remains, "none", or "all"; see space.Kept.
+func (d Decision) Kept() string { return space.Kept(d.Candidates, d.Kernels, d.Choice) }
 
 // NewRecipe records a choice (indices per dim of the supernet's space).
 func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*Recipe, error) {
@@ -64,7 +60,7 @@ func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*
 	}
 	r := &Recipe{Version: RecipeVersion, Source: net.Space.Source, Seed: seed, Method: method, Cost: map[string]float64{}, From: map[string]float64{}, Sizes: sizes(net.An)}
 	for i, d := range net.Space.Dims {
-		r.Dims = append(r.Dims, Decision{Name: d.Name, Kind: d.Kind, Node: d.Node, Choice: d.Choices[choice[i]], Choices: d.Choices, Order: d.Order, Candidates: d.Candidates, Whole: d.Whole})
+		r.Dims = append(r.Dims, Decision{Name: d.Name, Kind: d.Kind, Node: d.Node, Choice: d.Choices[choice[i]], Choices: d.Choices, Order: d.Order, Candidates: d.Candidates, Kernels: d.Kernels, Whole: d.Whole, Tied: d.Tied})
 	}
 	costs, err := net.Costs()
 	if err != nil {
@@ -127,7 +123,7 @@ func (r *Recipe) Space() (*space.Space, []int, error) {
 		if i < 0 {
 			return nil, nil, fmt.Errorf("subnet: recipe: dimension %q: choice %d: want one of %v", d.Name, d.Choice, d.Choices)
 		}
-		s.Dims = append(s.Dims, space.Dim{Name: d.Name, Kind: d.Kind, Node: d.Node, Choices: d.Choices, Order: d.Order, Candidates: d.Candidates, Whole: d.Whole})
+		s.Dims = append(s.Dims, space.Dim{Name: d.Name, Kind: d.Kind, Node: d.Node, Choices: d.Choices, Order: d.Order, Candidates: d.Candidates, Kernels: d.Kernels, Whole: d.Whole, Tied: d.Tied})
 		choice = append(choice, i)
 	}
 	return s, choice, nil

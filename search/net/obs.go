@@ -36,9 +36,15 @@ func readerScores(ctx context.Context, be engine.Backend, n *Network, an *space.
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		g := an.Groups[slices.IndexFunc(an.Groups, func(g *space.Group) bool { return g.Name == d.Node })]
+		var members []space.Member
+		units := 0
+		for _, g := range an.Groups {
+			if slices.Contains(d.Nodes(), g.Name) {
+				members, units = append(members, g.Members...), g.Size
+			}
+		}
 		var readers []*consumer
-		for _, m := range g.Members {
+		for _, m := range members {
 			l := layers[m.Value]
 			if l == nil || !m.Weight || m.Axis == l.linear.WeightAxis {
 				continue
@@ -52,7 +58,7 @@ func readerScores(ctx context.Context, be engine.Backend, n *Network, an *space.
 			}
 		}
 		if readers != nil {
-			scores[i] = rank(readers, g.Size)
+			scores[i] = rank(readers, units)
 		}
 	}
 	return scores, nil

@@ -35,6 +35,9 @@ func (n *Network) Separate() error {
 	s := &separation{dims: map[string][]int{}, copies: map[string][]string{}}
 	for d, e := range n.Super.Effects {
 		for _, ax := range e.Axes {
+			if ax.Given != nil {
+				return fmt.Errorf("search: separate weights: dimension %q: want a branch of its own for every candidate, some share %q", n.Super.Space.Dims[d].Name, ax.Value)
+			}
 			if ax.Mask && !slices.Contains(s.dims[ax.Value], d) {
 				s.dims[ax.Value] = append(s.dims[ax.Value], d)
 			}
