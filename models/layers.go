@@ -1,9 +1,11 @@
 package models
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 )
 
 // ConvOptions size a convolution; every spatial axis is treated alike. Zero
@@ -106,6 +108,34 @@ func (n *Net) BatchNorm(name string, x Val) Val {
 		n.Param(name+".weight", c, n.around(1, 0.5)), n.Param(name+".bias", c, n.around(0, 0.3)),
 		n.Param(name+".running_mean", c, n.around(0, 0.3)), n.Param(name+".running_var", c, n.around(1, 0.5)),
 	}, x.Shape, ir.FloatAttr("epsilon", 1e-5), ir.FloatAttr("momentum", 0.9))
+}
+
+// PlainNorm is BatchNorm without a trained scale and bias.
+func (n *Net) PlainNorm(name string, x Val) Val {
+	x = n.BatchNorm(name, x)
+	for _, role := range []string{".weight", ".bias"} {
+		if t := n.m.Graph.Init(name + role); n.err == nil && t != nil {
+			t.Meta = append(t.Meta, ir.Prop{Key: ops.ConstantKey, Value: "1"})
+		}
+	}
+	return x
+}
+
+// Total adds up values of one shape, two at a time; the last addition has the name, those
+// before it the name with ".1", ".2", …
+func (n *Net) Total(name string, xs ...Val) Val {
+	if len(xs) == 0 {
+		return n.fail("node %q (Add): want operands, got none", name)
+	}
+	x := xs[0]
+	for i, y := range xs[1:] {
+		at := name
+		if i+2 < len(xs) {
+			at = fmt.Sprintf("%s.%d", name, i+1)
+		}
+		x = n.Add(at, x, y)
+	}
+	return x
 }
 
 // ConvBN appends name+".conv" and name+".bn".

@@ -79,5 +79,6 @@ func Lookup(name string) (Entry, bool) {
 			}
 		}
 	}
-	return Entry{}, false
+	s, ok := LookupSupernet(name)
+	return s.Entry, ok
 }

@@ -3,8 +3,10 @@ package models
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/space"
 )
 
 // Macro is one architecture of the paper's toy conv-macro space: the output
@@ -42,6 +44,41 @@ func Macros() iter.Seq[Macro] {
 			}
 		}
 	}
+}
+
+// MacroSpace is the paper's conv-macro space: the output channels of the four searched
+// convolutions, then their kernels.
+func MacroSpace() Supernet {
+	e := LargestMacro().entry()
+	e.Name, e.Doc = "macro-space", "the paper's conv-macro space"
+	return Supernet{Entry: e, Dims: func(Options) []space.Dim {
+		out := make([]space.Dim, 8)
+		for i := range 4 {
+			name := fmt.Sprintf("conv%d", i+1)
+			out[i] = space.Dim{Name: "width:" + name, Kind: "width", Node: name, Choices: slices.Clone(MacroChannels[i][:])}
+			out[4+i] = space.Dim{Name: "kernel:" + name, Kind: "kernel", Node: name, Choices: slices.Clone(MacroKernels[:])}
+		}
+		return out
+	}}
+}
+
+// MacroOf is the architecture of a choice of MacroSpace, by index per dimension.
+func MacroOf(choice []int) (Macro, error) {
+	var a Macro
+	if len(choice) != 8 {
+		return a, fmt.Errorf("models: conv-macro: want 8 choices, got %d", len(choice))
+	}
+	for i, c := range choice {
+		if c < 0 || c > 2 {
+			return a, fmt.Errorf("models: conv-macro: choice %d: want 0 to 2, got %d", i, c)
+		}
+		if i < 4 {
+			a.Channels[i] = MacroChannels[i][c]
+		} else {
+			a.Kernels[i-4] = MacroKernels[c]
+		}
+	}
+	return a, nil
 }
 
 // Build returns the network: convolutions of stride 1 and same padding with

@@ -17,6 +17,10 @@ const (
 	Statistic
 )
 
+// ConstantKey is the metadata property of an initialiser that training leaves as it is, whatever
+// reads it: the scale and bias of a norm that has none.
+const ConstantKey = "entangle.constant"
+
 // TrainingRoles tells, for every floating initialiser that some node reads, what
 // training does with it. It is a parameter when an operator reads it as one
 // (Op.Params) and no operator reads it as anything else. The constant operand of
@@ -26,7 +30,7 @@ const (
 // additive mask or the cosines or sines of rotary positions. What a node merely moves
 // or casts (views) stands for its initialiser, so a head may be tied to an embedding
 // and a table of positions cut to the length. A vector that Expand repeats for Concat,
-// such as a class token, is a parameter.
+// such as a class token, is a parameter. One with the metadata property ConstantKey never is.
 func TrainingRoles(m *ir.Model, f *Facts) map[string]Training {
 	x := roles{facts: f, floats: map[string]*ir.Tensor{}, fed: map[string]bool{}, data: map[string]bool{}, is: map[string]Training{}, barred: map[string]bool{}}
 	for _, t := range m.Graph.Inits {
@@ -42,8 +46,11 @@ func TrainingRoles(m *ir.Model, f *Facts) map[string]Training {
 	for _, n := range m.Graph.Nodes {
 		x.node(n)
 	}
-	for v := range x.barred {
-		if x.is[v] == Parameter {
+	for _, t := range x.floats {
+		x.barred[t.Name] = x.barred[t.Name] || slices.ContainsFunc(t.Meta, func(p ir.Prop) bool { return p.Key == ConstantKey })
+	}
+	for v, barred := range x.barred {
+		if barred && x.is[v] == Parameter {
 			x.is[v] = Constant
 		}
 	}

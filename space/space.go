@@ -48,9 +48,14 @@ func (an *Analysis) Fingerprint() string {
 }
 
 // New offers every dim of the asked kinds that the model allows. It is an error
-// when there is none.
+// when there is none. Of a model that declares its space these are the declared ones, where no
+// kinds are asked for by name, and the declared operations where no nodes are named for them.
 func New(an *Analysis, o Options) (*Space, error) {
 	if err := o.defaults(); err != nil {
+		return nil, err
+	}
+	declared, err := Declared(an)
+	if err != nil {
 		return nil, err
 	}
 	s := &Space{Source: an.Fingerprint()}
@@ -58,6 +63,8 @@ func New(an *Analysis, o Options) (*Space, error) {
 		switch asked := slices.Contains(o.Kinds, k.Name); {
 		case asked && !k.fits(an):
 			return nil, fmt.Errorf("space: kind %q: want a model analysed for it by name", k.Name)
+		case declared != nil && o.Operations == nil && (o.Kinds == nil || asked && k.Name == operationsKind.Name):
+			s.Dims = append(s.Dims, declared.of(k.Name, an, o)...)
 		case asked || o.Kinds == nil && k.fits(an):
 			s.Dims = append(s.Dims, k.Find(an, o)...)
 		}

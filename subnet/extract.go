@@ -34,6 +34,7 @@ func Cut(net *space.Supernet, choice []int, weights map[string]*ir.Tensor) (*ir.
 		return nil, err
 	}
 	m := net.An.Model.Clone()
+	m.Meta = space.Undeclared(m.Meta)
 	for i, t := range m.Graph.Inits {
 		w := weights[t.Name]
 		if w == nil {

@@ -343,14 +343,17 @@ func (r *inspection) elasticity(g *ir.Graph, an *space.Analysis) {
 	}
 	births, choices := map[string][]elasticGroup{}, map[string][]elasticDim{}
 	for i, d := range sp.Dims {
-		if grp := groups[d.Node]; grp != nil && d.CountsUnits() {
-			for _, label := range grp.Nodes {
-				births[label] = append(births[label], elasticGroup{Group: grp.Name, Units: grp.Size, Heads: grp.Heads, TiedTo: others(grp.Nodes, label)})
+		if d.CountsUnits() {
+			for _, name := range d.Nodes() {
+				grp := groups[name]
+				for _, label := range grp.Nodes {
+					births[label] = append(births[label], elasticGroup{Group: grp.Name, Units: grp.Size, Heads: grp.Heads, TiedTo: others(grp.Nodes, label)})
+				}
 			}
 			continue
 		}
-		nodes := []string{d.Node}
-		if len(effects[i].Axes) > 0 {
+		nodes := d.Nodes()
+		if d.Ordered() && len(effects[i].Axes) > 0 {
 			nodes = readers(g, effects[i].Axes[0].Value)
 		}
 		for _, label := range nodes {

@@ -26,7 +26,7 @@ var Allowed = map[string][]string{
 	// The graph and the operators: no engine but its primitives, no space, no search.
 	"ops":      {"ir", "engine/prim"},
 	"importer": {"ir", "ir/pass", "internal/onnxpb"},
-	"models":   {"ir", "internal/rng"},
+	"models":   {"ir", "ops", "space", "internal/rng"},
 
 	// The engine knows nothing of ONNX.
 	"engine":            {"engine/prim"},

@@ -13,13 +13,13 @@ import (
 )
 
 func main() {
-	if err := build(); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func build() error {
+func run() error {
 	var o models.Options
 	flag.Uint64Var(&o.Seed, "seed", 0, "seed of the initial weights")
 	flag.IntVar(&o.Width, "width", 0, "base width; 0: the network's default")
@@ -33,11 +33,15 @@ func build() error {
 	if flag.NArg() != 2 {
 		return fmt.Errorf("build: want NAME FILE, got %d arguments", flag.NArg())
 	}
-	e, ok := models.Lookup(flag.Arg(0))
-	if !ok {
+	build := models.Entry{}.Build
+	if s, ok := models.LookupSupernet(flag.Arg(0)); ok {
+		build = s.Build
+	} else if e, ok := models.Lookup(flag.Arg(0)); ok {
+		build = e.Build
+	} else {
 		return fmt.Errorf("build: no network %q in package models", flag.Arg(0))
 	}
-	m, err := e.Build(o)
+	m, err := build(o)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,254 @@
+package models_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/entangle-nas/entangle/engine/prim"
+	"github.com/entangle-nas/entangle/engine/ref"
+	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
+	"github.com/entangle-nas/entangle/subnet"
+)
+
+// entangled builds a supernet and entangles the space that its file declares.
+func entangled(t *testing.T, s models.Supernet, o models.Options, batch int) *space.Supernet {
+	t.Helper()
+	raw, err := s.Build(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := importer.Normal(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := ops.InferModel(m, map[string]int{"batch": batch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	an, err := space.Analyse(m, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp, err := space.New(an, space.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := s.Space(o); fmt.Sprint(sp.Dims) != fmt.Sprint(want.Dims) {
+		t.Fatalf("%s: want the declared dims %v, got %v", s.Name, want.Dims, sp.Dims)
+	}
+	net, err := space.Entangle(an, sp, space.Every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
+// drawn are random choices, the smallest and the largest among them.
+func drawn(s *space.Space, count int) [][]int {
+	out := [][]int{s.Smallest(), s.Largest()}
+	r := rand.New(rand.NewPCG(6, 3))
+	for range count {
+		c := make([]int, len(s.Dims))
+		for d := range c {
+			c[d] = r.IntN(len(s.Dims[d].Choices))
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// inherited is a model in normal form, with the weights of a larger one.
+func inherited(t *testing.T, small, large *ir.Model) *ir.Model {
+	t.Helper()
+	m, err := models.Inherit(small, large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err = importer.Normal(m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// sameNetwork holds a cut supernet to an architecture with inherited weights: the same weights
+// under names that rename gives, the same convolutions, and the same outputs.
+func sameNetwork(t *testing.T, what string, cut, built *ir.Model, rename func(string) string) {
+	t.Helper()
+	if len(cut.Graph.Nodes) != len(built.Graph.Nodes) {
+		t.Errorf("%s: want %d nodes, got %d", what, len(built.Graph.Nodes), len(cut.Graph.Nodes))
+	}
+	if slices.ContainsFunc(cut.Meta, func(p ir.Prop) bool { return p.Key == space.DeclaredKey }) {
+		t.Errorf("%s: want no declared space in a subnet", what)
+	}
+	weights := 0
+	for _, w := range cut.Graph.Inits {
+		if !w.DType.IsFloat() {
+			continue
+		}
+		weights++
+		if x := built.Graph.Init(rename(w.Name)); x == nil || !slices.Equal(x.Dims, w.Dims) || !slices.Equal(x.Raw, w.Raw) {
+			t.Fatalf("%s: initialiser %q%v: want that of the architecture, got another", what, w.Name, w.Dims)
+		}
+	}
+	for _, w := range built.Graph.Inits {
+		if w.DType.IsFloat() {
+			weights--
+		}
+	}
+	if weights != 0 {
+		t.Errorf("%s: %d initialisers more than the architecture", what, weights)
+	}
+	in := batch(built)
+	if d := apart(t, run(t, ref.New(), prim.F64, built, in)["logits"], run(t, ref.New(), prim.F64, cut, in)["logits"]); d > 1e-12 {
+		t.Errorf("%s: want the architecture's logits, got a difference of %g", what, d)
+	}
+}
+
+// TestCellSpaceIsGenotypes: subnets of the toy cell's supernets are the architectures, with the
+// weights that they inherit.
+func TestCellSpaceIsGenotypes(t *testing.T) {
+	o := models.Options{Classes: 5, Size: 16, Width: 8, Seed: 3, Scatter: true}
+	for _, s := range []models.Supernet{models.CellSpace(), models.SeparateCellSpace()} {
+		net := entangled(t, s, o, 2)
+		if n := net.Space.Size(); n != 4096 {
+			t.Errorf("%s: want 4096 architectures, got %g", s.Name, n)
+		}
+		macs, err := net.Cost(space.MACs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params, err := net.Cost(space.Params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, choice := range drawn(net.Space, 40) {
+			g, err := models.CellGenotype(choice)
+			if err != nil {
+				t.Fatal(err)
+			}
+			small, err := g.Build(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := s.Build(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, rename := raw, func(name string) string { return name }
+			if s.Name == "cell-space-separate" {
+				rename = func(name string) string {
+					return strings.NewReplacer(".sep3.", ".sep.", ".sep5.", ".sep.", ".dil3.", ".dil.", ".dil5.", ".dil.").Replace(name)
+				}
+				for _, x := range whole.Graph.Inits {
+					for k, edge := range []string{"cell1.edge01", "cell1.edge02", "cell1.edge12", "cell0.edge01", "cell0.edge02", "cell0.edge12", "cell2.edge01", "cell2.edge02", "cell2.edge12"} {
+						if at := k; strings.HasPrefix(x.Name, edge+"."+models.CellOp(choice[min(at, 3+at%3)]).String()+".") {
+							x.Name = rename(x.Name)
+						}
+					}
+				}
+			}
+			small = inherited(t, small, whole)
+			cut, err := subnet.Cut(net, choice, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameNetwork(t, fmt.Sprintf("%s %v", s.Name, g), cut, small, rename)
+			f, err := ops.InferModel(small, map[string]int{"batch": 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := macs.At(choice), ops.ModelCost(small, f).MACs/2; got != want {
+				t.Errorf("%s %v: want %g MACs, got %g", s.Name, g, want, got)
+			}
+			if got := int(params.At(choice)); got != models.Params(small) {
+				t.Errorf("%s %v: want %d parameters, got %d", s.Name, g, models.Params(small), got)
+			}
+		}
+	}
+}
+
+// TestCellSpaceParams: at the paper's sizes the architectures have 176,938 to 211,114 parameters
+// besides those of norms, which training leaves as they are.
+func TestCellSpaceParams(t *testing.T) {
+	net := entangled(t, models.CellSpace(), models.Options{}, 2)
+	params, err := net.Cost(space.Params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles := ops.TrainingRoles(net.An.Model, net.An.Facts)
+	norms := func(m *ir.Model) (n int) {
+		for _, x := range m.Graph.Inits {
+			if strings.Contains(x.Name, ".bn.") && !strings.Contains(x.Name, ".running_") {
+				n += x.Len()
+				if roles[x.Name] != ops.Constant {
+					t.Errorf("%s: want a constant, got role %d", x.Name, roles[x.Name])
+				}
+			}
+		}
+		return n
+	}
+	for _, c := range []struct{ op, params int }{{int(models.Dil3), 176938}, {int(models.Sep5), 211114}} {
+		choice := slices.Repeat([]int{c.op}, 6)
+		cut, err := subnet.Cut(net, choice, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(params.At(choice)) - norms(cut); got != c.params {
+			t.Errorf("%v: want %d parameters, got %d", models.CellOp(c.op), c.params, got)
+		}
+	}
+}
+
+// TestMacroSpaceIsMacros: subnets of the conv-macro supernet are the architectures, with the
+// weights that they inherit.
+func TestMacroSpaceIsMacros(t *testing.T) {
+	o := models.Options{Size: 16, Width: 16, Seed: 3, Scatter: true}
+	net := entangled(t, models.MacroSpace(), o, 1)
+	if n := net.Space.Size(); n != 6561 {
+		t.Errorf("want 6561 architectures, got %g", n)
+	}
+	whole, err := models.MacroSpace().Build(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, choice := range drawn(net.Space, 8) {
+		a, err := models.MacroOf(choice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		small, err := a.Build(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		small = inherited(t, small, whole)
+		cut, err := subnet.Cut(net, choice, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k == 1 && testing.Short() {
+			continue
+		}
+		sameNetwork(t, fmt.Sprint(a), cut, small, func(name string) string { return name })
+	}
+}
+
+// TestSupernetChoices: choices that are none of a space are errors.
+func TestSupernetChoices(t *testing.T) {
+	for _, c := range [][]int{nil, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 4}, {0, 0, -1, 0, 0, 0}} {
+		if _, err := models.CellGenotype(c); err == nil {
+			t.Errorf("cell %v: want an error", c)
+		}
+	}
+	for _, c := range [][]int{nil, {0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 3}} {
+		if _, err := models.MacroOf(c); err == nil {
+			t.Errorf("macro %v: want an error", c)
+		}
+	}
+}
