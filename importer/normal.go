@@ -26,7 +26,7 @@ func WithCopies(next func(m *ir.Model) (*ir.Patch, error)) Option {
 // result is standard ONNX of the same opsets with the same inputs and outputs:
 // local functions are inlined, and branches that are always taken; constants are dense initialisers, not listed as
 // inputs (hence IR version 4 or later); Identity, inactive Dropout and dead nodes
-// are gone, and a copy of an embedding table is it, or its Transpose; the default domain is
+// are gone, a Sum of three computed operands or more is a chain of additions, and a copy of an embedding table is it, or its Transpose; the default domain is
 // spelled "". The values that remain keep their names; nodes do, but for those whose name an
 // earlier one has.
 func Normal(raw *ir.Model, opts ...Option) (*ir.Model, error) {
@@ -60,6 +60,7 @@ func passes(o options) []pass.Pass {
 		identities(),
 		dropouts(),
 		dequantized(),
+		sums(),
 		folded(o.fold),
 		branches(),
 		tied(),

@@ -31,7 +31,7 @@ func (s Supernet) Space(o Options) *space.Space {
 
 // Supernets lists the search spaces.
 func Supernets() []Supernet {
-	return []Supernet{CellSpace(), SeparateCellSpace(), MacroSpace()}
+	return []Supernet{CellSpace(), SeparateCellSpace(), MacroSpace(), NB201Space(), SeparateNB201Space()}
 }
 
 // LookupSupernet returns the search space of that name.

@@ -78,10 +78,11 @@ func inherited(t *testing.T, small, large *ir.Model) *ir.Model {
 }
 
 // sameNetwork holds a cut supernet to an architecture with inherited weights: the same weights
-// under names that rename gives, the same convolutions, and the same outputs.
-func sameNetwork(t *testing.T, what string, cut, built *ir.Model, rename func(string) string) {
+// under names that rename gives, as many nodes, and the same outputs. Where part is set, the
+// architecture computes more, of which nothing is left.
+func sameNetwork(t *testing.T, what string, cut, built *ir.Model, part bool, rename func(string) string) {
 	t.Helper()
-	if len(cut.Graph.Nodes) != len(built.Graph.Nodes) {
+	if !part && len(cut.Graph.Nodes) != len(built.Graph.Nodes) {
 		t.Errorf("%s: want %d nodes, got %d", what, len(built.Graph.Nodes), len(cut.Graph.Nodes))
 	}
 	if slices.ContainsFunc(cut.Meta, func(p ir.Prop) bool { return p.Key == space.DeclaredKey }) {
@@ -102,7 +103,7 @@ func sameNetwork(t *testing.T, what string, cut, built *ir.Model, rename func(st
 			weights--
 		}
 	}
-	if weights != 0 {
+	if weights != 0 && !part {
 		t.Errorf("%s: %d initialisers more than the architecture", what, weights)
 	}
 	in := batch(built)
@@ -159,7 +160,7 @@ func TestCellSpaceIsGenotypes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sameNetwork(t, fmt.Sprintf("%s %v", s.Name, g), cut, small, rename)
+			sameNetwork(t, fmt.Sprintf("%s %v", s.Name, g), cut, small, false, rename)
 			f, err := ops.InferModel(small, map[string]int{"batch": 2})
 			if err != nil {
 				t.Fatal(err)
@@ -235,7 +236,7 @@ func TestMacroSpaceIsMacros(t *testing.T) {
 		if k == 1 && testing.Short() {
 			continue
 		}
-		sameNetwork(t, fmt.Sprint(a), cut, small, func(name string) string { return name })
+		sameNetwork(t, fmt.Sprint(a), cut, small, false, func(name string) string { return name })
 	}
 }
 
@@ -249,6 +250,91 @@ func TestSupernetChoices(t *testing.T) {
 	for _, c := range [][]int{nil, {0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 3}} {
 		if _, err := models.MacroOf(c); err == nil {
 			t.Errorf("macro %v: want an error", c)
+		}
+	}
+}
+
+// TestNB201SpaceIsArchitectures: subnets of the NAS-Bench-201 supernets are the architectures, with
+// the weights that they inherit; prices are those of the subnets, and of the architectures where no
+// edge is none.
+func TestNB201SpaceIsArchitectures(t *testing.T) {
+	o := models.Options{Classes: 5, Size: 8, Width: 4, Depth: 2, Seed: 3, Scatter: true}
+	for _, s := range []models.Supernet{models.NB201Space(), models.SeparateNB201Space()} {
+		net := entangled(t, s, o, 2)
+		if n := net.Space.Size(); n != 15625 {
+			t.Errorf("%s: want 15625 architectures, got %g", s.Name, n)
+		}
+		costs, err := net.Costs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := append(drawn(net.Space, 60), []int{1, 1, 1, 1, 1, 1}, []int{0, 1, 2, 3, 4, 0}, []int{2, 0, 3, 0, 3, 0}, []int{0, 3, 4, 1, 0, 2})
+		for _, choice := range list {
+			a, err := models.NB201Of(choice)
+			if err != nil {
+				t.Fatal(err)
+			}
+			small, err := a.Build(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := s.Build(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rename := func(name string) string {
+				return strings.NewReplacer(".conv1.", ".conv.", ".conv3.", ".conv.").Replace(name)
+			}
+			for k, e := range models.NB201Edges {
+				for _, x := range whole.Graph.Inits {
+					if op := map[models.NB201Op]string{models.NB201Conv1: ".conv1.", models.NB201Conv3: ".conv3."}[a[k]]; op != "" && strings.Contains(x.Name, fmt.Sprintf(".edge%d%d%s", e[0], e[1], op)) {
+						x.Name = rename(x.Name)
+					}
+				}
+			}
+			small = inherited(t, small, whole)
+			cut, err := subnet.Cut(net, choice, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			none := slices.Contains(choice, 0)
+			sameNetwork(t, fmt.Sprintf("%s %v", s.Name, a), cut, small, none, rename)
+			if !none {
+				cut = small
+			}
+			f, err := ops.InferModel(cut, map[string]int{"batch": 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			price := ops.ModelCost(cut, f)
+			if got, want := costs[space.MACs].At(choice), price.MACs/2; got != want {
+				t.Errorf("%s %v: want %g MACs, got %g", s.Name, a, want, got)
+			}
+			if got, want := costs[space.Params].At(choice), float64(price.Params); got != want {
+				t.Errorf("%s %v: want %g parameters, got %g", s.Name, a, want, got)
+			}
+		}
+	}
+}
+
+// TestNB201Genotypes: the benchmark's count, order and spelling, and parameters at its sizes, beside
+// those of norms in cells: the trained benchmark networks of these two have 0.073 M without, and 1.53 M with, 3×3
+// convolutions everywhere.
+func TestNB201Genotypes(t *testing.T) {
+	seen := map[string]bool{}
+	for a := range models.NB201s() {
+		seen[a.String()] = true
+	}
+	if len(seen) != 15625 || !seen["|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"] {
+		t.Errorf("want 15625 architectures, got %d", len(seen))
+	}
+	for op, want := range map[models.NB201Op]float64{models.NB201Skip: 0.073306, models.NB201Conv3: 1.531546} {
+		m, err := (models.NB201{op, op, op, op, op, op}).Build(models.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := float64(models.Params(m)) / 1e6; got != want {
+			t.Errorf("%v: want %g million parameters, got %g", op, want, got)
 		}
 	}
 }

@@ -123,6 +123,9 @@ type Gate struct {
 	Nodes    []string // outputs[0] of the branch's nodes
 	// Stays: the node does more than to add, so it stays and its branch becomes zero.
 	Stays bool
+	// Zeros, where it is not empty, is a value of the shape of the node's result: while the gate is
+	// open, nothing of what the node adds up is left, and zeros of that shape are its result.
+	Zeros string
 	// Edge: what the node reads is scaled, not what others may read of the branch. Inner: the
 	// branch is a sum whose own operands are scaled, so it is not.
 	Edge, Inner bool

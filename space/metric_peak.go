@@ -46,8 +46,8 @@ type holder struct {
 // alias is the output of a residual node.
 type alias struct {
 	output string
-	gate   int
-	node   int // index in the graph
+	gates  []int // all of which are closed
+	node   int   // index in the graph
 }
 
 func newHolder(s *Supernet, each map[string]float64) *holder {
@@ -59,13 +59,19 @@ func newHolder(s *Supernet, each map[string]float64) *holder {
 		h.hold(v.Name)
 	}
 	for k, gate := range s.gates {
-		if gate.Stays {
+		if gate.Stays || gate.Zeros != "" {
 			continue
+		}
+		closed := []int{k}
+		for z, other := range s.gates {
+			if other.Zeros != "" && other.Node == gate.Node {
+				closed = append(closed, z)
+			}
 		}
 		i := slices.IndexFunc(g.Nodes, func(n *ir.Node) bool { return n.Label() == gate.Node })
 		// A graph output keeps its name: it becomes a copy of the shortcut.
 		if out := g.Nodes[i].Output(0); !results[out] {
-			h.alias[gate.Shortcut] = append(h.alias[gate.Shortcut], alias{out, k, i})
+			h.alias[gate.Shortcut] = append(h.alias[gate.Shortcut], alias{out, closed, i})
 		}
 	}
 	return h
@@ -84,6 +90,11 @@ func (h *holder) moment(i int, r *reads) []*Piece {
 	for _, v := range ir.Uses(n) {
 		if !r.holds[v].never() {
 			h.hold(v)
+		}
+	}
+	for _, g := range h.net.gates {
+		if g.Node == n.Label() && g.Zeros != "" {
+			h.hold(g.Zeros)
 		}
 	}
 	for _, o := range n.Outputs {
@@ -117,7 +128,7 @@ func (h *holder) mergers(value string, i int, closed []int, holds map[string]nee
 		if a.node > i {
 			continue
 		}
-		on := append(slices.Clone(closed), a.gate)
+		on := slices.Concat(closed, a.gates)
 		if held := holds[a.output]; !held.never() {
 			out = append(out, merger{on, held})
 		}

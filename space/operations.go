@@ -201,11 +201,15 @@ func bindOperations(an *Analysis, d Dim) (*Effect, error) {
 			return nil, fmt.Errorf("space: dimension %q: choices: want ascending numbers from 0 (none) to %d (all), got %v", d.Name, len(d.Candidates)+1, d.Choices)
 		}
 	}
+	none := ""
+	if len(d.Choices) > 0 && d.Choices[0] == 0 && !root.rest {
+		none = b.anchor(root)
+	}
 	switch {
 	case len(d.Choices) == 0:
 		return nil, fmt.Errorf("space: dimension %q: choices: want at least one, got none", d.Name)
-	case d.Choices[0] == 0 && !root.rest:
-		return nil, fmt.Errorf("space: dimension %q: choices: 0 leaves nothing of what node %q adds up: want candidates from 1 on, or values besides them", d.Name, d.Node)
+	case d.Choices[0] == 0 && !root.rest && none == "":
+		return nil, fmt.Errorf("space: dimension %q: choices: 0 leaves nothing of what node %q adds up: want candidates from 1 on, values besides them, or a candidate without weights that zeros take their shape from", d.Name, d.Node)
 	case len(d.Candidates) < 2 && d.Choices[0] != 0:
 		return nil, fmt.Errorf("space: dimension %q: candidates: want two, or choice 0, got one", d.Name)
 	}
@@ -213,7 +217,55 @@ func bindOperations(an *Analysis, d Dim) (*Effect, error) {
 	if err := b.gates(root, d, e); err != nil {
 		return nil, err
 	}
+	if none != "" && len(d.Choices) > 1 {
+		open := make([]bool, len(d.Choices))
+		open[0] = true
+		e.Gates = append(e.Gates, &Gate{Node: d.Node, Branch: root.value, Zeros: none, Open: open, Edge: true, Inner: true})
+	}
 	return e, nil
+}
+
+// anchor returns a value that has the shape of a tree's result whatever the sizes are and that
+// is computed early, so that what lies between may go: a candidate without weights, or where that is
+// itself a sum, an operand of it that others read too, and so on. "" where every candidate has weights.
+func (b *branches) anchor(root *operand) string {
+	best, fewest := "", -1
+	var look func(o *operand)
+	look = func(o *operand) {
+		for _, side := range o.sides {
+			if side.node != nil {
+				look(side)
+				continue
+			}
+			nodes, _, weighted := b.exclusive(side.value, o.node)
+			if !weighted && (fewest < 0 || len(nodes) < fewest) {
+				best, fewest = side.value, len(nodes)
+			}
+		}
+	}
+	look(root)
+	for best != "" {
+		earlier := ""
+		var walk func(v string)
+		walk = func(v string) {
+			n := b.producer[v]
+			if !b.adds(n) {
+				return
+			}
+			for _, x := range n.Inputs {
+				if b.adds(b.producer[x]) && len(b.readers[x]) == 1 {
+					walk(x)
+				} else if nodes, _, _ := b.exclusive(x, n); len(nodes) == 0 && (earlier == "" || b.order(x) < b.order(earlier)) {
+					earlier = x
+				}
+			}
+		}
+		if walk(best); earlier == "" {
+			break
+		}
+		best = earlier
+	}
+	return best
 }
 
 func countOf(list []int, x int) (n int) {

@@ -1,6 +1,7 @@
 package space
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
@@ -14,8 +15,12 @@ type need struct {
 	ways   [][]int // gates, by index of Supernet.gates, ascending
 }
 
-// maxWays bounds the alternatives of a need; what has more is taken to be needed always.
-const maxWays = 16
+// maxWays bounds the alternatives of a need, rawWays those before it is simplified; what has more
+// is taken to be needed always.
+const (
+	maxWays = 16
+	rawWays = 256
+)
 
 func (n need) never() bool { return !n.always && len(n.ways) == 0 }
 
@@ -37,10 +42,15 @@ func (n need) or(m need) need {
 		}
 		out.ways = append(slices.DeleteFunc(out.ways, func(o []int) bool { return within(w, o) }), w)
 	}
-	if len(out.ways) > maxWays {
+	return out.most(rawWays)
+}
+
+// most is the need, or always where it has more ways.
+func (n need) most(ways int) need {
+	if len(n.ways) > ways {
 		return need{always: true}
 	}
-	return out
+	return n
 }
 
 // within reports whether b has all of a.
@@ -125,10 +135,15 @@ func (s *Supernet) walk(visit func(i int, r *reads)) {
 		own := map[string]int{}        // branch → its gate
 		shortcuts := map[string]bool{} // values that the output may be
 		for _, k := range gates[n.Label()] {
+			if v := s.gates[k].Zeros; v != "" { // they are made of it
+				r.needs[v] = s.cover(r.needs[v].or(of.and(s.like(k))))
+				r.holds[v] = s.cover(r.holds[v].or(of.and(s.like(k))))
+				continue
+			}
 			own[s.gates[k].Branch] = k
 			if !s.gates[k].Stays {
 				shortcuts[s.gates[k].Shortcut] = true
-				r.stays = s.cover(r.stays.and(k))
+				r.stays = s.cover(r.stays.and(s.like(k)))
 			}
 		}
 		sizes := computesSizes(s.An.Facts, n)
@@ -138,6 +153,7 @@ func (s *Supernet) walk(visit func(i int, r *reads)) {
 				in = of
 			}
 			if k, gated := own[v]; gated {
+				k = s.like(k)
 				in, through = s.cover(of.and(k)), s.cover(held.and(k)) // else there are zeros in its place
 			}
 			if shortcuts[v] {
@@ -162,25 +178,30 @@ func computesSizes(f *ops.Facts, n *ir.Node) bool {
 }
 
 // cover simplifies a need by what one dim's gates have in common: a way needs no gate that
-// another of the dim's implies, and ways that differ in gates of which every choice opens
-// one are the way without them.
+// another of the dim's implies, ways that differ in gates of one dim are one with a gate for
+// any of their choices, or without it where these are all, and a way that another covers goes.
 func (s *Supernet) cover(n need) need {
-	if n.always || !s.alternatives {
+	if n.always {
 		return n
 	}
-	var out need
+	if !s.alternatives {
+		return n.most(maxWays)
+	}
+	var ways [][]int
 	for _, w := range n.ways {
-		out = out.or(need{ways: [][]int{slices.DeleteFunc(slices.Clone(w), func(g int) bool {
-			return slices.ContainsFunc(w, func(h int) bool { return h != g && s.implies(h, g) && (h < g || !s.implies(g, h)) })
-		})}})
+		if !s.excluded(w) {
+			ways = append(ways, slices.DeleteFunc(slices.Clone(w), func(g int) bool {
+				return slices.ContainsFunc(w, func(h int) bool { return h != g && s.implies(h, g) && (h < g || !s.implies(g, h)) })
+			}))
+		}
 	}
 	for changed := true; changed; {
 		changed = false
-		for _, w := range out.ways {
+		for i, w := range ways {
 			for _, g := range w {
 				rest := slices.DeleteFunc(slices.Clone(w), func(h int) bool { return h == g })
 				open := slices.Clone(s.gates[g].Open)
-				for _, u := range out.ways {
+				for _, u := range ways {
 					for _, h := range u {
 						if s.gates[h].dim == s.gates[g].dim && within(slices.DeleteFunc(slices.Clone(u), func(x int) bool { return x == h }), rest) {
 							for c, o := range s.gates[h].Open {
@@ -189,20 +210,102 @@ func (s *Supernet) cover(n need) need {
 						}
 					}
 				}
-				if !slices.Contains(open, false) {
-					if len(rest) == 0 {
-						return need{always: true}
-					}
-					out, changed = out.or(need{ways: [][]int{rest}}), true
-					break
+				if slices.Equal(open, s.gates[g].Open) {
+					continue
 				}
+				if slices.Contains(open, false) {
+					any, ok := s.any[openKey(s.gates[g].dim, open)]
+					if !ok {
+						continue
+					}
+					rest = append(rest, any)
+					slices.Sort(rest)
+				} else if len(rest) == 0 {
+					return need{always: true}
+				}
+				ways[i], changed = rest, true
+				break
 			}
 			if changed {
 				break
 			}
 		}
+		for i := 0; changed && i < len(ways); i++ {
+			if slices.ContainsFunc(ways, func(o []int) bool { return &o[0] != &ways[i][0] && s.covers(o, ways[i]) }) {
+				ways = slices.Delete(ways, i, i+1)
+				i--
+			}
+		}
 	}
-	return out
+	return need{ways: ways}.most(maxWays)
+}
+
+// covers reports whether way b holds only where a does.
+func (s *Supernet) covers(a, b []int) bool {
+	return !slices.ContainsFunc(a, func(g int) bool {
+		return !slices.ContainsFunc(b, func(h int) bool { return h == g || s.implies(h, g) })
+	})
+}
+
+// anyLimit bounds the different gates of a dim of which every union gets a number.
+const anyLimit = 8
+
+// unite gives numbers to what opens with any of several gates of one dim, behind those of the gates.
+func (s *Supernet) unite() {
+	s.any = map[string]int{}
+	of := map[int][][]bool{} // dim → different openings
+	for k, g := range s.gates {
+		key := openKey(g.dim, g.Open)
+		if _, ok := s.any[key]; !ok {
+			s.any[key] = k
+			of[g.dim] = append(of[g.dim], g.Open)
+		}
+	}
+	for d := range s.Space.Dims {
+		if len(of[d]) > anyLimit {
+			continue
+		}
+		sets := slices.Clone(of[d])
+		for i := 0; i < len(sets); i++ {
+			for _, o := range of[d] {
+				union := slices.Clone(sets[i])
+				for c := range union {
+					union[c] = union[c] || o[c]
+				}
+				key := openKey(d, union)
+				if _, ok := s.any[key]; ok || !slices.Contains(union, false) {
+					continue
+				}
+				s.any[key] = len(s.gates)
+				s.gates = append(s.gates, gateOf{&Gate{Open: union, Edge: true, Inner: true, Stays: true}, d})
+				sets = append(sets, union)
+			}
+		}
+	}
+}
+
+func openKey(dim int, open []bool) string { return fmt.Sprint(dim, open) }
+
+// like is the first gate that the same choices of the same dim open.
+func (s *Supernet) like(k int) int { return s.any[openKey(s.gates[k].dim, s.gates[k].Open)] }
+
+// excluded reports whether no choice of some dim opens all of its gates.
+func (s *Supernet) excluded(way []int) bool {
+	for i, g := range way {
+		open := slices.Clone(s.gates[g].Open)
+		for _, h := range way[i+1:] {
+			if s.gates[h].dim != s.gates[g].dim {
+				continue
+			}
+			for c, o := range s.gates[h].Open {
+				open[c] = open[c] && o
+			}
+		}
+		if !slices.Contains(open, true) {
+			return true
+		}
+	}
+	return false
 }
 
 // implies reports whether every choice that opens gate h opens g, of the same dim.

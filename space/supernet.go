@@ -44,6 +44,7 @@ type Supernet struct {
 	gates   []gateOf
 	// alternatives: some dim has more than one gate.
 	alternatives bool
+	any          map[string]int // by openKey: the gate, or union of gates, that opens so
 	owners       map[axisID][]owner
 }
 
@@ -104,6 +105,7 @@ func Entangle(an *Analysis, s *Space, sp Superposition) (*Supernet, error) {
 			net.addMask(d, ax)
 		}
 	}
+	net.unite()
 	return net, nil
 }
 
@@ -392,15 +394,23 @@ func (s *Space) OneHot(choice []int) [][]float64 {
 }
 
 // Cut returns which positions stay on every value when a choice is taken, and
-// the gates that are closed.
+// the gates that are closed; of a node whose result is zeros, the open one with Zeros
+// in place of its others.
 func (s *Supernet) Cut(choice []int) (keep map[string]ops.Positions, closed []*Gate, err error) {
 	if err := s.Space.CheckChoice(choice); err != nil {
 		return nil, nil, err
 	}
 	cut := map[string][][]bool{}
 	for d, e := range s.Effects {
+		zeros := map[string]bool{} // nodes
 		for _, gate := range e.Gates {
-			if !gate.Open[choice[d]] {
+			if gate.Zeros != "" && gate.Open[choice[d]] {
+				zeros[gate.Node] = true
+				closed = append(closed, gate)
+			}
+		}
+		for _, gate := range e.Gates {
+			if gate.Zeros == "" && !gate.Open[choice[d]] && !zeros[gate.Node] {
 				closed = append(closed, gate)
 			}
 		}

@@ -5,9 +5,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/space"
 	"github.com/entangle-nas/entangle/subnet"
 )
@@ -232,6 +234,53 @@ func TestTied(t *testing.T) {
 			if space.Fingerprint(a) != space.Fingerprint(b) {
 				t.Errorf("%s: choice %v: want the subnet of %v", name, choice, all)
 			}
+		}
+	}
+}
+
+// TestNone: edges of which nothing remains leave zeros, and what served them alone goes.
+func TestNone(t *testing.T) {
+	o := models.Options{Classes: 3, Size: 6, Width: 2, Depth: 1, Seed: 2, Scatter: true}
+	m, err := models.NB201Space().Build(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	an := analysed(t, m, map[string]int{"batch": batch})
+	sp, err := space.New(an, space.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSpace(t, subject{"nb201", m, map[string]int{"batch": batch}, space.Options{}, 60, 1e-10}, an, sp)
+	net, err := space.Entangle(an, sp, space.Every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nothing reaches the last cell's result but zeros of the shape of the block before it.
+	cut, err := subnet.Cut(net, []int{0, 0, 0, 0, 0, 0}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range cut.Graph.Nodes {
+		if strings.Contains(n.Name, ".conv") && strings.HasPrefix(n.Name, "stage") || n.OpType == "AveragePool" && strings.HasPrefix(n.Name, "stage") {
+			t.Errorf("want node %q (%s) gone", n.Name, n.OpType)
+		}
+	}
+	coef := drawn(sp, 4)
+	for _, name := range []string{space.MACs, space.Params} {
+		c, err := net.Cost(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0.0
+		for choice := sp.Smallest(); choice != nil; choice = next(sp, choice) {
+			p := 1.0
+			for d, k := range choice {
+				p *= coef[d][k]
+			}
+			want += p * c.At(choice)
+		}
+		if got, _ := c.Expect(coef); math.Abs(got-want) > 1e-9*want {
+			t.Errorf("%s: want %g expected, got %g", name, want, got)
 		}
 	}
 }

@@ -73,7 +73,8 @@ func Cut(net *space.Supernet, choice []int, weights map[string]*ir.Tensor) (*ir.
 }
 
 // skip takes a branch out with its residual node, whose readers read the shortcut. A node that
-// does more than to add stays, and adds zeros that are the shortcut less itself. A node that
+// does more than to add stays, and adds zeros that are the shortcut less itself; of one whose operands
+// are all gone zeros take the place. A node that
 // an outer branch took along is gone already.
 func skip(m *ir.Model, gate *space.Gate) {
 	g := m.Graph
@@ -82,6 +83,10 @@ func skip(m *ir.Model, gate *space.Gate) {
 		return
 	}
 	add := g.Nodes[at]
+	if v := gate.Zeros; v != "" {
+		g.Nodes[at] = &ir.Node{Name: add.Name, OpType: "Sub", Inputs: []string{v, v}, Outputs: []string{add.Output(0)}}
+		return
+	}
 	gone := map[string]bool{}
 	for _, v := range gate.Nodes {
 		gone[v] = true

@@ -207,3 +207,20 @@ func TestOperationsErrors(t *testing.T) {
 		t.Error("two dimensions of one addition: want an error")
 	}
 }
+
+// TestOperationsOfSum: a Sum of several operands, as files have it, is a node of alternatives like
+// an addition.
+func TestOperationsOfSum(t *testing.T) {
+	m := alternatives()
+	at := slices.IndexFunc(m.Graph.Nodes, func(n *ir.Node) bool { return n.Name == "rest" })
+	both := slices.IndexFunc(m.Graph.Nodes, func(n *ir.Node) bool { return n.Output(0) == m.Graph.Nodes[at].Inputs[0] })
+	sum := &ir.Node{Name: "rest", OpType: "Sum", Inputs: append(slices.Clone(m.Graph.Nodes[both].Inputs), m.Graph.Nodes[at].Inputs[1]), Outputs: m.Graph.Nodes[at].Outputs}
+	m.Graph.Nodes[at] = sum
+	m.Graph.Nodes = slices.Delete(m.Graph.Nodes, both, both+1)
+	an := analysed(t, m, map[string]int{"batch": batch})
+	sp := operationsSpace(t, an)
+	checkSpace(t, subject{"sum", m, map[string]int{"batch": batch}, space.Options{}, 20, 1e-10}, an, sp)
+	if !slices.ContainsFunc(sp.Dims, func(d space.Dim) bool { return d.Node == "rest" && d.Final() == 3 }) {
+		t.Errorf("want the candidates of the Sum, got %v", sp.Dims)
+	}
+}
