@@ -33,11 +33,14 @@ type Dim struct {
 }
 
 // Tied is a node that follows the decision of a dim. Candidates and Kernels are those of its
-// own branches, by the dim's position; without Kernels they are the dim's.
+// own branches, by the dim's position; without Kernels they are the dim's. The largest Step is the last
+// choice of a depth dim: the layers of a stack go one after the other, the last one first.
 type Tied struct {
 	Node       string   `yaml:"node" json:"node"`
 	Candidates []string `yaml:"candidates,flow,omitempty" json:"candidates,omitempty"`
 	Kernels    []int    `yaml:"kernels,flow,omitempty" json:"kernels,omitempty"`
+	// Step is the least choice of a depth dim that keeps the node's branch; 0 is 1, as of the dim's own node.
+	Step int `yaml:"step,omitempty" json:"step,omitempty"`
 }
 
 // Nodes lists the nodes (or groups) that the decision is made for.

@@ -110,10 +110,22 @@ func (s *Space) Bind(an *Analysis) ([]*Effect, error) {
 	return out, nil
 }
 
+// stage opens an effect's gates from a choice on, and takes out those that are never closed.
+func (e *Effect) stage(choices []int, from int) {
+	for _, g := range e.Gates {
+		g.Open = make([]bool, len(choices))
+		for c, choice := range choices {
+			g.Open[c] = choice >= from
+		}
+	}
+	e.Gates = slices.DeleteFunc(e.Gates, func(g *Gate) bool { return !slices.Contains(g.Open, false) })
+}
+
 // bindTied merges what a dim does at each of its nodes.
 func bindTied(an *Analysis, k Kind, d Dim) (*Effect, error) {
-	nodes := d.Nodes()
+	nodes, last := d.Nodes(), 1
 	for i, t := range d.Tied {
+		last = max(last, t.Step)
 		switch {
 		case slices.Contains(nodes[:i+1], t.Node):
 			return nil, fmt.Errorf("space: dimension %q: tied: node %q stands twice", d.Name, t.Node)
@@ -121,7 +133,16 @@ func bindTied(an *Analysis, k Kind, d Dim) (*Effect, error) {
 			return nil, fmt.Errorf("space: dimension %q: tied: node %q: want %d candidates like node %q, got %d", d.Name, t.Node, len(d.Candidates), d.Node, len(t.Candidates))
 		case t.Kernels != nil && d.Kind != operationsKind.Name:
 			return nil, fmt.Errorf("space: dimension %q: tied: node %q: kernels are those of candidates, kind %q has none", d.Name, t.Node, d.Kind)
+		case t.Step < 0 || t.Step != 0 && d.Kind != depthKind.Name:
+			return nil, fmt.Errorf("space: dimension %q: tied: node %q: step: want at least 1, of kind %q, got %d of kind %q", d.Name, t.Node, depthKind.Name, t.Step, d.Kind)
 		}
+	}
+	stack := d.Choices
+	if d.Kind == depthKind.Name && len(d.Tied) > 0 {
+		if err := d.check(last, 0); err != nil {
+			return nil, err
+		}
+		d.Choices = []int{0, 1}
 	}
 	out := &Effect{}
 	for i, at := range d.each() {
@@ -131,6 +152,13 @@ func bindTied(an *Analysis, k Kind, d Dim) (*Effect, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if d.Kind == depthKind.Name && len(d.Tied) > 0 {
+			step := 1
+			if i > 0 {
+				step = max(step, d.Tied[i-1].Step)
+			}
+			e.stage(stack, step)
 		}
 		if i == 0 {
 			out = e

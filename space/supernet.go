@@ -318,8 +318,7 @@ func firsts(b *prim.Builder, m maskAxis, k int, float prim.DType) prim.ID {
 func (s *Supernet) Gated(b *prim.Builder, value string, v prim.ID, coefs []prim.ID) prim.ID {
 	for _, g := range s.gates {
 		if g.Branch == value && !g.Edge {
-			keep := b.Add(prim.Slice{Start: []int{1}, Size: []int{1}, Step: []int{1}}, coefs[g.dim])
-			return b.Times(v, keep)
+			return b.Times(v, g.keep(b, b.Type(coefs[g.dim]).DType, coefs))
 		}
 	}
 	return v
@@ -332,16 +331,23 @@ func (s *Supernet) Read(b *prim.Builder, node, value string, v prim.ID, float pr
 		if !g.Edge || g.Inner || g.Node != node || g.Branch != value {
 			continue
 		}
-		open := make([]float64, len(g.Open))
-		for c, o := range g.Open {
-			if o {
-				open[c] = 1
-			}
-		}
-		keep := b.MatMul(b.Reshape(coefs[g.dim], 1, len(open)), b.Const(prim.F64Tensor(open, len(open), 1).Cast(float)), false, false)
-		return b.Times(v, b.Reshape(keep, 1))
+		return b.Times(v, g.keep(b, float, coefs))
 	}
 	return v
+}
+
+// keep is the sum of the coefficients of the choices that open a gate, [1].
+func (g gateOf) keep(b *prim.Builder, float prim.DType, coefs []prim.ID) prim.ID {
+	if only := slices.Index(g.Open, true); only >= 0 && !slices.Contains(g.Open[only+1:], true) {
+		return b.Add(prim.Slice{Start: []int{only}, Size: []int{1}, Step: []int{1}}, coefs[g.dim])
+	}
+	open := make([]float64, len(g.Open))
+	for c, o := range g.Open {
+		if o {
+			open[c] = 1
+		}
+	}
+	return b.Reshape(b.MatMul(b.Reshape(coefs[g.dim], 1, len(open)), b.Const(prim.F64Tensor(open, len(open), 1).Cast(float)), false, false), 1)
 }
 
 // AxisMask returns the coefficients of the positions along an axis of a value, [size]:

@@ -284,3 +284,48 @@ func TestNone(t *testing.T) {
 		}
 	}
 }
+
+// TestStack: the layers of a stack under one decision go from the last one on: supernet at the
+// vertex ≡ subnet ≡ re-imported file, prices are the subnet's.
+func TestStack(t *testing.T) {
+	i := slices.IndexFunc(tiny(t), func(s subject) bool { return s.name == "decoder-tiny" })
+	s := tiny(t)[i]
+	an := analysed(t, s.m, s.bind)
+	stack := func(choices ...int) *space.Space {
+		return &space.Space{Source: an.Fingerprint(), Dims: []space.Dim{{Name: "depth", Kind: "depth", Node: "h0.add1", Choices: choices,
+			Tied: []space.Tied{{Node: "h0.add2"}, {Node: "h1.add1", Step: 2}, {Node: "h1.add2", Step: 3}}}}}
+	}
+	checkSpace(t, s, an, stack(0, 1, 2, 3))
+	checkSpace(t, s, an, stack(1, 3))
+	net, err := space.Entangle(an, stack(0, 1, 2, 3), space.Every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for choice, want := range []int{0, 2, 3, 4} {
+		m, err := subnet.Cut(net, []int{choice}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, n := range m.Graph.Nodes {
+			if strings.HasSuffix(n.Name, ".add1") || strings.HasSuffix(n.Name, ".add2") {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("choice %d: want %d branches, got %d", choice, want, got)
+		}
+	}
+	for _, c := range []struct {
+		d    space.Dim
+		want string
+	}{
+		{space.Dim{Kind: "depth", Node: "h0.add1", Choices: []int{0, 1}, Tied: []space.Tied{{Node: "h1.add1", Step: 2}}}, "end with the original 2"},
+		{space.Dim{Kind: "depth", Node: "h0.add1", Choices: []int{0, 1}, Tied: []space.Tied{{Node: "h1.add1", Step: -1}}}, "step: want at least 1"},
+		{space.Dim{Kind: "width", Node: "h0.mlp.up", Choices: []int{8, 64}, Tied: []space.Tied{{Node: "h1.mlp.up", Step: 1}}}, `of kind "depth", got 1 of kind "width"`},
+	} {
+		if _, err := (&space.Space{Dims: []space.Dim{c.d}}).Bind(an); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: want %q, got %v", c.d, c.want, err)
+		}
+	}
+}
