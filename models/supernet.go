@@ -31,7 +31,9 @@ func (s Supernet) Space(o Options) *space.Space {
 
 // Supernets lists the search spaces.
 func Supernets() []Supernet {
-	return []Supernet{CellSpace(), SeparateCellSpace(), MacroSpace(), NB201Space(), SeparateNB201Space()}
+	return []Supernet{CellSpace(), SeparateCellSpace(), MacroSpace(), NB201Space(), SeparateNB201Space(), DARTSSpace(), SeparateDARTSSpace(),
+		AutoFormerT.Supernet("autoformer-t"), AutoFormerS.Supernet("autoformer-s"), MobileNetV3Space(),
+		LMTinyStories.Supernet("lm-tinystories"), LMOpenWebText.Supernet("lm-openwebtext"), LMShakespeare.Supernet("lm-shakespeare")}
 }
 
 // LookupSupernet returns the search space of that name.

@@ -129,6 +129,8 @@ type Gate struct {
 	// Zeros, where it is not empty, is a value of the shape of the node's result: while the gate is
 	// open, nothing of what the node adds up is left, and zeros of that shape are its result.
 	Zeros string
+	// Root, of operations, is the label of the dim's node: Node, or a later one of the same sum.
+	Root string
 	// Edge: what the node reads is scaled, not what others may read of the branch. Inner: the
 	// branch is a sum whose own operands are scaled, so it is not.
 	Edge, Inner bool

@@ -220,14 +220,15 @@ func bindOperations(an *Analysis, d Dim) (*Effect, error) {
 	if none != "" && len(d.Choices) > 1 {
 		open := make([]bool, len(d.Choices))
 		open[0] = true
-		e.Gates = append(e.Gates, &Gate{Node: d.Node, Branch: root.value, Zeros: none, Open: open, Edge: true, Inner: true})
+		e.Gates = append(e.Gates, &Gate{Node: d.Node, Branch: root.value, Zeros: none, Root: d.Node, Open: open, Edge: true, Inner: true})
 	}
 	return e, nil
 }
 
 // anchor returns a value that has the shape of a tree's result whatever the sizes are and that
 // is computed early, so that what lies between may go: a candidate without weights, or where that is
-// itself a sum, an operand of it that others read too, and so on. "" where every candidate has weights.
+// itself a sum, an operand of it that others read too, and so on. What only a norm of running statistics
+// follows is as good. "" where every candidate has weights.
 func (b *branches) anchor(root *operand) string {
 	best, fewest := "", -1
 	var look func(o *operand)
@@ -237,9 +238,19 @@ func (b *branches) anchor(root *operand) string {
 				look(side)
 				continue
 			}
-			nodes, _, weighted := b.exclusive(side.value, o.node)
-			if !weighted && (fewest < 0 || len(nodes) < fewest) {
-				best, fewest = side.value, len(nodes)
+			for v, end := side.value, o.node; ; {
+				nodes, _, weighted := b.exclusive(v, end)
+				if !weighted {
+					if fewest < 0 || len(nodes) < fewest {
+						best, fewest = v, len(nodes)
+					}
+					break
+				}
+				n := b.producer[v]
+				if n == nil || !keepsShape(n) {
+					break
+				}
+				v, end = n.Input(0), n
 			}
 		}
 	}
@@ -268,6 +279,12 @@ func (b *branches) anchor(root *operand) string {
 	return best
 }
 
+// keepsShape reports an operator with running statistics, whose result has its input's shape.
+func keepsShape(n *ir.Node) bool {
+	op := ops.Lookup(n.Domain, n.OpType)
+	return op != nil && len(op.State) > 0
+}
+
 func countOf(list []int, x int) (n int) {
 	for _, y := range list {
 		if y == x {
@@ -286,7 +303,7 @@ func (b *branches) gates(o *operand, d Dim, e *Effect) error {
 			open[c] = side.rest || choice > len(d.Candidates) || slices.Contains(side.named, choice-1)
 		}
 		if slices.Contains(open, false) {
-			g := &Gate{Node: o.node.Label(), Branch: side.value, Shortcut: o.sides[1-k].value, Open: open, Edge: true, Inner: side.node != nil}
+			g := &Gate{Node: o.node.Label(), Branch: side.value, Shortcut: o.sides[1-k].value, Open: open, Root: d.Node, Edge: true, Inner: side.node != nil}
 			if len(b.readers[side.value]) == 1 {
 				nodes, _, _ := b.exclusive(side.value, o.node)
 				for _, x := range nodes {

@@ -400,23 +400,23 @@ func (s *Space) OneHot(choice []int) [][]float64 {
 }
 
 // Cut returns which positions stay on every value when a choice is taken, and
-// the gates that are closed; of a node whose result is zeros, the open one with Zeros
-// in place of its others.
+// the gates that are closed; of a sum that is zeros, the open one with Zeros
+// in place of those of its additions.
 func (s *Supernet) Cut(choice []int) (keep map[string]ops.Positions, closed []*Gate, err error) {
 	if err := s.Space.CheckChoice(choice); err != nil {
 		return nil, nil, err
 	}
 	cut := map[string][][]bool{}
 	for d, e := range s.Effects {
-		zeros := map[string]bool{} // nodes
+		zeros := map[string]bool{} // roots
 		for _, gate := range e.Gates {
 			if gate.Zeros != "" && gate.Open[choice[d]] {
-				zeros[gate.Node] = true
+				zeros[gate.Root] = true
 				closed = append(closed, gate)
 			}
 		}
 		for _, gate := range e.Gates {
-			if gate.Zeros == "" && !gate.Open[choice[d]] && !zeros[gate.Node] {
+			if gate.Zeros == "" && !gate.Open[choice[d]] && !(gate.Root != "" && zeros[gate.Root]) {
 				closed = append(closed, gate)
 			}
 		}

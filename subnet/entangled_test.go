@@ -250,7 +250,7 @@ func TestNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkSpace(t, subject{"nb201", m, map[string]int{"batch": batch}, space.Options{}, 60, 1e-10}, an, sp)
+	checkSpace(t, subject{"nb201", m, map[string]int{"batch": batch}, space.Options{}, 15, 1e-10}, an, sp)
 	net, err := space.Entangle(an, sp, space.Every)
 	if err != nil {
 		t.Fatal(err)
@@ -327,5 +327,25 @@ func TestStack(t *testing.T) {
 		if _, err := (&space.Space{Dims: []space.Dim{c.d}}).Bind(an); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: want %q, got %v", c.d, c.want, err)
 		}
+	}
+}
+
+// TestDARTSSpace: at random vertices of the DARTS space, entangled and not, with edges of none in
+// reduction cells too: supernet ≡ subnet ≡ re-imported file, prices are the subnet's.
+func TestDARTSSpace(t *testing.T) {
+	for _, s := range []models.Supernet{models.DARTSSpace(), models.SeparateDARTSSpace()} {
+		m, err := s.Build(models.Options{Classes: 3, Size: 8, Width: 2, Depth: 3, Seed: 2, Scatter: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		an := analysed(t, m, map[string]int{"batch": batch})
+		sp, err := space.New(an, space.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := math.Pow(8, 28); sp.Size() != want {
+			t.Errorf("%s: want %g architectures, got %g", s.Name, want, sp.Size())
+		}
+		checkSpace(t, subject{s.Name, m, map[string]int{"batch": batch}, space.Options{}, 3, 1e-10}, an, sp)
 	}
 }
