@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -335,6 +336,103 @@ func TestNB201Genotypes(t *testing.T) {
 		}
 		if got := float64(models.Params(m)) / 1e6; got != want {
 			t.Errorf("%v: want %g million parameters, got %g", op, want, got)
+		}
+	}
+}
+
+// TestLargerSpaces: the larger spaces bind to their networks; how many choices they have, and parameters
+// of some of their architectures, in millions. Positions of the language model stand aside, as in the paper.
+func TestLargerSpaces(t *testing.T) {
+	for _, c := range []struct {
+		space  models.Supernet
+		o      models.Options
+		size   float64
+		choice func(s *space.Space) []int
+		params float64
+	}{
+		{models.SeparateDARTSSpace(), models.Options{Depth: 8}, math.Pow(8, 28), nil, 0},
+		{models.AutoFormerT.Supernet("autoformer-t"), models.Options{Classes: 10, Size: 224}, 3 * 3 * math.Pow(4, 14), (*space.Space).Largest, 10.28},
+		{models.MobileNetV3Space(), models.Options{Size: 64}, math.Pow(math.Pow(9, 4)*3, 5), func(s *space.Space) []int {
+			choice, at := s.Largest(), 0
+			found := []int{7, 5, 5, 7, 5, 5, 7, 7, 5, 7, 7, 7, 5, 7, 7, 5, 5, 7, 7, 5}
+			for i, d := range s.Dims {
+				if d.Kind == "kernel" {
+					choice[i] = slices.Index(d.Choices, found[at])
+					at++
+				}
+			}
+			return choice
+		}, 7.58},
+		{models.LMTinyStories.Supernet("lm-tinystories"), models.Options{Size: 8, Vocab: 64}, 3 * 3 * math.Pow(9, 7), func(s *space.Space) []int {
+			choice := s.Largest()
+			choice[slices.IndexFunc(s.Dims, func(d space.Dim) bool { return d.Node == "h0.mlp.up" })] = 1
+			return choice
+		}, 87.0106 - (50304-64)*768e-6 + 8*768e-6},
+	} {
+		if testing.Short() && c.space.Name != "mobilenetv3-space" {
+			continue
+		}
+		net := entangled(t, c.space, c.o, 1)
+		if got := net.Space.Size(); math.Abs(got/c.size-1) > 1e-9 {
+			t.Errorf("%s: want %g choices, got %g", c.space.Name, c.size, got)
+		}
+		if c.choice == nil {
+			continue
+		}
+		params, err := net.Cost(space.Params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := params.At(c.choice(net.Space)) / 1e6; math.Abs(got-c.params) > 0.002*c.params {
+			t.Errorf("%s: want %g million parameters, got %g", c.space.Name, c.params, got)
+		}
+		cut, err := subnet.Cut(net, net.Space.Smallest(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := ops.InferModel(cut, map[string]int{"batch": 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := params.At(net.Space.Smallest()), float64(ops.ModelCost(cut, f).Params); got != want {
+			t.Errorf("%s: smallest: want %g parameters, got %g", c.space.Name, want, got)
+		}
+	}
+}
+
+// TestDARTSNetwork: trained parameters of the search network with a branch per candidate are those of the DARTS
+// code, 1.930618 million; two edges per node remain, the ones with the largest coefficients.
+func TestDARTSNetwork(t *testing.T) {
+	s := models.SeparateDARTSSpace()
+	m, err := s.Entry.Build(models.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := models.Params(m)
+	for _, x := range m.Graph.Inits {
+		if slices.ContainsFunc(x.Meta, func(p ir.Prop) bool { return p.Key == ops.ConstantKey }) {
+			got -= x.Len()
+		}
+	}
+	if got != 1930618 {
+		t.Errorf("want 1930618 trained parameters, got %d", got)
+	}
+	coef := make([][]float64, 28)
+	for d := range coef {
+		coef[d] = []float64{0.9, 0, 0, 0, 0, 0, 0, 0}
+		coef[d][1+d%7] = 0.01 * float64(d%14)
+	}
+	choice, err := models.DARTSCells(coef)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []int{1, 2, 0, 4, 5, 0, 0, 1, 2, 0, 0, 0, 6, 7, 1, 2, 0, 4, 5, 0, 0, 1, 2, 0, 0, 0, 6, 7}
+	if !slices.Equal(choice, want) {
+		t.Errorf("want %v, got %v", want, choice)
+	}
+	for _, bad := range [][][]float64{nil, append(slices.Clone(coef[:27]), []float64{1})} {
+		if _, err := models.DARTSCells(bad); err == nil {
+			t.Error("want an error")
 		}
 	}
 }

@@ -43,12 +43,12 @@ func Declared(an *Analysis) (*Space, error) {
 	return s, nil
 }
 
-// of lists the dims of a kind of which no node must stay; of widths those are all nodes that
-// give birth to units.
+// of lists the dims of a kind, or "" of all, of which no node must stay; of widths those are all
+// nodes that give birth to units.
 func (s *Space) of(kind string, an *Analysis, o Options) []Dim {
 	var out []Dim
 	for _, d := range s.Dims {
-		free := d.Kind == kind
+		free := kind == "" || d.Kind == kind
 		for _, name := range d.Nodes() {
 			if g := an.group(name); g != nil && d.CountsUnits() {
 				free = free && o.allows(g.Nodes...)

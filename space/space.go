@@ -59,11 +59,15 @@ func New(an *Analysis, o Options) (*Space, error) {
 		return nil, err
 	}
 	s := &Space{Source: an.Fingerprint()}
-	for _, k := range Kinds {
+	kinds := Kinds
+	if declared != nil && o.Operations == nil && o.Kinds == nil {
+		s.Dims, kinds = declared.of("", an, o), nil
+	}
+	for _, k := range kinds {
 		switch asked := slices.Contains(o.Kinds, k.Name); {
 		case asked && !k.fits(an):
 			return nil, fmt.Errorf("space: kind %q: want a model analysed for it by name", k.Name)
-		case declared != nil && o.Operations == nil && (o.Kinds == nil || asked && k.Name == operationsKind.Name):
+		case asked && declared != nil && o.Operations == nil && k.Name == operationsKind.Name:
 			s.Dims = append(s.Dims, declared.of(k.Name, an, o)...)
 		case asked || o.Kinds == nil && k.fits(an):
 			s.Dims = append(s.Dims, k.Find(an, o)...)
