@@ -11,6 +11,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/prim"
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/importer"
+	"github.com/entangle-nas/entangle/internal/orttest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/models"
 	"github.com/entangle-nas/entangle/ops"
@@ -433,6 +434,26 @@ func TestDARTSNetwork(t *testing.T) {
 	for _, bad := range [][][]float64{nil, append(slices.Clone(coef[:27]), []float64{1})} {
 		if _, err := models.DARTSCells(bad); err == nil {
 			t.Error("want an error")
+		}
+	}
+}
+
+// TestSubnetsOnORT: cut architectures of the cell spaces, edges of none among them, give on ONNX Runtime what
+// the engine gives.
+func TestSubnetsOnORT(t *testing.T) {
+	rt := orttest.Open(t)
+	for _, s := range []models.Supernet{models.CellSpace(), models.NB201Space(), models.DARTSSpace()} {
+		net := entangled(t, s, models.Options{Classes: 5, Size: 8, Width: 4, Depth: 3, Seed: 3, Scatter: true}, 2)
+		for _, choice := range drawn(net.Space, 4) {
+			m, err := subnet.Cut(net, choice, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := batch(m)
+			want, got := run(t, ref.New(), prim.F64, m, in)["logits"], orttest.Run(t, rt, m, in)["logits"]
+			if d := apart(t, want, got); d > 1e-5 {
+				t.Errorf("%s %v: ONNX Runtime and the engine differ by %g", s.Name, choice, d)
+			}
 		}
 	}
 }
