@@ -9,6 +9,7 @@
 //		…
 //	}
 //	m, err = models.Macro{Channels: [4]int{8, 16, 32, 64}, Kernels: [4]int{3, 3, 3, 3}}.Build(models.Options{})
+//	m, err = models.CellSpace().Build(models.Options{Seed: 1}) // a supernet, its space declared in the file
 //	params, macs, err := models.LMTinyStories.Largest().Entry().Count(models.Options{}) // without its weights
 //
 // Every model is standard ONNX with a dynamic first dimension named "batch",
