@@ -12,6 +12,7 @@ import (
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
+	"github.com/entangle-nas/entangle/internal/rows"
 )
 
 // final scores every tuned subnet that has not been scored on its task's test part. A row of
@@ -20,7 +21,7 @@ func (b *bench) final(ctx context.Context) error {
 	if strings.HasSuffix(b.state, "-dirty") {
 		return fmt.Errorf("the working tree differs from its commit: test is scored once per frozen state")
 	}
-	rows, err := b.out.rows()
+	list, err := b.out.rows()
 	if err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func (b *bench) final(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
+	for _, r := range list {
 		t, err := lookup(r.Task)
 		if err != nil || t.set != "core" {
 			continue
@@ -52,7 +53,7 @@ func (b *bench) final(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.id(), err)
 		}
-		if err := appendLine(filepath.Join(string(b.out), testLog), v); err != nil {
+		if err := rows.Append(filepath.Join(string(b.out), testLog), v); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/entangle-nas/entangle/internal/rows"
 )
 
 func main() {
@@ -60,7 +62,7 @@ func scoreboard(ctx context.Context) error {
 		flag.Func(name, "folder that the table calls "+name, func(s string) error { b.folders[name] = s; return nil })
 	}
 	flag.Parse()
-	b.out, b.state = store(out), state()
+	b.out, b.state = store(out), rows.State()
 	b.folders["cache"], b.folders["repo"] = b.cache, "."
 	if one != "" {
 		return b.one(ctx, one)
@@ -237,35 +239,10 @@ func lookup(name string) (task, error) {
 	return task{}, fmt.Errorf("no task %q", name)
 }
 
-// state names the version of the working tree: its commit, and whether files differ from it.
-func state() string {
-	text, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude=*").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(text))
-}
-
 func sum(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	h := sha256.Sum256(text)
 	return hex.EncodeToString(h[:]), err
-}
-
-// peakMemory is the most memory that the process has had, in MiB; 0 where the system does not
-// tell.
-func peakMemory() float64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kib / 1024
-		}
-	}
-	return 0
 }
 
 // testLog is the file of figures on test parts.
@@ -286,5 +263,5 @@ func (s store) tested() ([]tested, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return readLines[tested](file)
+	return rows.Read[tested](file)
 }

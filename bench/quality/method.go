@@ -13,6 +13,7 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine/cpu"
 	"github.com/entangle-nas/entangle/internal/keys"
+	"github.com/entangle-nas/entangle/internal/rows"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
@@ -77,7 +78,7 @@ func (b *bench) run(ctx context.Context, t task, budget, method string, seed uin
 	if err := b.tune(ctx, be, j, m, set, cut, base, &r); err != nil {
 		return r, err
 	}
-	r.Seconds.Tune, r.Memory = time.Since(start).Seconds(), peakMemory()
+	r.Seconds.Tune, r.Memory = time.Since(start).Seconds(), rows.PeakMemory()
 	return r, nil
 }
 

@@ -3,25 +3,17 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/entangle-nas/entangle/internal/atomicfile"
-)
-
-// Marks between which rebuild writes.
-const (
-	beginMark = "<!-- rows: begin -->\n"
-	endMark   = "<!-- rows: end -->\n"
+	"github.com/entangle-nas/entangle/internal/rows"
 )
 
 // rebuild writes the tables of a page anew from finished rows; what stands around its marks
 // stays.
 func rebuild(page string, s store) error {
-	rows, err := s.rows()
+	list, err := s.rows()
 	if err != nil {
 		return err
 	}
@@ -29,19 +21,7 @@ func rebuild(page string, s store) error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(text), beginMark)
-	_, after, ok2 := strings.Cut(rest, endMark)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s: want the lines %q and %q", page, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
-	}
-	return atomicfile.Write(page, func(w io.Writer) error {
-		_, err := io.WriteString(w, before+beginMark+tablesOf(rows, done)+endMark+after)
-		return err
-	})
+	return rows.Rebuild(page, tablesOf(list, done))
 }
 
 // tablesOf writes a table per task and budget, in the order of the scoreboard.

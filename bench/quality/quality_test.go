@@ -13,6 +13,7 @@ import (
 	"github.com/entangle-nas/entangle/engine/ref"
 	"github.com/entangle-nas/entangle/internal/keys"
 	"github.com/entangle-nas/entangle/internal/modeltest"
+	"github.com/entangle-nas/entangle/internal/rows"
 	"github.com/entangle-nas/entangle/models"
 )
 
@@ -148,7 +149,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	page := filepath.Join(dir, "page.md")
-	if err := os.WriteFile(page, []byte("above\n"+beginMark+"old\n"+endMark+"below\n"), 0o666); err != nil {
+	if err := os.WriteFile(page, []byte("above\n"+rows.Begin+"old\n"+rows.End+"below\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -160,7 +161,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"above\n" + beginMark, endMark + "below\n", "70.00 ± 10.00 | – |", "68.00 ± 9.00 | +2.00 ± 1.00 |", "| random | 1 |", "55.00 | +25.00 |"} {
+	for _, want := range []string{"above\n" + rows.Begin, rows.End + "below\n", "70.00 ± 10.00 | – |", "68.00 ± 9.00 | +2.00 ± 1.00 |", "| random | 1 |", "55.00 | +25.00 |"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("want %q in\n%s", want, text)
 		}

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/entangle-nas/entangle"
-	"github.com/entangle-nas/entangle/internal/atomicfile"
+	"github.com/entangle-nas/entangle/internal/rows"
 )
 
 // row is a finished line of the scoreboard.
@@ -70,7 +65,7 @@ func (s store) rows() ([]row, error) {
 		if filepath.Base(f) == testLog {
 			continue
 		}
-		lines, err := readLines[row](f)
+		lines, err := rows.Read[row](f)
 		if err != nil {
 			return nil, err
 		}
@@ -87,42 +82,5 @@ func (s store) rows() ([]row, error) {
 
 // add appends a row.
 func (s store) add(r row) error {
-	return appendLine(filepath.Join(string(s), r.Task+".jsonl"), r)
-}
-
-func readLines[T any](file string) ([]T, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var out []T
-	scan := bufio.NewScanner(bytes.NewReader(text))
-	scan.Buffer(nil, 1<<20)
-	for n := 1; scan.Scan(); n++ {
-		if len(bytes.TrimSpace(scan.Bytes())) == 0 {
-			continue
-		}
-		var v T
-		if err := json.Unmarshal(scan.Bytes(), &v); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", file, n, err)
-		}
-		out = append(out, v)
-	}
-	return out, scan.Err()
-}
-
-// appendLine adds a line to a file of lines, whole or not at all.
-func appendLine(file string, v any) error {
-	line, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(file)
-	if err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return atomicfile.Write(file, func(w io.Writer) error {
-		_, err := w.Write(append(append(text, line...), '\n'))
-		return err
-	})
+	return rows.Append(filepath.Join(string(s), r.Task+".jsonl"), r)
 }

@@ -73,6 +73,9 @@ var Allowed = map[string][]string{
 	"internal/latencytest": {"ir", "ops", "latency", "exporter/runtimes"},
 	"internal/orttest":     {"ir", "exporter", "exporter/runtimes", "exporter/runtimes/ort"},
 
+	// What benchmarks measured, and the pages that show it.
+	"internal/rows": {"internal/atomicfile"},
+
 	// Data for recognisers of text.
 	"internal/textlines": {"internal/atomicfile", "internal/rng"},
 
@@ -94,6 +97,7 @@ var Allowed = map[string][]string{
 	"models/build":      {"exporter", "models"},
 	"examples/detector": {Anything},
 	"bench/quality":     {Anything},
+	"bench/paper":       {Anything},
 	"examples/faces":    {Anything},
 }
 
