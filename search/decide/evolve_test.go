@@ -121,3 +121,27 @@ func TestEvolveMeasuresNothingTwice(t *testing.T) {
 		t.Errorf("%d trials of %d subnets, %d measured that were not known", count, len(losses), r.Trials-before)
 	}
 }
+
+// TestEvolveFreely: without a budget nothing is lowered or used up. Of a loss that counts how far each
+// dim is from its own best choice, most of the best are found.
+func TestEvolveFreely(t *testing.T) {
+	s := &space.Space{}
+	for d := range 6 {
+		s.Dims = append(s.Dims, space.Dim{Name: string(rune('a' + d)), Kind: "kernel", Choices: []int{3, 5, 7, 9}})
+	}
+	best := []int{0, 3, 1, 0, 2, 1}
+	loss := func(choice []int) (float64, error) {
+		sum := 0.0
+		for d, c := range choice {
+			sum += math.Abs(float64(c - best[d]))
+		}
+		return sum, nil
+	}
+	got, err := decide.Evolve(t.Context(), s, nil, decide.Evolution{Population: 20, Trials: 400}, 1, loss, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := loss(got); v > 1 {
+		t.Errorf("want a choice next to %v, got %v", best, got)
+	}
+}
