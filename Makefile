@@ -40,7 +40,7 @@ SHOWN = log=$(CACHE)/test.log; mkdir -p $(CACHE); $(WITH_FILES) $(1) >$$log 2>&1
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers bench-large quality quality-data docs coverage demo demo-data clean
+.PHONY: help build build-gpu test-xla test skips test-long test-portable race check deps golden fuzz bench bench-gemm bench-peers bench-large quality quality-data paper docs coverage demo demo-data clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -167,6 +167,15 @@ quality: quality-data ## run the rows of the scoreboard that are not finished, a
 	$(GO) build -o $(CACHE)/quality/quality ./bench/quality
 	nice -n 19 $(CACHE)/quality/quality -real $(SHARED)/real -peers $(SHARED)/peers -ocr "$${ENTANGLE_OCR-$$($(OCR_FOUND))}" -fashion "$$($(GO) run ./internal/fashionmnist -dir $(CACHE)/fashion-mnist)" \
 	  -set $(QUALITY) -only '$(ROWS)' -threads $(THREADS) $(if $(filter 1,$(FINAL)),-final) $(QUALITY_FLAGS)
+
+# The paper's spaces, from random weights: PAPER_FLAGS is what bench/paper takes, such as -spaces toy-cell, -methods drnas,spos-rs,
+# -seeds 1,2, -full (the paper's epochs), -device cuda, -steps. The tables that judge what is found are no part of this project.
+PAPER_TABLES ?= $(SHARED)/real/paper
+paper: quality-data ## run the rows of the paper's comparison that are not finished, and rebuild docs/paper.md
+	@test -e "$(PAPER_TABLES)/toy_cell.csv.gz" || { echo "paper: $(PAPER_TABLES) lacks toy_cell.csv.gz: name the folder of the published tables by PAPER_TABLES=" >&2; exit 1; }
+	@mkdir -p $(CACHE)/paper
+	$(GO) build $(PAPER_BUILD) -o $(CACHE)/paper/paper ./bench/paper
+	nice -n 19 $(CACHE)/paper/paper -tables $(PAPER_TABLES) -fashion "$$($(GO) run ./internal/fashionmnist -dir $(CACHE)/fashion-mnist)" -cifar $(CACHE)/quality/cifar10 -threads $(THREADS) $(PAPER_FLAGS)
 
 # CIFAR-10 unpacked, and TinyStories cut at the usual beginnings of stories; every tenth is for testing.
 quality-data:
