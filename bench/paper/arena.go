@@ -178,7 +178,7 @@ func join(maps ...map[string][]uint64) map[string][]uint64 {
 
 // paperEpochs are the paper's lengths where its appendix gives one for all spaces.
 func paperEpochs(drnas float64) map[string]float64 {
-	return map[string]float64{"": drnas, "darts": 50, "darts-v2": 50, "gdas": 250, "spos-rs": 250, "spos-es": 250}
+	return map[string]float64{"": drnas, "darts": 50, "darts-v2": 50, "darts-sparsemax": 50, "gdas": 250, "spos-rs": 250, "spos-es": 250}
 }
 
 // convMacro is the toy macro space on CIFAR-10: Adam without normalisation.

@@ -39,6 +39,7 @@ var methods = []method{
 	{name: "drnas", title: "DrNAS, entangled (TangleNAS)", relaxation: "drnas"},
 	{name: "darts", title: "DARTS, first order, entangled", relaxation: "darts"},
 	{name: "darts-v2", title: "DARTS, second order, entangled", relaxation: "darts", unrolled: true},
+	{name: "darts-sparsemax", title: "the same with sparsemax, as the paper's code", relaxation: "sparsemax"},
 	{name: "gdas", title: "GDAS, entangled", relaxation: "gdas"},
 	{name: "rounds", title: "this program's search in rounds", relaxation: search.InRounds},
 	{name: "drnas-ws", title: "DrNAS, weight sharing", relaxation: "drnas", shared: true},
