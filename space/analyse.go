@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
@@ -50,6 +51,16 @@ type Analysis struct {
 	// Pins holds, by value name and axis, why an axis with weights' positions is not elastic.
 	Pins map[string]map[int]string
 	own  string // the kind whose own reading of the attentions it is; "" is that of all others
+
+	branches struct {
+		once sync.Once
+		of   *branches
+	}
+	kernels struct {
+		once    sync.Once
+		readers map[string][]*ir.Node
+		why     map[string]string
+	}
 }
 
 type axisID struct {

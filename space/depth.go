@@ -29,7 +29,13 @@ type branches struct {
 	side     map[string]bool // masks, positions and sizes: the same whatever the data are
 }
 
+// newBranches returns what is the same for all dims of an analysis, found once.
 func newBranches(an *Analysis) *branches {
+	an.branches.once.Do(func() { an.branches.of = findBranches(an) })
+	return an.branches.of
+}
+
+func findBranches(an *Analysis) *branches {
 	b := &branches{an: an, producer: map[string]*ir.Node{}, readers: map[string][]*ir.Node{}, result: map[string]bool{}, weights: map[string]bool{}, at: map[*ir.Node]int{}}
 	for i, n := range an.Model.Graph.Nodes {
 		b.at[n] = i

@@ -38,6 +38,11 @@ func kernelOf(an *Analysis, n *ir.Node) (weight string, axes []int, size int, ok
 // kernelReaders returns, by weight, the nodes that read it, in graph order, and why its
 // kernel cannot shrink on all of them together; "" where it can.
 func kernelReaders(an *Analysis) (readers map[string][]*ir.Node, why map[string]string) {
+	an.kernels.once.Do(func() { an.kernels.readers, an.kernels.why = findKernelReaders(an) })
+	return an.kernels.readers, an.kernels.why
+}
+
+func findKernelReaders(an *Analysis) (readers map[string][]*ir.Node, why map[string]string) {
 	readers, why = map[string][]*ir.Node{}, map[string]string{}
 	g := an.Model.Graph
 	uses := map[string][]*ir.Node{}
