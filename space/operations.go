@@ -12,7 +12,7 @@ import (
 
 var operationsKind = Kind{
 	Name: "operations",
-	Doc:  "which of the alternatives that a node adds up remains: candidates that are branches of the graph; only nodes named by operations, or in a space file",
+	Doc:  "which of the alternatives that a node adds up remains: candidates that are branches of the graph; only nodes named by operations, or in a space that is given or that the file declares",
 	Find: findOperations,
 	Bind: bindOperations,
 }
