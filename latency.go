@@ -216,7 +216,7 @@ func (p *Plan) limitMeasured() error {
 		return p.limit()
 	}
 	for _, t := range p.Job.Target {
-		if want := p.wanted(t); t.Metric == latency.Name && p.Prices.Smallest > want*(1+p.slack()) {
+		if want := p.wanted(t); t.Metric == latency.Name && !t.free() && p.Prices.Smallest > want*(1+p.slack()) {
 			return &decide.TargetError{Metric: t.Metric, Limit: want * p.Prices.Original, Smallest: p.Cost[latency.Name].At(p.Space.Smallest()), Whole: p.Prices.Original, Measured: p.Prices.Smallest * p.Prices.Original}
 		}
 	}

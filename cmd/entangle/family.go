@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -52,7 +53,7 @@ func (e *env) family(c *cli.Context) error {
 	}
 	size := j.Target
 	j.Target, j.Run = base.Target, run
-	if !j.Family() {
+	if _, drops := j.Target.Drop(); !j.Family() && !drops {
 		return usagef("family: want the run folder of a family, %s is of a single subnet", run)
 	}
 	j.Data.Host = e.dataHost(c)
@@ -88,6 +89,24 @@ func (e *env) compressFamily(c *cli.Context, p *entangle.Plan) error {
 	case p.Job.Member > 0:
 		return e.tell(c, dir, &f.Members[0].Outcome, err)
 	}
+	return e.tellFamily(c, dir, f, err)
+}
+
+// compressWithin looks for the smallest model within a drop.
+func (e *env) compressWithin(c *cli.Context, p *entangle.Plan) error {
+	o, log := e.follow(c, p.Job.Folder(), p)
+	f, err := p.Smallest(c.Context, o)
+	if cerr := log.close(); err == nil {
+		err = cerr
+	}
+	if f == nil {
+		return err
+	}
+	return e.tellFamily(c, p.Job.Folder(), f, err)
+}
+
+// tellFamily writes the page of a family and prints it. Err is what was found on it.
+func (e *env) tellFamily(c *cli.Context, dir string, f *entangle.Family, err error) error {
 	if perr := writePage(dir, familySummary(f)); perr != nil {
 		return errors.Join(perr, err)
 	}
@@ -115,11 +134,59 @@ func (e *env) printFamily(f *entangle.Family) error {
 		return err
 	}
 	fmt.Fprintln(e.stdout)
+	if f.Within != nil {
+		t := tried(f)
+		t.Title = ""
+		if err := t.Text(e.stdout); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout)
+	}
 	for _, n := range familyNotes(f) {
 		fmt.Fprintln(e.stdout, n)
 	}
-	_, err := fmt.Fprintf(e.stdout, "\n%s  (search %.0f s, whole run %.0f s, peak memory %.0f MiB)\n", f.Folder, f.SearchTime, f.Seconds, float64(f.PeakBytes)/(1<<20))
+	made := f.Folder
+	if w := f.Within; w != nil {
+		made = answer(f)
+	}
+	_, err := fmt.Fprintf(e.stdout, "\n%s  (search %.0f s, whole run %.0f s, peak memory %.0f MiB)\n", made, f.SearchTime, f.Seconds, float64(f.PeakBytes)/(1<<20))
 	return err
+}
+
+// answer is the file of the smallest model within the drop, or the run folder where there is none.
+func answer(f *entangle.Family) string {
+	if f.File == "" {
+		return f.Folder
+	}
+	return f.File
+}
+
+// tried lists the sizes among which the smallest within a drop was looked for, the largest first.
+func tried(f *entangle.Family) *report.Table {
+	w := f.Within
+	t := columns("size", ">"+f.Metric+", share", ">"+w.Figure, ">lost", "")
+	t.Title = fmt.Sprintf("Sizes tried for a loss of at most %g points", w.Drop)
+	text := entangle.Figure{Unit: w.Unit}.Text
+	t.Add("original", "1.000", text(w.Before), "", "")
+	list := slices.Clone(w.Tried)
+	slices.SortStableFunc(list, func(a, b entangle.Tried) int { return cmp.Compare(b.Limit, a.Limit) })
+	for _, x := range list {
+		verdict := "beyond"
+		if x.Holds {
+			verdict = "within"
+		}
+		switch {
+		case x.Name == w.Answer:
+			verdict += ": the answer"
+		case x.Name == w.Next:
+			verdict += ": the next smaller one"
+		}
+		if x.As != "" {
+			verdict += " (the subnet of " + x.As + ")"
+		}
+		t.Add(x.Name, fmt.Sprintf("%.3f", x.Share), text(x.Quality), fmt.Sprintf("%.4g", x.Lost), verdict)
+	}
+	return t
 }
 
 // members sets the original and the members beside each other, the largest first.
@@ -164,6 +231,9 @@ func members(f *entangle.Family) *report.Table {
 
 // familyNotes are the notes of the family and of its members.
 func familyNotes(f *entangle.Family) (out []string) {
+	if f.Within != nil {
+		out = append(out, f.Within.Text(f.Metric))
+	}
 	for _, w := range f.Warnings {
 		out = append(out, "WARNING: "+w)
 	}
@@ -180,6 +250,10 @@ func familyNotes(f *entangle.Family) (out []string) {
 // familySummary is what report.html says of a family beside the curves.
 func familySummary(f *entangle.Family) report.Summary {
 	s := report.Summary{Title: filepath.Base(f.Folder), Notes: familyNotes(f), Tables: []report.Table{*members(f)}}
+	if f.Within != nil {
+		s.Title = filepath.Base(answer(f))
+		s.Tables = slices.Insert(s.Tables, 0, *tried(f))
+	}
 	s.Facts = []report.Fact{{Name: "model", Value: f.Model}, {Name: "data", Value: f.Data}}
 	if f.Teacher != "" {
 		s.Facts = append(s.Facts, report.Fact{Name: "teacher", Value: f.Teacher})
