@@ -16,6 +16,7 @@ import (
 	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 )
 
 // Within is how the smallest model within a loss of quality was found.
@@ -318,6 +319,9 @@ func (r *run) try(m *maker, l *ladder, s *sized, original Outcome, out *Family) 
 	var err error
 	if at := slices.IndexFunc(l.rungs, func(x *sized) bool { return x.name == s.name }); at >= 0 {
 		err = r.descend(l.rungs[:at+1], func(x *sized, n *net.Network, d *search.Decision) (bool, error) {
+			if !slices.ContainsFunc(out.Measured, func(m Measured) bool { return m.For == x.name }) {
+				out.Measured = append(out.Measured, r.measuredOn(l.metric, x.name, d.Rounds)...)
+			}
 			if x.name != s.name {
 				return true, nil
 			}
@@ -326,7 +330,9 @@ func (r *run) try(m *maker, l *ladder, s *sized, original Outcome, out *Family) 
 			return false, err
 		})
 	} else {
-		c, err = q.between(r.Plan, l.rungs)
+		var rounds []train.Round
+		c, rounds, err = q.between(r.Plan, l.rungs)
+		out.Measured = append(out.Measured, r.measuredOn(l.metric, s.name, rounds)...)
 	}
 	if err != nil {
 		return Figure{}, err

@@ -49,6 +49,7 @@ type Family struct {
 	SearchTime float64            `json:"search_seconds"`   // of all members
 	Members    []*Member          `json:"members"`          // in the order of the target, or the one that the job names
 	Front      []Point            `json:"front"`            // the original and the members, the largest first
+	Measured   []Measured         `json:"measured"`         // what choosing measured, none of it tuned
 	Within     *Within            `json:"within,omitempty"` // where the smallest within a drop was looked for
 	Warnings   []string           `json:"warnings,omitempty"`
 	Seconds    float64            `json:"seconds"`
@@ -70,6 +71,39 @@ type Point struct {
 	Figure  string             `json:"figure,omitempty"`
 	Quality *float64           `json:"quality,omitempty"`
 	Unit    string             `json:"unit,omitempty"` // of the quality, %; "" is none
+}
+
+// Measured is a subnet that a round measured on the way to a size: untuned, with the weights of that
+// moment.
+type Measured struct {
+	For   string  `json:"for"`   // the size
+	Round int     `json:"round"` // from 1 on
+	Cost  float64 `json:"cost"`  // in the family's metric
+	Share float64 `json:"share"` // of the original's
+	// Loss is the search's objective on samples of the alpha split, normalised by the batch.
+	Loss   float64 `json:"loss"`
+	Stands bool    `json:"stands,omitempty"` // the subnet that the round began at
+}
+
+// measuredOn prices what rounds measured on the way to a size.
+func (p *Plan) measuredOn(metric, name string, rounds []train.Round) (out []Measured) {
+	cost := p.Cost[metric]
+	whole := cost.At(p.Space.Largest())
+	for i, r := range rounds {
+		add := func(choice []int, loss float64, stands bool) {
+			c := cost.At(choice)
+			out = append(out, Measured{For: name, Round: i + 1, Cost: c, Share: c / whole, Loss: loss, Stands: stands})
+		}
+		if r.Loss != nil {
+			add(r.Choice, *r.Loss, true)
+		}
+		for _, t := range r.Trials {
+			choice := slices.Clone(r.Choice)
+			choice[t.Dim] = t.Choice
+			add(choice, t.Loss, false)
+		}
+	}
+	return out
 }
 
 // Family reports whether the targets are those of several subnets.
@@ -392,8 +426,11 @@ func (p *Plan) Family(ctx context.Context, o Options) (*Family, error) {
 		return nil, err
 	}
 	asked := p.Job.Asked()
+	metric, _ := p.Job.Target.Sizes()
 	made := map[string]*Candidate{}
+	var untuned []Measured
 	err = r.descend(sizes, func(s *sized, n *net.Network, d *search.Decision) (bool, error) {
+		untuned = append(untuned, p.measuredOn(metric, s.name, d.Rounds)...)
 		if !slices.Contains(asked, s.name) {
 			return true, nil
 		}
@@ -405,9 +442,8 @@ func (p *Plan) Family(ctx context.Context, o Options) (*Family, error) {
 		return nil, err
 	}
 	original.SearchTime = time.Since(start).Seconds()
-	metric, _ := p.Job.Target.Sizes()
 	out := &Family{Model: original.Model, Teacher: original.Teacher, Data: original.Data, Seed: original.Seed, Folder: p.Job.Out, Metric: metric, Cost: original.Cost, Original: original.Original, Warnings: original.Warnings,
-		SearchTime: original.SearchTime}
+		SearchTime: original.SearchTime, Measured: untuned}
 	var failed []error
 	for _, name := range asked {
 		s := sizes[slices.IndexFunc(sizes, func(s *sized) bool { return s.name == name })]
@@ -492,7 +528,7 @@ func (p *Plan) AddSize(ctx context.Context, t Targets, file string, o Options) (
 		return nil, err
 	}
 	r.member = name
-	cut, err := r.between(p, sizes)
+	cut, _, err := r.between(p, sizes)
 	if err != nil {
 		return nil, err
 	}
@@ -502,20 +538,21 @@ func (p *Plan) AddSize(ctx context.Context, t Targets, file string, o Options) (
 
 // between cuts the run's size, which is none of those that the search fell through: rounds go on
 // from the nearest of them that the run folder of the plan keeps, and train nothing.
-func (r *run) between(p *Plan, sizes []*sized) (*Candidate, error) {
+func (r *run) between(p *Plan, sizes []*sized) (*Candidate, []train.Round, error) {
 	n, d, first, err := r.parent(p, sizes)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c := r.memberSearch(r.Budget, first)
 	c.FreezeWeights = true
 	if _, n, err = n.With(d.Weights); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if d, err = search.RunFrom(r.ctx, r.be, n, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, c, r.Budget, first, r.Job.Seed, r.hooks("search-"+r.member)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return r.chosen(n, d)
+	x, err := r.chosen(n, d)
+	return x, d.Rounds, err
 }
 
 // parent finds where a size of the run's budget begins among the kept searches of a family: the

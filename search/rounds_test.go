@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,19 @@ func TestRoundsResume(t *testing.T) {
 	})
 	if !slices.Equal(whole.Choice, got.Choice) || !nettest.EqualWeights(whole.Weights, got.Weights) {
 		t.Error("the resumed run differs from the uninterrupted one")
+	}
+	if len(whole.Rounds) != 3 || !reflect.DeepEqual(whole.Rounds, got.Rounds) {
+		t.Errorf("want 3 rounds, the same after an interruption, got %d and %d", len(whole.Rounds), len(got.Rounds))
+	}
+	for i, r := range whole.Rounds {
+		if r.Loss == nil || len(r.Trials) == 0 || i == 0 && !slices.Equal(r.Choice, p.Space.Largest()) {
+			t.Errorf("round %d measured %+v", i, r)
+		}
+		for _, x := range r.Trials {
+			if x.Choice == r.Choice[x.Dim] || x.Choice >= len(p.Space.Dims[x.Dim].Choices) {
+				t.Errorf("round %d: %+v is none of the choices beside %v", i, x, r.Choice)
+			}
+		}
 	}
 }
 

@@ -263,8 +263,10 @@ func familySummary(f *entangle.Family) report.Summary {
 	}
 	s.Facts = append(s.Facts, report.Fact{Name: "seed", Value: fmt.Sprint(f.Seed)},
 		report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", f.SearchTime, f.Seconds, f.DataWait, float64(f.PeakBytes)/(1<<20))})
-	if x := front(f); x != nil {
-		s.Front = []report.Plot{*x}
+	for _, x := range []*report.Plot{front(f), untuned(f)} {
+		if x != nil {
+			s.Front = append(s.Front, *x)
+		}
 	}
 	sizesOf := columns("node", "dimension", ">before")
 	sizesOf.Title = "Sizes by node"
@@ -279,6 +281,24 @@ func familySummary(f *entangle.Family) report.Summary {
 	}
 	s.Tables = append(s.Tables, *sizesOf)
 	return s
+}
+
+// untuned is the picture of what choosing measured; nil where that is nothing.
+func untuned(f *entangle.Family) *report.Plot {
+	p := &report.Plot{Title: "subnets that choosing measured, untuned: loss over " + f.Metric + ", share of the original"}
+	for _, m := range f.Measured {
+		n := len(p.Series) - 1
+		if n < 0 || p.Series[n].Name != "for "+m.For {
+			p.Series = append(p.Series, report.Series{Name: "for " + m.For, Family: m.For, Dots: true})
+			n++
+		}
+		s := &p.Series[n]
+		s.X, s.Y = append(s.X, m.Share), append(s.Y, m.Loss)
+	}
+	if p.Series == nil {
+		return nil
+	}
+	return p
 }
 
 // front is the picture of cost and quality; nil where no quality is known.
@@ -297,5 +317,5 @@ func front(f *entangle.Family) *report.Plot {
 	if len(x.X) == 0 {
 		return nil
 	}
-	return &report.Plot{Title: f.Metric + ", share of the original", Series: []report.Series{x}}
+	return &report.Plot{Title: "sizes, tuned: quality over " + f.Metric + ", share of the original", Series: []report.Series{x}}
 }
