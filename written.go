@@ -32,8 +32,9 @@ type Written struct {
 	Verification *exporter.Verification  `json:"verification,omitempty"`
 	Latency      *exporter.LatencyReport `json:"latency,omitempty"`
 	LatencyOn    string                  `json:"latency_on,omitempty"`
-	Unverified   string                  `json:"unverified,omitempty"` // why the result was not checked
-	Tail         string                  `json:"tail,omitempty"`       // of a model with a tail: where it was compared, and how the whole ran
+	Nodes        *latency.ByNode         `json:"latency_by_node,omitempty"` // where the time goes
+	Unverified   string                  `json:"unverified,omitempty"`      // why the result was not checked
+	Tail         string                  `json:"tail,omitempty"`            // of a model with a tail: where it was compared, and how the whole ran
 	Seconds      float64                 `json:"seconds"`
 	PeakBytes    int64                   `json:"peak_memory_bytes,omitempty"`
 	DataWait     float64                 `json:"data_wait_seconds"` // of all steps
