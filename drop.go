@@ -1,6 +1,7 @@
 package entangle
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,7 +42,8 @@ type Tried struct {
 	Quality float64            `json:"quality"`
 	Lost    float64            `json:"lost"` // points
 	Holds   bool               `json:"within"`
-	As      string             `json:"as,omitempty"` // an earlier size, whose subnet this one is, too
+	Test    *float64           `json:"lost_on_test,omitempty"` // points; told, and never decides
+	As      string             `json:"as,omitempty"`           // an earlier size, whose subnet this one is, too
 }
 
 // NoneWithinError says that no size that was tried is within the drop.
@@ -74,6 +76,15 @@ func (w *Within) Text(metric string) string {
 		return text + ": " + of(w.Answer) + ", and is the smallest subnet"
 	}
 	return text + ": " + of(w.Answer) + ", the next smaller one, " + of(w.Next)
+}
+
+// Subnet is the size whose subnet a size that was tried is: itself, or an earlier one; "" for none.
+func (w *Within) Subnet(name string) string {
+	at := slices.IndexFunc(w.Tried, func(t Tried) bool { return t.Name == name })
+	if at < 0 {
+		return ""
+	}
+	return cmp.Or(w.Tried[at].As, name)
 }
 
 // halfSteps is how many sizes it takes until the cost has halved.
@@ -213,12 +224,17 @@ func (o *Outcome) deciding() (Figure, error) {
 	if was == nil || is == nil {
 		return Figure{}, &JobError{[]error{&keyed{"target", errors.New("drop: want quality that can be measured: nothing scores the model on the samples of validation")}}}
 	}
+	return scored(was, is, "validation"), nil
+}
+
+// scored is the figure of two scores on a split.
+func scored(was, is *net.Score, on string) Figure {
 	a, b := was.Figure(), is.Figure()
-	f := Figure{Name: a.Name + ", validation", Before: a.Value, After: b.Value, Lower: a.Lower}
+	f := Figure{Name: a.Name + ", " + on, Before: a.Value, After: b.Value, Lower: a.Lower}
 	if a.Points {
 		f.Unit, f.Before, f.After = "%", 100*f.Before, 100*f.After
 	}
-	return f, nil
+	return f
 }
 
 // Smallest looks for the smallest model within the target's drop, over sizes whose costs fall by
@@ -264,6 +280,10 @@ func (p *Plan) Smallest(ctx context.Context, o Options) (*Family, error) {
 	if original.Original.Val != nil && original.Evaluate == nil {
 		out.Within.Samples = p.Views.Val.Len()
 	}
+	if w := seen(original.Original.Val, original.Original.Test); w != "" && original.Evaluate == nil {
+		m.host.warn([]string{w})
+		out.Warnings = append(slices.Clip(out.Warnings), w)
+	}
 	holds, fails := -1, len(l.limits)
 	var figure Figure // of the size that failed last
 	answer, next := "", ""
@@ -306,6 +326,19 @@ func (p *Plan) Smallest(ctx context.Context, o Options) (*Family, error) {
 		return nil, err
 	}
 	return out, failed
+}
+
+// seen warns of an original that is better on validation than on test by more than three standard
+// errors: it knows those samples, and no subnet is tuned on them. "" is no warning.
+func seen(val, test *net.Score) string {
+	if val == nil || test == nil || val.Figure().Name != "accuracy" || val.Samples == 0 || test.Samples == 0 {
+		return ""
+	}
+	a, b := val.Accuracy, test.Accuracy
+	if a-b <= 3*math.Sqrt(a*(1-a)/float64(val.Samples)+b*(1-b)/float64(test.Samples)) {
+		return ""
+	}
+	return fmt.Sprintf("the original is right on %.2f %% of validation and %.2f %% of test: it was probably trained on the samples of validation, and what is lost there comes out too large; data with a part val that it has not seen, or evaluate.command, does without", 100*a, 100*b)
 }
 
 // try tunes a size and notes what it loses. A subnet that was tuned before is not tuned again.
@@ -367,6 +400,10 @@ func (r *run) try(m *maker, l *ladder, s *sized, original Outcome, out *Family) 
 	w.Figure, w.Unit, w.Lower, w.Before = f.Name, f.Unit, f.Lower, f.Before
 	slack := 1e-9 * (math.Abs(f.Before) + math.Abs(f.After))
 	t := Tried{Name: s.name, Cost: c.Cost, Limit: s.plan.Job.Target[0].Share, Share: c.Cost[l.metric] / original.Cost[l.metric], Quality: f.After, Lost: f.Drop(), Holds: f.Drop() <= w.Drop+slack}
+	if was, is := x.Original.Test, x.Candidates[0].Test.Last(); was != nil && is != nil {
+		lost := scored(was, is, "").Drop()
+		t.Test = &lost
+	}
 	w.Tried = append(w.Tried, t)
 	verdict := "within"
 	if !t.Holds {
@@ -388,10 +425,7 @@ func equalChoice(a, b map[string]int) bool {
 // answer writes the answer's file, recipe and positions where a run of a single subnet has them,
 // and returns which member it is.
 func (p *Plan) answer(f *Family) (at int, err error) {
-	name := f.Within.Answer
-	if i := slices.IndexFunc(f.Within.Tried, func(t Tried) bool { return t.Name == name }); f.Within.Tried[i].As != "" {
-		name = f.Within.Tried[i].As
-	}
+	name := f.Within.Subnet(f.Within.Answer)
 	at = slices.IndexFunc(f.Members, func(m *Member) bool { return m.Name == name })
 	f.File = p.Job.Out
 	if err := Export(f.File, f.Members[at].Candidates[0].Model); err != nil {

@@ -56,6 +56,11 @@ func lineSVG(p Plot, paint colours) string {
 		d := max(math.Abs(y0)*0.05, 1e-12)
 		y0, y1 = y0-d, y1+d
 	}
+	if slices.ContainsFunc(p.Series, func(s Series) bool { return len(s.Labels) > 0 }) {
+		// Room for what stands beside the points.
+		dx, dy := 0.04*(x1-x0), 0.08*(y1-y0)
+		x0, x1, y0, y1 = x0-dx, x1+dx, y0-dy, y1+dy
+	}
 	px := func(x float64) float64 {
 		return marginLeft + (x-x0)/(x1-x0)*(plotWidth-marginLeft-marginRight)
 	}

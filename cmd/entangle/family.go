@@ -164,10 +164,10 @@ func answer(f *entangle.Family) string {
 // tried lists the sizes among which the smallest within a drop was looked for, the largest first.
 func tried(f *entangle.Family) *report.Table {
 	w := f.Within
-	t := columns("size", ">"+f.Metric+", share", ">"+w.Figure, ">lost", "")
+	t := columns("size", ">"+f.Metric+", share", ">"+w.Figure, ">lost", ">lost on test", "")
 	t.Title = fmt.Sprintf("Sizes tried for a loss of at most %g points", w.Drop)
 	text := entangle.Figure{Unit: w.Unit}.Text
-	t.Add("original", "1.000", text(w.Before), "", "")
+	t.Add("original", "1.000", text(w.Before), "", "", "")
 	list := slices.Clone(w.Tried)
 	slices.SortStableFunc(list, func(a, b entangle.Tried) int { return cmp.Compare(b.Limit, a.Limit) })
 	for _, x := range list {
@@ -184,7 +184,11 @@ func tried(f *entangle.Family) *report.Table {
 		if x.As != "" {
 			verdict += " (the subnet of " + x.As + ")"
 		}
-		t.Add(x.Name, fmt.Sprintf("%.3f", x.Share), text(x.Quality), fmt.Sprintf("%.4g", x.Lost), verdict)
+		test := "-"
+		if x.Test != nil {
+			test = fmt.Sprintf("%.4g", *x.Test)
+		}
+		t.Add(x.Name, fmt.Sprintf("%.3f", x.Share), text(x.Quality), fmt.Sprintf("%.4g", x.Lost), test, verdict)
 	}
 	return t
 }
@@ -238,6 +242,9 @@ func familyNotes(f *entangle.Family) (out []string) {
 		out = append(out, "WARNING: "+w)
 	}
 	for _, m := range f.Members {
+		if f.Within != nil && m != answered(f) {
+			continue // what was tried beside the answer has its own report
+		}
 		r := m.Outcome
 		r.Warnings = nil
 		for _, n := range notes(&r) {
@@ -253,13 +260,20 @@ func familySummary(f *entangle.Family) report.Summary {
 	if f.Within != nil {
 		s.Title = filepath.Base(answer(f))
 		s.Tables = slices.Insert(s.Tables, 0, *tried(f))
+		if m := answered(f); m != nil {
+			s.Compare = comparison(&m.Outcome)
+		}
 	}
 	s.Facts = []report.Fact{{Name: "model", Value: f.Model}, {Name: "data", Value: f.Data}}
 	if f.Teacher != "" {
 		s.Facts = append(s.Facts, report.Fact{Name: "teacher", Value: f.Teacher})
 	}
-	for _, m := range f.Members {
-		s.Facts = append(s.Facts, report.Fact{Name: m.Name, Value: limits(m.Budget)})
+	if w := f.Within; w != nil {
+		s.Facts = append(s.Facts, report.Fact{Name: "target", Value: fmt.Sprintf("least %s that loses at most %g points of %s", f.Metric, w.Drop, w.Figure)})
+	} else {
+		for _, m := range f.Members {
+			s.Facts = append(s.Facts, report.Fact{Name: m.Name, Value: limits(m.Budget)})
+		}
 	}
 	s.Facts = append(s.Facts, report.Fact{Name: "seed", Value: fmt.Sprint(f.Seed)},
 		report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", f.SearchTime, f.Seconds, f.DataWait, float64(f.PeakBytes)/(1<<20))})
@@ -280,7 +294,24 @@ func familySummary(f *entangle.Family) report.Summary {
 		}
 	}
 	s.Tables = append(s.Tables, *sizesOf)
+	for _, m := range f.Members {
+		if t := nodeTimes(m.Nodes); t != nil && (f.Within == nil || m == answered(f)) {
+			t.Title = m.Name + ": " + t.Title
+			s.Tables = append(s.Tables, *t)
+		}
+	}
 	return s
+}
+
+// answered is the smallest member within the drop; nil where there is none.
+func answered(f *entangle.Family) *entangle.Member {
+	name := f.Within.Subnet(f.Within.Answer)
+	for _, m := range f.Members {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
 }
 
 // untuned is the picture of what choosing measured; nil where that is nothing.
@@ -301,8 +332,34 @@ func untuned(f *entangle.Family) *report.Plot {
 	return p
 }
 
+// bisected is the picture of the sizes that were tried for a drop, and of what it allows.
+func bisected(f *entangle.Family) *report.Plot {
+	w := f.Within
+	name := w.Figure
+	if w.Unit != "" {
+		name += ", " + w.Unit
+	}
+	x := report.Series{Name: name, Family: "front", Scored: true, X: []float64{1}, Y: []float64{w.Before}, Labels: []string{"original"}}
+	list := slices.Clone(w.Tried)
+	slices.SortStableFunc(list, func(a, b entangle.Tried) int { return cmp.Compare(b.Share, a.Share) })
+	for _, t := range list {
+		if t.As == "" {
+			x.X, x.Y, x.Labels = append(x.X, t.Share), append(x.Y, t.Quality), append(x.Labels, t.Name)
+		}
+	}
+	least := w.Before - w.Drop
+	if w.Lower {
+		least = w.Before + w.Drop
+	}
+	bound := report.Series{Name: fmt.Sprintf("%g points lost", w.Drop), Family: "bound", X: []float64{x.X[len(x.X)-1], 1}, Y: []float64{least, least}}
+	return &report.Plot{Title: "sizes, tuned: quality over " + f.Metric + ", share of the original", Series: []report.Series{x, bound}}
+}
+
 // front is the picture of cost and quality; nil where no quality is known.
 func front(f *entangle.Family) *report.Plot {
+	if f.Within != nil {
+		return bisected(f)
+	}
 	x := report.Series{Family: "front", Scored: true}
 	for _, p := range f.Front {
 		if p.Quality == nil {
