@@ -16,6 +16,7 @@ import (
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/search"
+	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
 )
@@ -287,6 +288,7 @@ func (p *Plan) Smallest(ctx context.Context, o Options) (*Family, error) {
 	holds, fails := -1, len(l.limits)
 	var figure Figure // of the size that failed last
 	answer, next := "", ""
+	var unmet *decide.TargetError
 	for {
 		k := l.next(holds, fails)
 		if k < 0 {
@@ -297,6 +299,10 @@ func (p *Plan) Smallest(ctx context.Context, o Options) (*Family, error) {
 			return nil, err
 		}
 		f, err := r.try(m, l, s, *original, out)
+		if errors.As(err, &unmet) {
+			fails = k // not reached, as it was measured
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -311,6 +317,9 @@ func (p *Plan) Smallest(ctx context.Context, o Options) (*Family, error) {
 	out.Seconds, out.PeakBytes = watch.Read()
 	out.DataWait = waits.total()
 	var failed error
+	if answer == "" && next == "" {
+		return nil, unmet
+	}
 	if answer == "" {
 		at := slices.IndexFunc(out.Within.Tried, func(t Tried) bool { return t.Name == next })
 		failed = &NoneWithinError{Drop: points, Figure: figure, Largest: out.Within.Tried[at]}

@@ -111,3 +111,38 @@ func TestLatencyRefused(t *testing.T) {
 		t.Errorf("want a refusal with the smallest subnet's time, got %v", err)
 	}
 }
+
+// TestLatencyResumes: a run that was stopped while it tuned goes on with the choice that it had
+// timed, though the runtime is slower by then, or gone.
+func TestLatencyResumes(t *testing.T) {
+	b := limited(t, "search", entangle.Target{Metric: latency.Name, Share: 0.6})
+	b.Job.Tune.Epochs = 2
+	dir, slower := t.TempDir(), false
+	rt := &latencytest.Runtime{Bend: func(m *ir.Model, us float64) float64 {
+		if slower && len(m.Graph.Nodes) > 10 {
+			return us * us / 100
+		}
+		return us
+	}}
+	run := func(ctx context.Context, observe func(train.Event)) (*entangle.Outcome, error) {
+		return b.Plan(t).Compress(ctx, b.Be, entangle.Options{Runtime: rt, Checkpoints: dir, Observe: observe})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var stopped *train.Interrupted
+	if _, err := run(ctx, func(e train.Event) {
+		if e.Stage == "finetune-search" && e.Kind == "step" {
+			cancel()
+		}
+	}); !errors.As(err, &stopped) || stopped.Stage != "finetune-search" {
+		t.Fatalf("want it stopped while it tunes, got %v", err)
+	}
+	slower = true
+	opened := rt.Opened
+	o, err := run(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := o.Candidates[0].Latency; x == nil || x.Measured > 1.03*x.Wanted || rt.Opened != opened {
+		t.Errorf("want what was timed before, got %+v after %d more models", x, rt.Opened-opened)
+	}
+}

@@ -143,7 +143,11 @@ func (j *Job) clear(folder string, force bool) error {
 	case !force:
 		return &JobError{[]error{&keyed{"run", fmt.Errorf("%s holds checkpoints of a run with other settings (%s): want another folder, the old settings, or --force to begin anew", folder, strings.Join(other, "; "))}}}
 	}
-	for _, path := range append(marks, filepath.Join(folder, "log.jsonl"), filepath.Join(folder, evaluated)) {
+	timed, err := filepath.Glob(filepath.Join(folder, "*"+settledSuffix))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(slices.Concat(marks, timed), filepath.Join(folder, "log.jsonl"), filepath.Join(folder, evaluated)) {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
