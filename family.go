@@ -20,6 +20,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
@@ -475,19 +476,24 @@ func (p *Plan) AddSize(ctx context.Context, t Targets, file string, o Options) (
 	refuse := func(key, format string, a ...any) error {
 		return &JobError{[]error{&keyed{key, fmt.Errorf(format, a...)}}}
 	}
-	_, drops := p.Job.Target.Drop()
-	if metric, _ := t.Sizes(); !p.Job.Family() && !drops || metric != "" {
-		return nil, refuse("target", "want one more size of a family of several, got %d for %d", len(t), len(p.Job.Target))
+	if _, drops := p.Job.Target.Drop(); !p.Job.Family() && !drops {
+		return nil, refuse("target", "want the job of a family, with several values of a metric, or of a drop")
+	}
+	if metric, sizes := t.Sizes(); metric != "" {
+		return nil, refuse("target", "want one more size, got %d of %s", len(sizes), metric)
 	}
 	if _, drop := t.Drop(); drop {
 		return nil, refuse("target", "want a limit of a metric, got drop: compress looks for the smallest within one")
 	}
-	if errs := t.check(p.Metrics); len(errs) > 0 {
-		return nil, &JobError{[]error{&keyed{"target", errors.Join(errs...)}}}
-	}
 	name := t.name()
 	if slices.Contains(p.Job.memberNames(), name) {
 		return nil, refuse("target", "%s is a member already: entangle compress makes it", name)
+	}
+	if errs := t.check(targetMetrics(p.Metrics)); len(errs) > 0 {
+		return nil, &JobError{[]error{&keyed{"target", errors.Join(errs...)}}}
+	}
+	if t.index(latency.Name) >= 0 && p.Job.Target.index(latency.Name) < 0 {
+		return nil, refuse("target", "latency: want another metric: the family has no limit of it, and so no prices")
 	}
 	if err := p.Price(ctx, o); err != nil {
 		return nil, err
