@@ -78,7 +78,8 @@ type Point struct {
 // moment.
 type Measured struct {
 	For   string  `json:"for"`   // the size
-	Round int     `json:"round"` // from 1 on
+	Path  int     `json:"path"`  // of the search, from 1 on
+	Round int     `json:"round"` // of the path, from 1 on
 	Cost  float64 `json:"cost"`  // in the family's metric
 	Share float64 `json:"share"` // of the original's
 	// Loss is the search's objective on samples of the alpha split, normalised by the batch.
@@ -90,10 +91,15 @@ type Measured struct {
 func (p *Plan) measuredOn(metric, name string, rounds []train.Round) (out []Measured) {
 	cost := p.Cost[metric]
 	whole := cost.At(p.Space.Largest())
-	for i, r := range rounds {
+	path, round := -1, 0
+	for _, r := range rounds {
+		if r.Path != path {
+			path, round = r.Path, 0
+		}
+		round++
 		add := func(choice []int, loss float64, stands bool) {
 			c := cost.At(choice)
-			out = append(out, Measured{For: name, Round: i + 1, Cost: c, Share: c / whole, Loss: loss, Stands: stands})
+			out = append(out, Measured{For: name, Path: path + 1, Round: round, Cost: c, Share: c / whole, Loss: loss, Stands: stands})
 		}
 		if r.Loss != nil {
 			add(r.Choice, *r.Loss, true)

@@ -122,7 +122,7 @@ var free = []string{"model", "teacher", "out", "run", "data.source", "every", "v
 // clear makes a run folder ready for a job: checkpoints of a run with other settings are
 // refused, all of which are named, or go with force.
 func (j *Job) clear(folder string, force bool) error {
-	marks, err := filepath.Glob(filepath.Join(folder, "*.checkpoint"))
+	marks, err := filepath.Glob(filepath.Join(folder, "*.checkpoint*")) // of a search's other paths, too
 	if err != nil || len(marks) == 0 {
 		return err
 	}

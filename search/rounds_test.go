@@ -295,6 +295,11 @@ func TestPaths(t *testing.T) {
 	if len(both.Paths) != 2 || both.Paths[0].Even != 0 || both.Paths[1].Even != 1 {
 		t.Fatalf("want the losses of both paths in their order, got %+v", both.Paths)
 	}
+	for i, r := range both.Rounds {
+		if want := i / (len(both.Rounds) / 2); r.Path != want || want == 0 != (len(r.Trials) > 0) {
+			t.Errorf("round %d is of path %d with %d trials: want both paths' rounds in turn, of equal widths no trials", i, r.Path, len(r.Trials))
+		}
+	}
 	best := 0
 	if both.Paths[1].Loss < both.Paths[0].Loss {
 		best = 1

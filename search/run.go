@@ -94,7 +94,7 @@ type Decision struct {
 	// others.
 	Choice []int
 	Paths  []Path // of a search in rounds that tried several
-	// Rounds is what the rounds measured.
+	// Rounds is what the rounds of all paths measured.
 	Rounds []train.Round
 }
 

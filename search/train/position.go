@@ -31,7 +31,8 @@ type Position struct {
 // the batch, of the subnet that stood and of others, each of which differs from it in one dim.
 // Those that are not finite are left out.
 type Round struct {
-	Choice []int    `json:"choice"` // that stood
+	Path   int      `json:"path,omitempty"` // that it is of, from 0 on
+	Choice []int    `json:"choice"`         // that stood
 	Loss   *float64 `json:"loss,omitempty"`
 	Trials []Trial  `json:"trials,omitempty"`
 }
