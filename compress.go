@@ -239,7 +239,7 @@ func (r *run) candidate(method string) (*Candidate, error) {
 
 // cut cuts what a method picks.
 func (r *run) cut(method string, pick picker) (*Candidate, error) {
-	choice, weights, timed, err := r.met(pick)
+	choice, weights, timed, err := r.met(r.tuning(method), pick)
 	if err != nil {
 		return nil, err
 	}

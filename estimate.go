@@ -62,6 +62,11 @@ func (p *Plan) Estimate(ctx context.Context, o Options) (*Estimate, error) {
 		return nil, err
 	}
 	e := &estimator{run: r, out: &Estimate{}}
+	if _, drops := p.Job.Target.Drop(); drops {
+		if e.ladder, err = p.newLadder(); err != nil {
+			return nil, err
+		}
+	}
 	if err := e.evaluation(); err != nil {
 		return nil, err
 	}
@@ -92,7 +97,8 @@ func (p *Plan) Estimate(ctx context.Context, o Options) (*Estimate, error) {
 
 type estimator struct {
 	*run
-	out *Estimate
+	out    *Estimate
+	ladder *ladder // where the smallest within a drop is looked for
 }
 
 func (e *estimator) add(name string, steps int, each float64, bytes int) {
@@ -124,6 +130,9 @@ func (e *estimator) networks() int {
 	if e.Job.Family() {
 		n = len(e.Job.Asked())
 	}
+	if e.ladder != nil {
+		n = e.ladder.tries()
+	}
 	each := n
 	for _, m := range Methods {
 		if e.Job.Baselines && m != e.Job.Method && Baseline(m) {
@@ -147,7 +156,15 @@ func (e *estimator) all() error {
 	if e.super, err = e.supernet(); err != nil {
 		return err
 	}
-	choice, err := decide.Uniform(e.Space, e.Budget)
+	budget := e.Budget
+	if e.ladder != nil {
+		s, err := e.ladderSize(e.ladder, e.ladder.halves[0])
+		if err != nil {
+			return err
+		}
+		budget = s.plan.Budget
+	}
+	choice, err := decide.Uniform(e.Space, budget)
 	if err != nil {
 		return err
 	}
@@ -226,23 +243,29 @@ func (e *estimator) choosing(forward float64, bytes int) error {
 		return err
 	}
 	cfg, budget, searches := job.Search, e.Budget, 1
-	if job.Family() {
+	several := job.Family() || e.ladder != nil
+	if several {
 		sizes, err := e.sizes()
 		if err != nil {
 			return err
 		}
 		for i, s := range sizes {
-			if slices.Contains(job.Asked(), s.name) {
+			if e.ladder != nil && i < 3 || slices.Contains(job.Asked(), s.name) {
 				budget, searches = s.plan.Budget, i+1
 			}
 		}
-		cfg = e.memberSearch()
+		cfg = e.memberSearch(budget, nil)
 	}
 	if job.Method == "evolution" {
 		cfg, budget = job.sampled(), nil
 	}
-	rounds := searches * cfg.Rounds * max(len(slices.DeleteFunc(slices.Clone(cfg.Even), func(even float64) bool { return even == 1 })), 1) // equal widths measure next to nothing
-	if job.Family() {
+	// Equal widths measure next to nothing.
+	paths := max(len(slices.DeleteFunc(slices.Clone(cfg.Even), func(even float64) bool { return even == 1 })), 1)
+	rounds := searches * cfg.Rounds * paths
+	if e.ladder != nil {
+		rounds += (e.ladder.tries() - 1) * cfg.Rounds * paths // from there to the other sizes
+	}
+	if several {
 		cfg.Rounds = searches*(cfg.Rounds-1) + 1 // so that a round's fall is what the searches' are on average
 	}
 	weight, arch, err := search.Measure(e.be, mixture, e.teach, e.Views.Weights, e.Views.Alpha, cfg, budget, job.Seed, "estimate")

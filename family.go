@@ -20,15 +20,21 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
 )
 
-// memberShare is the share of a search's steps and rounds that the search of each member has:
-// three members take one and a half searches, and the last has had all of those steps.
-const memberShare = 0.5
+// memberShare is the share of a search's steps and, at most, of its rounds that the search of each
+// member has: three members take less than one and a half searches, and the last has had all of
+// those steps. memberFall is how far a round of a member at least lowers the cost, where its fall
+// is not deeper than its rounds allow: what one search falls by in a round on its way to a quarter.
+const (
+	memberShare = 0.48
+	memberFall  = 0.7
+)
 
 // Family is what a run with several sizes gives.
 type Family struct {
@@ -36,13 +42,16 @@ type Family struct {
 	Teacher    string             `json:"teacher,omitempty"`
 	Data       string             `json:"data"`
 	Seed       uint64             `json:"seed"`
-	Folder     string             `json:"folder"` // of the members' files
-	Metric     string             `json:"metric"` // that the members differ in
+	Folder     string             `json:"folder"`         // of the members' files; the run folder where the smallest within a drop was looked for
+	File       string             `json:"file,omitempty"` // of the smallest model within the drop
+	Metric     string             `json:"metric"`         // that the members differ in
 	Cost       map[string]float64 `json:"original_cost"`
 	Original   Scores             `json:"original"`
-	SearchTime float64            `json:"search_seconds"` // of all members
-	Members    []*Member          `json:"members"`        // in the order of the target, or the one that the job names
-	Front      []Point            `json:"front"`          // the original and the members, the largest first
+	SearchTime float64            `json:"search_seconds"`   // of all members
+	Members    []*Member          `json:"members"`          // in the order of the target, or the one that the job names
+	Front      []Point            `json:"front"`            // the original and the members, the largest first
+	Measured   []Measured         `json:"measured"`         // what choosing measured, none of it tuned
+	Within     *Within            `json:"within,omitempty"` // where the smallest within a drop was looked for
 	Warnings   []string           `json:"warnings,omitempty"`
 	Seconds    float64            `json:"seconds"`
 	PeakBytes  int64              `json:"peak_memory_bytes,omitempty"`
@@ -65,6 +74,45 @@ type Point struct {
 	Unit    string             `json:"unit,omitempty"` // of the quality, %; "" is none
 }
 
+// Measured is a subnet that a round measured on the way to a size: untuned, with the weights of that
+// moment.
+type Measured struct {
+	For   string  `json:"for"`   // the size
+	Path  int     `json:"path"`  // of the search, from 1 on
+	Round int     `json:"round"` // of the path, from 1 on
+	Cost  float64 `json:"cost"`  // in the family's metric
+	Share float64 `json:"share"` // of the original's
+	// Loss is the search's objective on samples of the alpha split, normalised by the batch.
+	Loss   float64 `json:"loss"`
+	Stands bool    `json:"stands,omitempty"` // the subnet that the round began at
+}
+
+// measuredOn prices what rounds measured on the way to a size.
+func (p *Plan) measuredOn(metric, name string, rounds []train.Round) (out []Measured) {
+	cost := p.Cost[metric]
+	whole := cost.At(p.Space.Largest())
+	path, round := -1, 0
+	for _, r := range rounds {
+		if r.Path != path {
+			path, round = r.Path, 0
+		}
+		round++
+		add := func(choice []int, loss float64, stands bool) {
+			c := cost.At(choice)
+			out = append(out, Measured{For: name, Path: path + 1, Round: round, Cost: c, Share: c / whole, Loss: loss, Stands: stands})
+		}
+		if r.Loss != nil {
+			add(r.Choice, *r.Loss, true)
+		}
+		for _, t := range r.Trials {
+			choice := slices.Clone(r.Choice)
+			choice[t.Dim] = t.Choice
+			add(choice, t.Loss, false)
+		}
+	}
+	return out
+}
+
 // Family reports whether the targets are those of several subnets.
 func (j *Job) Family() bool {
 	metric, _ := j.Target.Sizes()
@@ -73,10 +121,13 @@ func (j *Job) Family() bool {
 
 // single refuses a family where one subnet is asked for.
 func (p *Plan) single() error {
-	if !p.Job.Family() {
-		return nil
+	switch _, drops := p.Job.Target.Drop(); {
+	case drops:
+		return &JobError{[]error{&keyed{"target", errors.New("a drop tries several sizes, which compress alone does: want a limit of a metric")}}}
+	case p.Job.Family():
+		return &JobError{[]error{&keyed{"target", errors.New("several sizes make a family, which compress alone makes: want one value of each metric")}}}
 	}
-	return &JobError{[]error{&keyed{"target", errors.New("several sizes make a family, which compress alone makes: want one value of each metric")}}}
+	return nil
 }
 
 // checkFamily reports settings that do not go with a family, or with a single subnet.
@@ -89,13 +140,20 @@ func (j *Job) checkFamily(f *faults) {
 	case j.Member > len(sizes):
 		f.addf("member", "want 1 to %d, the place of a size in target, or 0 for all, got %d", len(sizes), j.Member)
 	}
-	if len(sizes) == 0 {
+	_, drops := j.Target.Drop()
+	if len(sizes) == 0 && !drops {
 		return
 	}
 	if j.Method != "search" {
 		f.addf("method", "want search for several sizes, got %q", j.Method)
 	} else if !j.Search.ByRounds() {
 		f.addf("search.relaxation", "want none for several sizes, got %q: a search by coefficients has one size", j.Search.Relaxation)
+	}
+	if drops && j.MaxDrop != nil {
+		f.addf("max_drop", "want it or drop in target: sizes that lose more are tried, too")
+	}
+	if drops && j.Baselines {
+		f.addf("baselines", "want none beside drop in target")
 	}
 }
 
@@ -179,7 +237,15 @@ func (p *Plan) SizeFolder(t Targets) string {
 	return p.Job.memberFolder(name)
 }
 
-func (j *Job) memberFile(name string) string   { return filepath.Join(j.Out, name+".onnx") }
+// memberFile is where a size is written: into the family's folder, or, where the smallest within
+// a drop is looked for, into its part of the run folder.
+func (j *Job) memberFile(name string) string {
+	if _, drops := j.Target.Drop(); drops {
+		return filepath.Join(j.memberFolder(name), name+".onnx")
+	}
+	return filepath.Join(j.Out, name+".onnx")
+}
+
 func (j *Job) memberFolder(name string) string { return filepath.Join(j.Folder(), name) }
 
 // Writable is as the function of that name, for what the job writes. A family's file that its
@@ -234,8 +300,16 @@ func (p *Plan) size(name string, t Targets) (*sized, error) {
 	return &sized{name, &q}, q.limitMeasured()
 }
 
-// sizes are the members' plans, the largest first.
+// sizes are the members' plans, the largest first; where the smallest within a drop is looked
+// for, the sizes that the search falls through.
 func (p *Plan) sizes() ([]*sized, error) {
+	if _, drops := p.Job.Target.Drop(); drops {
+		l, err := p.newLadder()
+		if err != nil {
+			return nil, err
+		}
+		return l.rungs, nil
+	}
 	metric, limits := p.Job.Target.Sizes()
 	common := slices.DeleteFunc(slices.Clone(p.Job.Target), func(t Target) bool { return t.Metric == metric })
 	var out []*sized
@@ -276,10 +350,19 @@ func (r *run) tuning(method string) string {
 	return "finetune-" + r.member + "-" + method
 }
 
-// memberSearch is how the search of a member runs.
-func (p *Plan) memberSearch() search.Config {
+// memberSearch is how the search of a member runs whose rounds begin at a subnet, nil for the
+// original.
+func (p *Plan) memberSearch(b decide.Budget, first []int) search.Config {
 	c := p.Job.Search
-	c.Rounds = max(int(math.Ceil(memberShare*float64(c.Rounds))), 2)
+	if first == nil {
+		first = p.Space.Largest()
+	}
+	fall := 1.0
+	for _, l := range b {
+		fall = min(fall, l.Limit/l.Cost.At(first))
+	}
+	falls := int(math.Ceil(math.Log(fall) / math.Log(memberFall)))
+	c.Rounds = max(min(falls+1, int(math.Ceil(memberShare*float64(c.Rounds)))), 2)
 	step := float64(p.Job.Data.Batch*c.Weights.Parts()) / float64(max(p.Views.Weights.Len(), 1))
 	c.Weights.Epochs = max(memberShare*c.Weights.Epochs, train.Epochs(step))
 	return c
@@ -294,7 +377,7 @@ func (r *run) descend(sizes []*sized, visit func(s *sized, n *net.Network, d *se
 	}
 	var first []int
 	for _, s := range sizes {
-		d, err := search.RunFrom(r.ctx, r.be, n, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, r.memberSearch(), s.plan.Budget, first, r.Job.Seed, r.hooks("search-"+s.name))
+		d, err := search.RunFrom(r.ctx, r.be, n, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, r.memberSearch(s.plan.Budget, first), s.plan.Budget, first, r.Job.Seed, r.hooks("search-"+s.name))
 		if err != nil {
 			return err
 		}
@@ -350,8 +433,11 @@ func (p *Plan) Family(ctx context.Context, o Options) (*Family, error) {
 		return nil, err
 	}
 	asked := p.Job.Asked()
+	metric, _ := p.Job.Target.Sizes()
 	made := map[string]*Candidate{}
+	var untuned []Measured
 	err = r.descend(sizes, func(s *sized, n *net.Network, d *search.Decision) (bool, error) {
+		untuned = append(untuned, p.measuredOn(metric, s.name, d.Rounds)...)
 		if !slices.Contains(asked, s.name) {
 			return true, nil
 		}
@@ -363,9 +449,8 @@ func (p *Plan) Family(ctx context.Context, o Options) (*Family, error) {
 		return nil, err
 	}
 	original.SearchTime = time.Since(start).Seconds()
-	metric, _ := p.Job.Target.Sizes()
 	out := &Family{Model: original.Model, Teacher: original.Teacher, Data: original.Data, Seed: original.Seed, Folder: p.Job.Out, Metric: metric, Cost: original.Cost, Original: original.Original, Warnings: original.Warnings,
-		SearchTime: original.SearchTime}
+		SearchTime: original.SearchTime, Measured: untuned}
 	var failed []error
 	for _, name := range asked {
 		s := sizes[slices.IndexFunc(sizes, func(s *sized) bool { return s.name == name })]
@@ -397,15 +482,24 @@ func (p *Plan) AddSize(ctx context.Context, t Targets, file string, o Options) (
 	refuse := func(key, format string, a ...any) error {
 		return &JobError{[]error{&keyed{key, fmt.Errorf(format, a...)}}}
 	}
-	if metric, _ := t.Sizes(); !p.Job.Family() || metric != "" {
-		return nil, refuse("target", "want one more size of a family of several, got %d for %d", len(t), len(p.Job.Target))
+	if _, drops := p.Job.Target.Drop(); !p.Job.Family() && !drops {
+		return nil, refuse("target", "want the job of a family, with several values of a metric, or of a drop")
 	}
-	if errs := t.check(p.Metrics); len(errs) > 0 {
-		return nil, &JobError{[]error{&keyed{"target", errors.Join(errs...)}}}
+	if metric, sizes := t.Sizes(); metric != "" {
+		return nil, refuse("target", "want one more size, got %d of %s", len(sizes), metric)
+	}
+	if _, drop := t.Drop(); drop {
+		return nil, refuse("target", "want a limit of a metric, got drop: compress looks for the smallest within one")
 	}
 	name := t.name()
 	if slices.Contains(p.Job.memberNames(), name) {
 		return nil, refuse("target", "%s is a member already: entangle compress makes it", name)
+	}
+	if errs := t.check(targetMetrics(p.Metrics)); len(errs) > 0 {
+		return nil, &JobError{[]error{&keyed{"target", errors.Join(errs...)}}}
+	}
+	if t.index(latency.Name) >= 0 && p.Job.Target.index(latency.Name) < 0 {
+		return nil, refuse("target", "latency: want another metric: the family has no limit of it, and so no prices")
 	}
 	if err := p.Price(ctx, o); err != nil {
 		return nil, err
@@ -445,25 +539,32 @@ func (p *Plan) AddSize(ctx context.Context, t Targets, file string, o Options) (
 	if err := r.order(); err != nil {
 		return nil, err
 	}
-	n, d, first, err := r.parent(p, sizes)
-	if err != nil {
-		return nil, err
-	}
-	c := q.memberSearch()
-	c.FreezeWeights = true
-	if _, n, err = n.With(d.Weights); err != nil {
-		return nil, err
-	}
 	r.member = name
-	if d, err = search.RunFrom(ctx, m.be, n, r.teach, q.Views.Weights, q.Views.Alpha, data.View{}, c, q.Budget, first, q.Job.Seed, r.hooks("search-"+name)); err != nil {
-		return nil, err
-	}
-	cut, err := r.chosen(n, d)
+	cut, _, err := r.between(p, sizes)
 	if err != nil {
 		return nil, err
 	}
 	original.SearchTime = time.Since(start).Seconds()
 	return m.member(r, *original, cut)
+}
+
+// between cuts the run's size, which is none of those that the search fell through: rounds go on
+// from the nearest of them that the run folder of the plan keeps, and train nothing.
+func (r *run) between(p *Plan, sizes []*sized) (*Candidate, []train.Round, error) {
+	n, d, first, err := r.parent(p, sizes)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := r.memberSearch(r.Budget, first)
+	c.FreezeWeights = true
+	if _, n, err = n.With(d.Weights); err != nil {
+		return nil, nil, err
+	}
+	if d, err = search.RunFrom(r.ctx, r.be, n, r.teach, r.Views.Weights, r.Views.Alpha, data.View{}, c, r.Budget, first, r.Job.Seed, r.hooks("search-"+r.member)); err != nil {
+		return nil, nil, err
+	}
+	x, err := r.chosen(n, d)
+	return x, d.Rounds, err
 }
 
 // parent finds where a size of the run's budget begins among the kept searches of a family: the
@@ -482,8 +583,11 @@ func (r *run) parent(p *Plan, sizes []*sized) (n *net.Network, d *search.Decisio
 			break
 		}
 	}
-	err = base.descend(sizes, func(_ *sized, net *net.Network, found *search.Decision) (bool, error) {
-		more := !slices.ContainsFunc(r.Budget, func(l decide.Limit) bool { return l.Cost.At(found.Choice) < l.Limit })
+	err = base.descend(sizes, func(s *sized, net *net.Network, found *search.Decision) (bool, error) {
+		more := !slices.ContainsFunc(r.Budget, func(l decide.Limit) bool {
+			common := slices.ContainsFunc(s.plan.Budget, func(x decide.Limit) bool { return x.Metric == l.Metric && x.Limit == l.Limit })
+			return !common && l.Cost.At(found.Choice) < l.Limit
+		})
 		if more {
 			first = found.Choice
 		}
@@ -500,6 +604,7 @@ type maker struct {
 	host     *Host
 	be       engine.Backend
 	verifier runtimes.Runtime
+	found    []error // by verification, for each size that was tried; nil: nothing
 }
 
 // opened has the runtime and the engine, begins the run folder, and makes a folder in it for

@@ -106,6 +106,18 @@ func TestFamily(t *testing.T) {
 		}
 		last = x.Share
 	}
+	stands := map[string]int{}
+	for _, x := range whole.Measured {
+		if x.Stands {
+			stands[x.For]++
+		}
+		if x.Share != x.Cost/full || x.Share > 1 || !(x.Loss > 0) || x.For == "macs-0.75" && x.Round == 1 && x.Stands != (x.Share == 1) {
+			t.Errorf("measured: %+v", x)
+		}
+	}
+	if len(stands) != 3 || len(whole.Measured) < 20 {
+		t.Errorf("want what the rounds of three sizes measured, got %d of %v", len(whole.Measured), stands)
+	}
 	var report entangle.Family
 	if err := json.Unmarshal(contents(t, filepath.Join(b.Job.Folder(), "report.json")), &report); err != nil || len(report.Members) != 3 || len(report.Front) != 4 {
 		t.Errorf("report.json: %d members, %d points (%v)", len(report.Members), len(report.Front), err)

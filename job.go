@@ -22,7 +22,7 @@ type Job struct {
 	Data      Data             `json:"data"`
 	LearnAt   []string         `json:"learn_at" doc:"tensors to learn at, in place of the outputs behind them; what comes behind stays as it is; none: the outputs, or the last floats before operators without gradients"`
 	Outputs   net.Settings     `json:"outputs" doc:"what outputs are, NAME=KIND[:WEIGHT],…: logits, probabilities, next-token, sigmoid, values or embedding; empty: found by operators, shapes and labels"`
-	Target    Targets          `json:"target" doc:"most that the subnet may cost, METRIC=LIMIT,…: a share of the original (0.5, 50%) or a count (20M, 1MiB); several values of one metric (macs=0.75,0.5,0.25) make a family"`
+	Target    Targets          `json:"target" doc:"most that the subnet may cost, METRIC=LIMIT,…: a share of the original (0.5, 50%) or a count (20M, 1MiB); several values of one metric (macs=0.75,0.5,0.25) make a family; drop=POINTS is the most that quality may lose, and a metric alone beside it the one that is made small (drop=1,params), else macs"`
 	Member    int              `json:"member" want:">=0" doc:"of a family, the size that is tuned, by its place in target from 1 on; 0: all"`
 	Latency   Latency          `json:"latency"`
 	Method    string           `json:"method" oneof:"method" doc:"what chooses the subnet"`

@@ -3,6 +3,7 @@ package entangle
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -15,6 +16,7 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/exporter/runtimes/native"
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
+	"github.com/entangle-nas/entangle/internal/atomicfile"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/ops"
@@ -216,7 +218,7 @@ func (p *Plan) limitMeasured() error {
 		return p.limit()
 	}
 	for _, t := range p.Job.Target {
-		if want := p.wanted(t); t.Metric == latency.Name && p.Prices.Smallest > want*(1+p.slack()) {
+		if want := p.wanted(t); t.Metric == latency.Name && !t.free() && p.Prices.Smallest > want*(1+p.slack()) {
 			return &decide.TargetError{Metric: t.Metric, Limit: want * p.Prices.Original, Smallest: p.Cost[latency.Name].At(p.Space.Smallest()), Whole: p.Prices.Original, Measured: p.Prices.Smallest * p.Prices.Original}
 		}
 	}
@@ -274,10 +276,50 @@ type Try struct {
 // corrections is how often a limit of the latency is corrected.
 const corrections = 3
 
+// settled is a choice that was timed, as the run folder keeps it: times differ from run to run, and
+// a run that goes on is to tune what it had begun with.
+type settled struct {
+	Original float64   `json:"original_ms"`
+	Limits   []float64 `json:"limits"` // of the budget
+	Limit    float64   `json:"limit"`  // of the latency, under which the choice is made
+	Choice   []int     `json:"choice"`
+	Timed    *Timed    `json:"latency"`
+}
+
+// settledSuffix ends the names of files with a settled choice.
+const settledSuffix = ".timed.json"
+
+// settled returns the choice that a stage had timed in the run folder under the same budget, nil
+// without one.
+func (r *run) settled(stage string) *settled {
+	text, err := os.ReadFile(filepath.Join(r.dir, stage+settledSuffix))
+	x := &settled{}
+	if r.dir == "" || err != nil || json.Unmarshal(text, x) != nil || x.Timed == nil || x.Original != r.Prices.Original || !slices.Equal(x.Limits, limitsOf(r.Budget)) {
+		return nil
+	}
+	return x
+}
+
+// settle keeps a choice that was timed.
+func (r *run) settle(stage string, x *settled) error {
+	if r.dir == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(x, "", "  ")
+	return errors.Join(err, atomicfile.WriteBytes(filepath.Join(r.dir, stage+settledSuffix), append(text, '\n')))
+}
+
+func limitsOf(b decide.Budget) (out []float64) {
+	for _, l := range b {
+		out = append(out, l.Limit)
+	}
+	return out
+}
+
 // met lets a method choose within the budget. Where a latency is limited, the choice is timed
 // beside the original, and as long as it misses, the limit is corrected by as much and the
-// choice made again. Pick chooses within a budget.
-func (r *run) met(pick picker) ([]int, map[string]*ir.Tensor, *Timed, error) {
+// choice made again. Pick chooses within a budget; stage names what comes of it.
+func (r *run) met(stage string, pick picker) ([]int, map[string]*ir.Tensor, *Timed, error) {
 	at := slices.IndexFunc(r.Job.Target, func(t Target) bool { return t.Metric == latency.Name })
 	if at < 0 || r.Prices == nil {
 		choice, weights, err := pick(r.Budget)
@@ -299,10 +341,19 @@ func (r *run) met(pick picker) ([]int, map[string]*ir.Tensor, *Timed, error) {
 	}
 	budget := slices.Clone(r.Budget)
 	limit := &budget[slices.IndexFunc(budget, func(l decide.Limit) bool { return l.Metric == latency.Name })]
+	if was := r.settled(stage); was != nil {
+		limit.Limit = was.Limit
+		choice, weights, err := pick(budget)
+		if err != nil || slices.Equal(choice, was.Choice) {
+			return choice, weights, was.Timed, err
+		}
+		limit.Limit = limitsOf(r.Budget)[slices.IndexFunc(budget, func(l decide.Limit) bool { return l.Metric == latency.Name })]
+	}
 	type tried struct {
 		choice  []int
 		weights map[string]*ir.Tensor
 		ratio   float64
+		limit   float64
 	}
 	var best tried
 	var seen [][]int
@@ -329,7 +380,7 @@ func (r *run) met(pick picker) ([]int, map[string]*ir.Tensor, *Timed, error) {
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		x := tried{choice, weights, c.Ratios[0]}
+		x := tried{choice, weights, c.Ratios[0], limit.Limit}
 		predicted := cost.At(choice)
 		out.Tries = append(out.Tries, Try{limit.Limit, predicted, x.ratio * r.Prices.Original})
 		if better(x) {
@@ -349,7 +400,7 @@ func (r *run) met(pick picker) ([]int, map[string]*ir.Tensor, *Timed, error) {
 	if best.ratio > share*(1+r.slack()) && slices.Equal(best.choice, r.Space.Smallest()) {
 		return nil, nil, nil, &decide.TargetError{Metric: latency.Name, Limit: out.Wanted, Smallest: cost.At(best.choice), Whole: r.Prices.Original, Measured: out.Measured}
 	}
-	return best.choice, best.weights, out, nil
+	return best.choice, best.weights, out, r.settle(stage, &settled{r.Prices.Original, limitsOf(r.Budget), best.limit, best.choice, out})
 }
 
 // compare times a choice beside the original, both as files.

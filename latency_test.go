@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/entangle-nas/entangle/internal/runtest"
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/latency"
+	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
@@ -109,5 +111,66 @@ func TestLatencyRefused(t *testing.T) {
 	var unmet *decide.TargetError
 	if !errors.As(err, &unmet) || unmet.Measured <= 0.03 || !strings.Contains(err.Error(), "was measured at") {
 		t.Errorf("want a refusal with the smallest subnet's time, got %v", err)
+	}
+}
+
+// TestLatencyResumes: a run that was stopped while it tuned goes on with the choice that it had
+// timed, though the runtime is slower by then, or gone.
+func TestLatencyResumes(t *testing.T) {
+	b := limited(t, "search", entangle.Target{Metric: latency.Name, Share: 0.6})
+	b.Job.Tune.Epochs = 2
+	dir, slower := t.TempDir(), false
+	rt := &latencytest.Runtime{Bend: func(m *ir.Model, us float64) float64 {
+		if slower && len(m.Graph.Nodes) > 10 {
+			return us * us / 100
+		}
+		return us
+	}}
+	run := func(ctx context.Context, observe func(train.Event)) (*entangle.Outcome, error) {
+		return b.Plan(t).Compress(ctx, b.Be, entangle.Options{Runtime: rt, Checkpoints: dir, Observe: observe})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var stopped *train.Interrupted
+	if _, err := run(ctx, func(e train.Event) {
+		if e.Stage == "finetune-search" && e.Kind == "step" {
+			cancel()
+		}
+	}); !errors.As(err, &stopped) || stopped.Stage != "finetune-search" {
+		t.Fatalf("want it stopped while it tunes, got %v", err)
+	}
+	slower = true
+	opened := rt.Opened
+	o, err := run(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := o.Candidates[0].Latency; x == nil || x.Measured > 1.03*x.Wanted || rt.Opened != opened {
+		t.Errorf("want what was timed before, got %+v after %d more models", x, rt.Opened-opened)
+	}
+}
+
+// TestLatencyFamily: a family of latencies gives another size by latency; one of another metric has
+// no prices for it.
+func TestLatencyFamily(t *testing.T) {
+	b := limited(t, "search", entangle.Target{Metric: latency.Name, Share: 0.8}, entangle.Target{Metric: latency.Name, Share: 0.6})
+	b.Job.Search.Relaxation, b.Job.Search.Rounds, b.Job.Search.Weights.Epochs = search.InRounds, 4, 1
+	b.Job.Verify, b.Job.Device, b.Job.Out = false, "cpu", filepath.Join(t.TempDir(), "sizes")
+	rt := &latencytest.Runtime{}
+	f, err := b.Plan(t).Family(context.Background(), entangle.Options{Runtime: rt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := b.Plan(t).AddSize(context.Background(), entangle.Targets{{Metric: latency.Name, Share: 0.7}}, "", entangle.Options{Runtime: rt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := m.Candidates[0].Latency
+	if x.Measured > 1.03*x.Wanted || math.Abs(x.Wanted/x.Original-0.7) > 1e-9 || x.Measured < f.Members[1].Candidates[0].Latency.Measured {
+		t.Errorf("want 0.7 of the original's latency, got %+v", x)
+	}
+	b.Job.Target = entangle.Targets{{Metric: space.MACs, Share: 0.8}, {Metric: space.MACs, Share: 0.6}}
+	var job *entangle.JobError
+	if _, err := b.Plan(t).AddSize(context.Background(), entangle.Targets{{Metric: latency.Name, Share: 0.7}}, "", entangle.Options{Runtime: rt}); !errors.As(err, &job) || !strings.Contains(err.Error(), "no prices") {
+		t.Errorf("a latency of a family without prices: %v", err)
 	}
 }

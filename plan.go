@@ -155,6 +155,9 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	if p.Outputs, err = net.Meanings(p.Model, facts, cmp.Or(o.Fixed, 2), net.LabelsOf(set), m.Means(j.Outputs)); err != nil {
 		return nil, &JobError{[]error{&keyed{"outputs", err}}}
 	}
+	if err := p.judgeable(); err != nil {
+		return nil, err
+	}
 	for _, n := range facts.Notes {
 		p.Notes = append(p.Notes, n+": a hint that is left out")
 	}
@@ -191,12 +194,12 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 }
 
 // limit makes the budget of the targets. A limit in a metric that has no prices yet is left
-// out until it has.
+// out until it has, and a drop is none.
 func (p *Plan) limit() error {
 	p.Budget = nil
 	for _, t := range p.Job.Target {
 		l := decide.Limit{Metric: t.Metric, Limit: t.Limit, Cost: p.Cost[t.Metric]}
-		if l.Cost == nil {
+		if l.Cost == nil || t.free() {
 			continue
 		}
 		if l.Limit == 0 {
@@ -204,7 +207,7 @@ func (p *Plan) limit() error {
 		}
 		p.Budget = append(p.Budget, l)
 	}
-	if len(p.Budget) == 0 && p.Unpriced() {
+	if _, drops := p.Job.Target.Drop(); len(p.Budget) == 0 && (drops || p.Unpriced()) {
 		return nil
 	}
 	return p.Budget.Check(p.Space)

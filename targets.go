@@ -11,6 +11,11 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
+// Drop names the target that limits what quality loses, in points of its measure (Limit), instead
+// of what a subnet costs. Beside it, one metric may stand without a limit: the one that is made
+// as small as can be; the MACs where none does.
+const Drop = "drop"
+
 // Target is a limit of one metric: a share of the original's cost (Share), or, when Limit is
 // not 0, a number of the metric's units.
 type Target struct {
@@ -47,11 +52,17 @@ func (t *Targets) UnmarshalText(text []byte) error {
 		if err != nil {
 			return err
 		}
+		if one.Metric == Drop && out.index(Drop) >= 0 {
+			return fmt.Errorf("drop: want one loss, got %s and %s", out[out.index(Drop)].text(), one.text())
+		}
 		if strings.Contains(item, "=") && out.index(one.Metric) >= 0 {
 			return fmt.Errorf("want every metric once, got %s twice (several values of one stand behind one name: %s=0.75,0.5,0.25)", one.Metric, one.Metric)
 		}
 		metric = one.Metric
 		out = append(out, one)
+	}
+	if free := out.free(); free >= 0 && out.index(Drop) < 0 {
+		return wantLimit(out[free].Metric)
 	}
 	*t = out
 	return nil
@@ -60,14 +71,34 @@ func (t *Targets) UnmarshalText(text []byte) error {
 // limitText is a number with what stands behind it.
 var limitText = regexp.MustCompile(`^([0-9.]+(?:[eE][+-]?[0-9]+)?) ?([A-Za-z%]*)$`)
 
-// parseTarget reads a limit, which is one of the metric unless it names another.
+func wantLimit(text string) error {
+	return fmt.Errorf("want METRIC=LIMIT such as macs=0.5, macs=50%% or macs=20M, got %q", text)
+}
+
+// metricText is a metric without a limit.
+var metricText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
+// parseTarget reads a limit, which is one of the metric unless it names another, or a metric
+// alone.
 func parseTarget(text, metric string) (Target, error) {
 	name, value, named := strings.Cut(text, "=")
+	switch {
+	case !named && text != Drop && metricText.MatchString(text):
+		return Target{Metric: text}, nil
+	case !named && metric == Drop && text != Drop:
+		return Target{Metric: Drop}, fmt.Errorf("drop: want one loss, and a name before every limit beside it, got %q", text)
+	case strings.TrimSpace(name) == Drop:
+		v, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(value, "points")), 64)
+		if err != nil || !(v > 0) || v > 1e300 {
+			return Target{Metric: Drop}, fmt.Errorf("drop: want points above 0 that the measure may lose, such as drop=1.0, got %q", value)
+		}
+		return Target{Metric: Drop, Limit: v}, nil
+	}
 	if !named {
 		name, value = metric, text
 	}
 	t := Target{Metric: strings.TrimSpace(name)}
-	bad := fmt.Errorf("want METRIC=LIMIT such as macs=0.5, macs=50%% or macs=20M, got %q", text)
+	bad := wantLimit(text)
 	m := limitText.FindStringSubmatch(strings.TrimSpace(value))
 	if m == nil || t.Metric == "" {
 		return t, bad
@@ -107,7 +138,10 @@ func (t Targets) MarshalText() ([]byte, error) {
 		}
 		for k, y := range t.of(x.Metric) {
 			text := y.text()
-			if k == 0 {
+			switch {
+			case k == 0 && y.free():
+				text = x.Metric
+			case k == 0:
 				text = x.Metric + "=" + text
 			}
 			parts = append(parts, text)
@@ -121,6 +155,8 @@ func (t Target) text() string {
 	switch {
 	case t.Limit == 0:
 		return strconv.FormatFloat(t.Share, 'g', -1, 64)
+	case t.Metric == Drop:
+		return strconv.FormatFloat(t.Limit, 'g', -1, 64)
 	case t.Limit <= 1 && t.Unit == "":
 		return strconv.FormatFloat(t.Limit/1e3, 'g', -1, 64) + "k" // a count of at most 1 is no share
 	}
@@ -130,6 +166,30 @@ func (t Target) text() string {
 // index returns the first limit of a metric, −1 without one.
 func (t Targets) index(metric string) int {
 	return slices.IndexFunc(t, func(x Target) bool { return x.Metric == metric })
+}
+
+// free reports whether a metric stands alone.
+func (t Target) free() bool { return t.Share == 0 && t.Limit == 0 }
+
+// free returns the first metric that stands alone, −1 without one.
+func (t Targets) free() int { return slices.IndexFunc(t, Target.free) }
+
+// Drop returns how many points the measure may lose, where a target says so.
+func (t Targets) Drop() (points float64, ok bool) {
+	at := t.index(Drop)
+	if at < 0 {
+		return 0, false
+	}
+	return t[at].Limit, true
+}
+
+// Shrinks returns the metric that is made as small as can be: the one that stands without a
+// limit, or else the MACs.
+func (t Targets) Shrinks() string {
+	if at := t.free(); at >= 0 {
+		return t[at].Metric
+	}
+	return space.MACs
 }
 
 // of returns the limits of a metric.
@@ -159,9 +219,23 @@ func (t Targets) check(metrics []space.Metric) []error {
 	if len(t) == 0 {
 		out = append(out, errors.New("want at least one METRIC=LIMIT, got none"))
 	}
+	_, drops := t.Drop()
+	if metric, sizes := t.Sizes(); drops && sizes != nil {
+		return append(out, fmt.Errorf("drop: want one value of each metric beside it, got %d of %s: the sizes are found", len(sizes), metric))
+	}
 	for i, x := range t {
 		m, err := metricOf(metrics, x.Metric)
 		switch {
+		case x.Metric == Drop && x.Share == 0 && x.Limit > 0:
+			continue
+		case x.Metric == Drop:
+			out = append(out, fmt.Errorf("drop: want a limit of points above 0, got %g", x.Limit))
+			continue
+		case err == nil && drops && x.free() && t.free() == i:
+			continue
+		case err == nil && drops && x.free():
+			out = append(out, fmt.Errorf("want one metric without a limit beside drop, the one that shrinks, got %s and %s", t[t.free()].Metric, x.Metric))
+			continue
 		case err != nil:
 			out = append(out, err)
 		case x.Unit != "" && x.Unit != m.Unit && !(x.Unit == "B" && m.Unit == "bytes"):

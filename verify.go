@@ -15,6 +15,8 @@ import (
 	"github.com/entangle-nas/entangle/exporter/runtimes"
 	"github.com/entangle-nas/entangle/exporter/runtimes/native"
 	"github.com/entangle-nas/entangle/exporter/runtimes/ort"
+	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/ops"
 )
 
@@ -141,7 +143,30 @@ func (p *Plan) verify(ctx context.Context, foreign runtimes.Runtime, out *Outcom
 	if both, lerr := Verify(ctx, onORT(p.Source), onORT(small), timed); lerr == nil {
 		out.Latency, out.LatencyOn = both.Latency, both.Candidate.Runtime.Version+Threads(both.Candidate.Runtime)
 	}
+	out.Nodes = p.nodes(foreign, onORT(small), view, onORT)
 	return err
+}
+
+// nodes says where the time of the original and of a smaller model goes, on one sample; nil where
+// the runtime does not tell.
+func (p *Plan) nodes(rt runtimes.Runtime, small exporter.Subject, view data.View, onORT func(*Model) exporter.Subject) *latency.ByNode {
+	original := onORT(p.Source)
+	f, err := NewFeeder(view.Head(1), 1, original.Source, small.Source)
+	if err != nil {
+		return nil
+	}
+	for in, err := range f.Pairs() {
+		if err != nil {
+			return nil
+		}
+		x, err := latency.MeasureNodes(rt, [2]runtimes.Source{original.Source, small.Source}, [2]map[string]*ir.Tensor{in[0], in[1]})
+		if err != nil || x == nil {
+			return nil
+		}
+		x.Batch = 1
+		return x
+	}
+	return nil
 }
 
 // runWhole runs the written file with its tail on samples, in batches or one by one, and says in

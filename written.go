@@ -32,8 +32,9 @@ type Written struct {
 	Verification *exporter.Verification  `json:"verification,omitempty"`
 	Latency      *exporter.LatencyReport `json:"latency,omitempty"`
 	LatencyOn    string                  `json:"latency_on,omitempty"`
-	Unverified   string                  `json:"unverified,omitempty"` // why the result was not checked
-	Tail         string                  `json:"tail,omitempty"`       // of a model with a tail: where it was compared, and how the whole ran
+	Nodes        *latency.ByNode         `json:"latency_by_node,omitempty"` // where the time goes
+	Unverified   string                  `json:"unverified,omitempty"`      // why the result was not checked
+	Tail         string                  `json:"tail,omitempty"`            // of a model with a tail: where it was compared, and how the whole ran
 	Seconds      float64                 `json:"seconds"`
 	PeakBytes    int64                   `json:"peak_memory_bytes,omitempty"`
 	DataWait     float64                 `json:"data_wait_seconds"` // of all steps
@@ -121,7 +122,7 @@ var free = []string{"model", "teacher", "out", "run", "data.source", "every", "v
 // clear makes a run folder ready for a job: checkpoints of a run with other settings are
 // refused, all of which are named, or go with force.
 func (j *Job) clear(folder string, force bool) error {
-	marks, err := filepath.Glob(filepath.Join(folder, "*.checkpoint"))
+	marks, err := filepath.Glob(filepath.Join(folder, "*.checkpoint*")) // of a search's other paths, too
 	if err != nil || len(marks) == 0 {
 		return err
 	}
@@ -142,7 +143,11 @@ func (j *Job) clear(folder string, force bool) error {
 	case !force:
 		return &JobError{[]error{&keyed{"run", fmt.Errorf("%s holds checkpoints of a run with other settings (%s): want another folder, the old settings, or --force to begin anew", folder, strings.Join(other, "; "))}}}
 	}
-	for _, path := range append(marks, filepath.Join(folder, "log.jsonl"), filepath.Join(folder, evaluated)) {
+	timed, err := filepath.Glob(filepath.Join(folder, "*"+settledSuffix))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(slices.Concat(marks, timed), filepath.Join(folder, "log.jsonl"), filepath.Join(folder, evaluated)) {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

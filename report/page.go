@@ -132,7 +132,7 @@ table { border-collapse: collapse; margin: 0.5em 0 1em; } th, td { text-align: l
 th { font-weight: 600; } .right { text-align: right; font-variant-numeric: tabular-nums; }
 .grid2 { display: grid; grid-template-columns: repeat(auto-fill, minmax(440px, 1fr)); gap: 1em 2em; }
 svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: var(--soft); } svg .y { text-anchor: end; } svg .x { text-anchor: middle; }
-svg .grid { stroke: var(--line); fill: none; } svg .axis { stroke: var(--soft); fill: none; } svg .line { fill: none; stroke-width: 1.6; } svg .scored { stroke-dasharray: 3 3; }
+svg .grid { stroke: var(--line); fill: none; } svg .axis { stroke: var(--soft); fill: none; } svg .line { fill: none; stroke-width: 1.6; } svg .scored { stroke-dasharray: 3 3; } svg .dots { fill-opacity: 0.55; stroke-width: 0.6; }
 svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 .key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.35em 0 1em; } .key.scored { border-radius: 50%; } .none, .entry { color: var(--soft); } .entry { display: inline-block; white-space: nowrap; font-weight: normal; }
 .compare td:first-child { white-space: pre; }

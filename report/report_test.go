@@ -125,9 +125,9 @@ func TestPlotsSeparateStagesAndDropRepeats(t *testing.T) {
 		rec("tune", "step", 1, 4),
 	})
 	want := []Plot{{"loss", []Series{
-		{"search", []float64{1, 2}, []float64{9, 6}, "search", false, nil},
-		{"search eval", []float64{2}, []float64{5.5}, "search", true, nil},
-		{"tune", []float64{1}, []float64{4}, "tune", false, nil},
+		{"search", []float64{1, 2}, []float64{9, 6}, "search", false, nil, false},
+		{"search eval", []float64{2}, []float64{5.5}, "search", true, nil, false},
+		{"tune", []float64{1}, []float64{4}, "tune", false, nil, false},
 	}}}
 	if !reflect.DeepEqual(plots, want) {
 		t.Errorf("want %v, got %v", want, plots)
@@ -270,8 +270,8 @@ func TestShortAndDuration(t *testing.T) {
 func TestPlotsAndCurves(t *testing.T) {
 	plots := Plots(sample)
 	want := []Plot{
-		{"loss", []Series{{"train", []float64{1, 2}, []float64{1.5, 1.25}, "train", false, nil}, {"val", []float64{1}, []float64{0.9}, "val", false, nil}}},
-		{"norm", []Series{{"norm", []float64{1, 2}, []float64{math.Inf(1), 3}, "norm", false, nil}}},
+		{"loss", []Series{{"train", []float64{1, 2}, []float64{1.5, 1.25}, "train", false, nil, false}, {"val", []float64{1}, []float64{0.9}, "val", false, nil, false}}},
+		{"norm", []Series{{"norm", []float64{1, 2}, []float64{math.Inf(1), 3}, "norm", false, nil, false}}},
 	}
 	if !reflect.DeepEqual(plots, want) {
 		t.Errorf("want %v, got %v", want, plots)
@@ -294,7 +294,7 @@ func TestPage(t *testing.T) {
 		Widths: []Width{{Node: "conv1", Dimension: "width", Before: 16, After: 8}, {Node: "heads", Dimension: "width", Before: 3, After: 2, Gone: true}, {Node: "few", Dimension: "width", Before: 4, After: 1},
 			{Node: "join", Dimension: "operations", Before: 3, After: 1, Remains: "separable<"}},
 		Notes: []string{"<script>alert(1)</script>"},
-		Front: []Plot{{"macs", []Series{{"accuracy", []float64{1, 0.5}, []float64{90, 88}, "front", true, []string{"original", "macs<0.5"}}}}},
+		Front: []Plot{{"macs", []Series{{"accuracy", []float64{1, 0.5}, []float64{90, 88}, "front", true, []string{"original", "macs<0.5"}, false}}}},
 	}
 	var b bytes.Buffer
 	if err := HTML(&b, sample, s); err != nil {
@@ -355,6 +355,11 @@ func TestLineBreaksAndThinning(t *testing.T) {
 	}
 	if svg := lineSVG(Plot{"p", []Series{{Name: "x", X: []float64{1}, Y: []float64{math.NaN()}}}}, colours{}); !strings.Contains(svg, "no finite") {
 		t.Errorf("got %s", svg)
+	}
+	// Dots are not joined, and one far above the others is hollow.
+	many := Series{Name: "d", Family: "d", Dots: true, X: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, Y: []float64{1, 2, 1, 2, 1, 2, math.Inf(1), 2, 1, 2, 1e6}}
+	if svg := lineSVG(Plot{"p", []Series{many}}, colours{}); strings.Count(svg, "<circle") != 10 || strings.Count(svg, `fill="none"`) != 1 || strings.Contains(svg, `class="line`) || strings.Contains(svg, "e+06") {
+		t.Errorf("want 10 dots, one of them hollow, and no line: %s", svg)
 	}
 	if svg := lineSVG(Plot{"p", []Series{{Name: "x", X: []float64{5}, Y: []float64{2}}}}, colours{}); !strings.Contains(svg, "<circle") {
 		t.Errorf("want a dot for a single point, got %s", svg)

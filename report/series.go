@@ -18,6 +18,9 @@ type Series struct {
 	Scored bool
 	// Labels stand beside the points of a scored curve; empty or one per point.
 	Labels []string
+	// Dots marks points that no line joins. In a plot of nothing else those far above the others
+	// stand hollow at the upper edge.
+	Dots bool
 }
 
 // Plot is a group of curves over the step.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -47,12 +48,18 @@ func lineSVG(p Plot, paint colours) string {
 	if math.IsInf(y0, 0) {
 		return `<p class="none">no finite values</p>`
 	}
+	y1 = min(y1, ceiling(p))
 	if x1 == x0 {
 		x1 = x0 + 1
 	}
 	if y1 == y0 {
 		d := max(math.Abs(y0)*0.05, 1e-12)
 		y0, y1 = y0-d, y1+d
+	}
+	if slices.ContainsFunc(p.Series, func(s Series) bool { return len(s.Labels) > 0 }) {
+		// Room for what stands beside the points.
+		dx, dy := 0.04*(x1-x0), 0.08*(y1-y0)
+		x0, x1, y0, y1 = x0-dx, x1+dx, y0-dy, y1+dy
 	}
 	px := func(x float64) float64 {
 		return marginLeft + (x-x0)/(x1-x0)*(plotWidth-marginLeft-marginRight)
@@ -71,6 +78,20 @@ func lineSVG(p Plot, paint colours) string {
 	}
 	fmt.Fprintf(&b, `<path class="axis" d="M%.1f %.1fV%.1fH%.1f"/>`, marginLeft, marginTop, plotHeight-marginBottom, plotWidth-marginRight)
 	for _, s := range p.Series {
+		if s.Dots {
+			fmt.Fprintf(&b, `<g class="dots" fill="%[1]s" stroke="%[1]s"><title>%s</title>`, paint.of(s.Family), html.EscapeString(s.Name))
+			for k, y := range s.Y {
+				switch {
+				case !finite(y):
+				case y > y1:
+					fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="2" fill="none"/>`, px(s.X[k]), marginTop)
+				default:
+					fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="2"/>`, px(s.X[k]), py(y))
+				}
+			}
+			b.WriteString("</g>")
+			continue
+		}
 		xs, ys := thin(s.X, s.Y, maxPoints)
 		colour, class := paint.of(s.Family), "line"
 		if s.Scored {
@@ -97,6 +118,28 @@ func lineSVG(p Plot, paint colours) string {
 	}
 	b.WriteString("</svg>")
 	return b.String()
+}
+
+// ceiling is above nine tenths of the points of a plot of dots, with as much room again as they
+// take; without end for other plots.
+func ceiling(p Plot) float64 {
+	var all []float64
+	for _, s := range p.Series {
+		if !s.Dots {
+			return math.Inf(1)
+		}
+		for _, y := range s.Y {
+			if finite(y) {
+				all = append(all, y)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return math.Inf(1)
+	}
+	slices.Sort(all)
+	most := all[(len(all)-1)*9/10]
+	return most + max(most-all[0], 1e-12)
 }
 
 // aside aligns a label such that it stays inside the plot.

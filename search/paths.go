@@ -28,6 +28,7 @@ func runPaths(ctx context.Context, be engine.Backend, n, teach *net.Network, wei
 	step := float64(n.Batch*c.Weights.Parts()) / float64(max(weights.Len(), 1))
 	share := max(c.Weights.Epochs/train.Epochs(len(c.Even)), train.Epochs(step))
 	var best *Decision
+	var rounds []train.Round
 	least := math.Inf(1)
 	for i, even := range c.Even {
 		own, hooks := c, h
@@ -51,6 +52,10 @@ func runPaths(ctx context.Context, be engine.Backend, n, teach *net.Network, wei
 			return nil, err
 		}
 		d.Paths = append(d.Paths, Path{even, loss})
+		for _, r := range d.Rounds {
+			r.Path = i
+			rounds = append(rounds, r)
+		}
 		if best == nil || loss < least {
 			if best != nil {
 				d.Paths = append(slices.Clone(best.Paths), d.Paths...)
@@ -60,6 +65,7 @@ func runPaths(ctx context.Context, be engine.Backend, n, teach *net.Network, wei
 			best.Paths = append(best.Paths, d.Paths...)
 		}
 	}
+	best.Rounds = rounds
 	return best, nil
 }
 

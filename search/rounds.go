@@ -8,6 +8,7 @@ import (
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
+	"github.com/entangle-nas/entangle/search/train"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -117,17 +118,20 @@ func (s *searcher) takeRound(ctx context.Context) error {
 	sp := s.Net.Super.Space
 	score := make([][]float64, len(sp.Dims))
 	trials := [][]int{s.Pos.Choice}
+	var others []train.Trial
 	for d := range sp.Dims {
 		for _, k := range s.near(d) {
 			c := slices.Clone(s.Pos.Choice)
 			c[d] = k
 			trials = append(trials, c)
+			others = append(others, train.Trial{Dim: d, Choice: k})
 		}
 	}
 	losses, err := s.measure(ctx, trials)
 	if err != nil {
 		return err
 	}
+	s.note(losses, others)
 	if blind := losses[1:]; s.cfg.Shuffle {
 		s.draw.Shuffle(len(blind), func(i, k int) { blind[i], blind[k] = blind[k], blind[i] })
 	}
@@ -189,6 +193,21 @@ func (s *searcher) takeRound(ctx context.Context) error {
 	s.Pos.Choice = choice
 	s.Pos.Round++
 	return nil
+}
+
+// note keeps what a round measured.
+func (s *searcher) note(losses []float64, others []train.Trial) {
+	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+	r := train.Round{Choice: slices.Clone(s.Pos.Choice)}
+	if v := losses[0]; finite(v) {
+		r.Loss = &v
+	}
+	for i, t := range others {
+		if t.Loss = losses[i+1]; finite(t.Loss) {
+			r.Trials = append(r.Trials, t)
+		}
+	}
+	s.Pos.Rounds = append(s.Pos.Rounds, r)
 }
 
 // undecided lets operations stay the sum of their candidates, until the last two rounds.

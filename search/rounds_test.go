@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,19 @@ func TestRoundsResume(t *testing.T) {
 	})
 	if !slices.Equal(whole.Choice, got.Choice) || !nettest.EqualWeights(whole.Weights, got.Weights) {
 		t.Error("the resumed run differs from the uninterrupted one")
+	}
+	if len(whole.Rounds) != 3 || !reflect.DeepEqual(whole.Rounds, got.Rounds) {
+		t.Errorf("want 3 rounds, the same after an interruption, got %d and %d", len(whole.Rounds), len(got.Rounds))
+	}
+	for i, r := range whole.Rounds {
+		if r.Loss == nil || len(r.Trials) == 0 || i == 0 && !slices.Equal(r.Choice, p.Space.Largest()) {
+			t.Errorf("round %d measured %+v", i, r)
+		}
+		for _, x := range r.Trials {
+			if x.Choice == r.Choice[x.Dim] || x.Choice >= len(p.Space.Dims[x.Dim].Choices) {
+				t.Errorf("round %d: %+v is none of the choices beside %v", i, x, r.Choice)
+			}
+		}
 	}
 }
 
@@ -280,6 +294,11 @@ func TestPaths(t *testing.T) {
 	both := along(2, train.Hooks{}, 0, 1)
 	if len(both.Paths) != 2 || both.Paths[0].Even != 0 || both.Paths[1].Even != 1 {
 		t.Fatalf("want the losses of both paths in their order, got %+v", both.Paths)
+	}
+	for i, r := range both.Rounds {
+		if want := i / (len(both.Rounds) / 2); r.Path != want || want == 0 != (len(r.Trials) > 0) {
+			t.Errorf("round %d is of path %d with %d trials: want both paths' rounds in turn, of equal widths no trials", i, r.Path, len(r.Trials))
+		}
 	}
 	best := 0
 	if both.Paths[1].Loss < both.Paths[0].Loss {

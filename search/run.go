@@ -94,6 +94,8 @@ type Decision struct {
 	// others.
 	Choice []int
 	Paths  []Path // of a search in rounds that tried several
+	// Rounds is what the rounds of all paths measured.
+	Rounds []train.Round
 }
 
 // EarlyShare is the share of a search's steps after which Decision.Early is taken: what is
@@ -205,7 +207,7 @@ func RunFrom(ctx context.Context, be engine.Backend, n, teach *net.Network, weig
 	if err != nil {
 		return nil, err
 	}
-	return &Decision{Result: train.Result{Weights: w, Curve: s.Pos.Curve}, Alpha: s.Pos.Alpha, Mean: s.means(), Early: s.Pos.Early, Choice: s.Pos.Choice}, nil
+	return &Decision{Result: train.Result{Weights: w, Curve: s.Pos.Curve}, Alpha: s.Pos.Alpha, Mean: s.means(), Early: s.Pos.Early, Choice: s.Pos.Choice, Rounds: s.Pos.Rounds}, nil
 }
 
 func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.View, c Config, b decide.Budget, first []int, seed uint64, h train.Hooks) (*searcher, error) {

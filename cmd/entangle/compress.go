@@ -22,7 +22,8 @@ func (e *env) compressCommand() *cli.Command {
 		ArgsUsage: "MODEL",
 		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder keeps\n" +
 			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run. Several values of one\n" +
-			"metric (--target macs=0.75,0.5,0.25 --out DIR) make a family of sizes from one search: docs/family.md.",
+			"metric (--target macs=0.75,0.5,0.25 --out DIR) make a family of sizes from one search, and --target drop=1.0 looks for the smallest model that loses\n" +
+			"no more points: docs/family.md.",
 		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, "teacher", groupRun, "member"), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check everything, take one step of each kind, print the space's reach and the time and memory to expect", Category: groupRun},
 			forceFlag(),
@@ -60,13 +61,26 @@ func (e *env) planned(c *cli.Context) (*entangle.Plan, error) {
 }
 
 func (e *env) printProfile(p *entangle.Plan) {
-	fmt.Fprintf(e.stderr, "%d dimensions, %.3g subnets; target %s\n", len(p.Space.Dims), p.Space.Size(), limits(p.Budget))
+	fmt.Fprintf(e.stderr, "%d dimensions, %.3g subnets; target %s\n", len(p.Space.Dims), p.Space.Size(), target(p))
 	rows := p.Profiles()
 	t := costTable("subnet", rows[0].Cost)
 	for _, x := range rows {
 		addCost(t, x.Name, x.Cost)
 	}
 	t.Text(e.stderr)
+}
+
+// target prints what a subnet is to meet.
+func target(p *entangle.Plan) string {
+	points, drops := p.Job.Target.Drop()
+	if !drops {
+		return limits(p.Budget)
+	}
+	text := fmt.Sprintf("least %s that loses at most %g points", p.Job.Target.Shrinks(), points)
+	if len(p.Budget) > 0 {
+		text += ", " + limits(p.Budget)
+	}
+	return text
 }
 
 // follow returns the options of a run that is shown, and logged once its folder is there. Plan
@@ -101,6 +115,9 @@ func (e *env) compress(c *cli.Context) error {
 	}
 	if err := p.Job.Writable(c.Bool("force")); err != nil {
 		return err
+	}
+	if _, drops := p.Job.Target.Drop(); drops {
+		return e.compressWithin(c, p)
 	}
 	if p.Job.Family() {
 		return e.compressFamily(c, p)

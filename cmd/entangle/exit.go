@@ -39,7 +39,7 @@ var exitDocs = []struct {
 	{exitFailure, "failed: the message says where and why"},
 	{exitUsage, "the command line or the job file is wrong"},
 	{exitModel, "the model is malformed, or has something that this command cannot work on"},
-	{exitTarget, "no choice in the search space meets the target"},
+	{exitTarget, "no choice in the search space meets the target, or no size that was tried is within its drop"},
 	{exitMismatch, "verification found a difference beyond the tolerance"},
 	{exitQuality, "the measured quality is below the gate"},
 	{exitDevice, "the device that was asked for cannot be used: no GPU, no plugin, or a program built without XLA"},
@@ -96,6 +96,7 @@ func exitCode(err error) int {
 		device      *entangle.DeviceError
 		sig         *signalError
 		unmet       *decide.TargetError
+		none        *entangle.NoneWithinError
 		interrupted *train.Interrupted
 	)
 	switch {
@@ -105,7 +106,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &model), errors.As(err, &lowering), errors.As(err, &unsupported):
 		return exitModel
-	case errors.As(err, &unmet):
+	case errors.As(err, &unmet), errors.As(err, &none):
 		return exitTarget
 	case errors.As(err, &mismatch):
 		return exitMismatch

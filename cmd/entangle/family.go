@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -52,7 +53,7 @@ func (e *env) family(c *cli.Context) error {
 	}
 	size := j.Target
 	j.Target, j.Run = base.Target, run
-	if !j.Family() {
+	if _, drops := j.Target.Drop(); !j.Family() && !drops {
 		return usagef("family: want the run folder of a family, %s is of a single subnet", run)
 	}
 	j.Data.Host = e.dataHost(c)
@@ -88,6 +89,24 @@ func (e *env) compressFamily(c *cli.Context, p *entangle.Plan) error {
 	case p.Job.Member > 0:
 		return e.tell(c, dir, &f.Members[0].Outcome, err)
 	}
+	return e.tellFamily(c, dir, f, err)
+}
+
+// compressWithin looks for the smallest model within a drop.
+func (e *env) compressWithin(c *cli.Context, p *entangle.Plan) error {
+	o, log := e.follow(c, p.Job.Folder(), p)
+	f, err := p.Smallest(c.Context, o)
+	if cerr := log.close(); err == nil {
+		err = cerr
+	}
+	if f == nil {
+		return err
+	}
+	return e.tellFamily(c, p.Job.Folder(), f, err)
+}
+
+// tellFamily writes the page of a family and prints it. Err is what was found on it.
+func (e *env) tellFamily(c *cli.Context, dir string, f *entangle.Family, err error) error {
 	if perr := writePage(dir, familySummary(f)); perr != nil {
 		return errors.Join(perr, err)
 	}
@@ -115,11 +134,63 @@ func (e *env) printFamily(f *entangle.Family) error {
 		return err
 	}
 	fmt.Fprintln(e.stdout)
+	if f.Within != nil {
+		t := tried(f)
+		t.Title = ""
+		if err := t.Text(e.stdout); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout)
+	}
 	for _, n := range familyNotes(f) {
 		fmt.Fprintln(e.stdout, n)
 	}
-	_, err := fmt.Fprintf(e.stdout, "\n%s  (search %.0f s, whole run %.0f s, peak memory %.0f MiB)\n", f.Folder, f.SearchTime, f.Seconds, float64(f.PeakBytes)/(1<<20))
+	made := f.Folder
+	if w := f.Within; w != nil {
+		made = answer(f)
+	}
+	_, err := fmt.Fprintf(e.stdout, "\n%s  (search %.0f s, whole run %.0f s, peak memory %.0f MiB)\n", made, f.SearchTime, f.Seconds, float64(f.PeakBytes)/(1<<20))
 	return err
+}
+
+// answer is the file of the smallest model within the drop, or the run folder where there is none.
+func answer(f *entangle.Family) string {
+	if f.File == "" {
+		return f.Folder
+	}
+	return f.File
+}
+
+// tried lists the sizes among which the smallest within a drop was looked for, the largest first.
+func tried(f *entangle.Family) *report.Table {
+	w := f.Within
+	t := columns("size", ">"+f.Metric+", share", ">"+w.Figure, ">lost", ">lost on test", "")
+	t.Title = fmt.Sprintf("Sizes tried for a loss of at most %g points", w.Drop)
+	text := entangle.Figure{Unit: w.Unit}.Text
+	t.Add("original", "1.000", text(w.Before), "", "", "")
+	list := slices.Clone(w.Tried)
+	slices.SortStableFunc(list, func(a, b entangle.Tried) int { return cmp.Compare(b.Limit, a.Limit) })
+	for _, x := range list {
+		verdict := "beyond"
+		if x.Holds {
+			verdict = "within"
+		}
+		switch {
+		case x.Name == w.Answer:
+			verdict += ": the answer"
+		case x.Name == w.Next:
+			verdict += ": the next smaller one"
+		}
+		if x.As != "" {
+			verdict += " (the subnet of " + x.As + ")"
+		}
+		test := "-"
+		if x.Test != nil {
+			test = fmt.Sprintf("%.4g", *x.Test)
+		}
+		t.Add(x.Name, fmt.Sprintf("%.3f", x.Share), text(x.Quality), fmt.Sprintf("%.4g", x.Lost), test, verdict)
+	}
+	return t
 }
 
 // members sets the original and the members beside each other, the largest first.
@@ -164,10 +235,16 @@ func members(f *entangle.Family) *report.Table {
 
 // familyNotes are the notes of the family and of its members.
 func familyNotes(f *entangle.Family) (out []string) {
+	if f.Within != nil {
+		out = append(out, f.Within.Text(f.Metric))
+	}
 	for _, w := range f.Warnings {
 		out = append(out, "WARNING: "+w)
 	}
 	for _, m := range f.Members {
+		if f.Within != nil && m != answered(f) {
+			continue // what was tried beside the answer has its own report
+		}
 		r := m.Outcome
 		r.Warnings = nil
 		for _, n := range notes(&r) {
@@ -180,17 +257,30 @@ func familyNotes(f *entangle.Family) (out []string) {
 // familySummary is what report.html says of a family beside the curves.
 func familySummary(f *entangle.Family) report.Summary {
 	s := report.Summary{Title: filepath.Base(f.Folder), Notes: familyNotes(f), Tables: []report.Table{*members(f)}}
+	if f.Within != nil {
+		s.Title = filepath.Base(answer(f))
+		s.Tables = slices.Insert(s.Tables, 0, *tried(f))
+		if m := answered(f); m != nil {
+			s.Compare = comparison(&m.Outcome)
+		}
+	}
 	s.Facts = []report.Fact{{Name: "model", Value: f.Model}, {Name: "data", Value: f.Data}}
 	if f.Teacher != "" {
 		s.Facts = append(s.Facts, report.Fact{Name: "teacher", Value: f.Teacher})
 	}
-	for _, m := range f.Members {
-		s.Facts = append(s.Facts, report.Fact{Name: m.Name, Value: limits(m.Budget)})
+	if w := f.Within; w != nil {
+		s.Facts = append(s.Facts, report.Fact{Name: "target", Value: fmt.Sprintf("least %s that loses at most %g points of %s", f.Metric, w.Drop, w.Figure)})
+	} else {
+		for _, m := range f.Members {
+			s.Facts = append(s.Facts, report.Fact{Name: m.Name, Value: limits(m.Budget)})
+		}
 	}
 	s.Facts = append(s.Facts, report.Fact{Name: "seed", Value: fmt.Sprint(f.Seed)},
 		report.Fact{Name: "time", Value: fmt.Sprintf("search %.0f s, whole run %.0f s, steps waiting for data %.1f s, peak memory %.0f MiB", f.SearchTime, f.Seconds, f.DataWait, float64(f.PeakBytes)/(1<<20))})
-	if x := front(f); x != nil {
-		s.Front = []report.Plot{*x}
+	for _, x := range []*report.Plot{front(f), untuned(f)} {
+		if x != nil {
+			s.Front = append(s.Front, *x)
+		}
 	}
 	sizesOf := columns("node", "dimension", ">before")
 	sizesOf.Title = "Sizes by node"
@@ -204,11 +294,72 @@ func familySummary(f *entangle.Family) report.Summary {
 		}
 	}
 	s.Tables = append(s.Tables, *sizesOf)
+	for _, m := range f.Members {
+		if t := nodeTimes(m.Nodes); t != nil && (f.Within == nil || m == answered(f)) {
+			t.Title = m.Name + ": " + t.Title
+			s.Tables = append(s.Tables, *t)
+		}
+	}
 	return s
+}
+
+// answered is the smallest member within the drop; nil where there is none.
+func answered(f *entangle.Family) *entangle.Member {
+	name := f.Within.Subnet(f.Within.Answer)
+	for _, m := range f.Members {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// untuned is the picture of what choosing measured; nil where that is nothing.
+func untuned(f *entangle.Family) *report.Plot {
+	p := &report.Plot{Title: "subnets that choosing measured, untuned: loss over " + f.Metric + ", share of the original"}
+	for _, m := range f.Measured {
+		n := len(p.Series) - 1
+		if n < 0 || p.Series[n].Name != "for "+m.For {
+			p.Series = append(p.Series, report.Series{Name: "for " + m.For, Family: m.For, Dots: true})
+			n++
+		}
+		s := &p.Series[n]
+		s.X, s.Y = append(s.X, m.Share), append(s.Y, m.Loss)
+	}
+	if p.Series == nil {
+		return nil
+	}
+	return p
+}
+
+// bisected is the picture of the sizes that were tried for a drop, and of what it allows.
+func bisected(f *entangle.Family) *report.Plot {
+	w := f.Within
+	name := w.Figure
+	if w.Unit != "" {
+		name += ", " + w.Unit
+	}
+	x := report.Series{Name: name, Family: "front", Scored: true, X: []float64{1}, Y: []float64{w.Before}, Labels: []string{"original"}}
+	list := slices.Clone(w.Tried)
+	slices.SortStableFunc(list, func(a, b entangle.Tried) int { return cmp.Compare(b.Share, a.Share) })
+	for _, t := range list {
+		if t.As == "" {
+			x.X, x.Y, x.Labels = append(x.X, t.Share), append(x.Y, t.Quality), append(x.Labels, t.Name)
+		}
+	}
+	least := w.Before - w.Drop
+	if w.Lower {
+		least = w.Before + w.Drop
+	}
+	bound := report.Series{Name: fmt.Sprintf("%g points lost", w.Drop), Family: "bound", X: []float64{x.X[len(x.X)-1], 1}, Y: []float64{least, least}}
+	return &report.Plot{Title: "sizes, tuned: quality over " + f.Metric + ", share of the original", Series: []report.Series{x, bound}}
 }
 
 // front is the picture of cost and quality; nil where no quality is known.
 func front(f *entangle.Family) *report.Plot {
+	if f.Within != nil {
+		return bisected(f)
+	}
 	x := report.Series{Family: "front", Scored: true}
 	for _, p := range f.Front {
 		if p.Quality == nil {
@@ -223,5 +374,5 @@ func front(f *entangle.Family) *report.Plot {
 	if len(x.X) == 0 {
 		return nil
 	}
-	return &report.Plot{Title: f.Metric + ", share of the original", Series: []report.Series{x}}
+	return &report.Plot{Title: "sizes, tuned: quality over " + f.Metric + ", share of the original", Series: []report.Series{x}}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/exporter"
+	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/latency"
 	"github.com/entangle-nas/entangle/report"
 	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/search/net"
@@ -215,7 +218,90 @@ func summary(r *entangle.Outcome) report.Summary {
 	if len(r.Candidates) > 1 {
 		s.Tables = append(s.Tables, baselines(r))
 	}
+	if t := nodeTimes(r.Nodes); t != nil {
+		s.Tables = append(s.Tables, *t)
+	}
 	return s
+}
+
+// mostNodes bounds the rows of nodeTimes; what takes least is summed up.
+const mostNodes = 60
+
+// nodeTimes says where the time goes, in the order of the graph; nil where nothing is known.
+func nodeTimes(n *latency.ByNode) *report.Table {
+	if n == nil {
+		return nil
+	}
+	on := n.Runtime
+	if n.Threads > 0 {
+		on += entangle.Threads(runtimes.Info{Threads: n.Threads})
+	}
+	t := columns("nodes that run as one", "operators", ">before: p10", ">p50", ">p90", ">after: p10", ">p50", ">p90", ">ratio")
+	t.Title = fmt.Sprintf("Time by node in ms, on %s, batch %d, %d runs of each", on, n.Batch, n.Runs)
+	takes := func(x latency.NodeTime) (ms float64) {
+		for _, s := range []*latency.Spread{x.Before, x.After} {
+			if s != nil {
+				ms = max(ms, s.P50)
+			}
+		}
+		return ms
+	}
+	least := 0.0
+	if len(n.Groups) > mostNodes {
+		order := slices.Clone(n.Groups)
+		slices.SortStableFunc(order, func(a, b latency.NodeTime) int { return cmp.Compare(takes(b), takes(a)) })
+		least = takes(order[mostNodes])
+	}
+	var all, rest [2]float64 // medians, before and after
+	few := 0
+	cells := func(s *latency.Spread) []string {
+		if s == nil {
+			return []string{"-", "-", "-"}
+		}
+		return []string{fmt.Sprintf("%.3f", s.P10), fmt.Sprintf("%.3f", s.P50), fmt.Sprintf("%.3f", s.P90)}
+	}
+	ratio := func(a, b float64) string {
+		if a == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%.2f", b/a)
+	}
+	for _, x := range n.Groups {
+		var p50 [2]float64
+		for i, s := range []*latency.Spread{x.Before, x.After} {
+			if s != nil {
+				p50[i] = s.P50
+			}
+		}
+		all[0], all[1] = all[0]+p50[0], all[1]+p50[1]
+		if least > 0 && takes(x) <= least {
+			rest[0], rest[1] = rest[0]+p50[0], rest[1]+p50[1]
+			few++
+			continue
+		}
+		name := x.Nodes[0]
+		if k := len(x.Nodes); k > 1 {
+			name += " … " + x.Nodes[k-1]
+		}
+		what := x.Kind
+		if x.Added {
+			what += " (the runtime's)"
+		}
+		row := slices.Concat([]string{name, what}, cells(x.Before), cells(x.After))
+		r := ""
+		if x.Before != nil && x.After != nil {
+			r = ratio(p50[0], p50[1])
+		}
+		t.Rows = append(t.Rows, append(row, r))
+	}
+	sum := func(name string, a, b float64) {
+		t.Rows = append(t.Rows, []string{name, "", "", fmt.Sprintf("%.3f", a), "", "", fmt.Sprintf("%.3f", b), "", ratio(a, b)})
+	}
+	if few > 0 {
+		sum(fmt.Sprintf("%d others", few), rest[0], rest[1])
+	}
+	sum("all, sum of medians", all[0], all[1])
+	return t
 }
 
 // plain prints a number of the user's command.

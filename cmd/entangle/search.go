@@ -33,7 +33,7 @@ func (e *env) search(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.Job.Family() {
+	if _, drops := p.Job.Target.Drop(); drops || p.Job.Family() {
 		return usagef("search: want one value of each metric in --target: several sizes are for compress")
 	}
 	if err := otherFile(c, "weights", append(p.Job.Inputs(), p.Job.Out)); err != nil {

@@ -90,6 +90,20 @@ type Optimiser interface {
 	Optimise(src Source, path string) error
 }
 
+// Profiler is a runtime that can tell what each of its nodes takes.
+type Profiler interface {
+	// Profile runs a model as often as said behind runs that do not count, and returns the times
+	// of the nodes that the runtime ran, in its order.
+	Profile(src Source, in map[string]*ir.Tensor, warmup, runs int) ([]NodeTimes, error)
+}
+
+// NodeTimes are what a node took in each run, in milliseconds. Name is what the runtime calls it:
+// the model's name, or one that it made of that.
+type NodeTimes struct {
+	Name, Op string
+	Times    []float64
+}
+
 // UnavailableError says that a runtime cannot be used on this machine.
 type UnavailableError struct {
 	Runtime, Reason string

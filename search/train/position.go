@@ -20,10 +20,28 @@ type Position struct {
 	Early   [][]float64           `json:"early,omitempty"`           // mean coefficients at search.EarlyShare of the steps
 	Choice  []int                 `json:"choice,omitempty"`          // of a search in rounds: the subnet that stands
 	Round   int                   `json:"round,omitempty"`           // rounds taken
+	Rounds  []Round               `json:"rounds,omitempty"`          // what they measured
 	Slots   [][][]float64         `json:"alpha_optimiser,omitempty"` // state of α's optimiser
 	Lambda  []float64             `json:"multipliers,omitempty"`     // per limit of the budget
 	Curve   []Event               `json:"curve,omitempty"`           // "eval" events
 	Best    *Best                 `json:"best,omitempty"`            // so far; nil without validation
+}
+
+// Round is what a round measured: losses of the objective on architecture batches, normalised by
+// the batch, of the subnet that stood and of others, each of which differs from it in one dim.
+// Those that are not finite are left out.
+type Round struct {
+	Path   int      `json:"path,omitempty"` // that it is of, from 0 on
+	Choice []int    `json:"choice"`         // that stood
+	Loss   *float64 `json:"loss,omitempty"`
+	Trials []Trial  `json:"trials,omitempty"`
+}
+
+// Trial is a subnet that has another choice of one dim.
+type Trial struct {
+	Dim    int     `json:"dim"`
+	Choice int     `json:"choice"`
+	Loss   float64 `json:"loss"`
 }
 
 // ofWeights names the loader of weight steps in a Position.

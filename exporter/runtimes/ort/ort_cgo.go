@@ -3,11 +3,15 @@
 package ort
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/entangle-nas/entangle/exporter/runtimes"
+	"github.com/entangle-nas/entangle/ir"
 	onnxruntime "github.com/yalue/onnxruntime_go"
 )
 
@@ -114,6 +118,53 @@ func (l library) Optimise(src runtimes.Source, path string) error {
 		return err
 	}
 	return s.Close()
+}
+
+// Profile runs a model with the library's profile of itself.
+func (l library) Profile(src runtimes.Source, in map[string]*ir.Tensor, warmup, runs int) ([]runtimes.NodeTimes, error) {
+	if _, err := l.load(); err != nil {
+		return nil, err
+	}
+	if warmup < 0 || runs < 1 {
+		return nil, fmt.Errorf("ort: profile: want at least one run behind 0 or more, got %d behind %d", runs, warmup)
+	}
+	dir, err := os.MkdirTemp("", "entangle-profile-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	g := src.Model.Graph
+	s := &session{model: src.Model, graph: g, label: src.Label(), threads: l.Threads, inputs: runtimes.FeedNames(g)}
+	for _, v := range g.Outputs {
+		s.outputs = append(s.outputs, v.Name)
+	}
+	opts, err := onnxruntime.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("ort: %s: session options: %w", s.label, err)
+	}
+	defer opts.Destroy()
+	for _, err := range []error{l.configure(opts), opts.EnableProfiling(filepath.Join(dir, "profile"))} {
+		if err != nil {
+			return nil, fmt.Errorf("ort: %s: session options: %w", s.label, err)
+		}
+	}
+	if err := s.open(src, opts); err != nil {
+		return nil, err
+	}
+	for range warmup + runs {
+		if _, err := s.Run(in); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	// The library writes the file when the session ends.
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "profile*"))
+	if err != nil || len(files) != 1 {
+		return nil, fmt.Errorf("ort: profile: want one file, got %d (%v)", len(files), err)
+	}
+	return readProfile(files[0], warmup, runs)
 }
 
 // open makes the session.
