@@ -7,6 +7,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 )
@@ -62,6 +63,9 @@ func teachingNetwork(t *Model, pupil *net.Network, set *data.Set) (n *net.Networ
 			return refuse(err)
 		}
 		m, notes = placed, told
+	}
+	if err := ops.CheckFinite(n.Model, n.Facts); err != nil {
+		return refuse(err)
 	}
 	given, taught, err := outputsFor(n, pupil)
 	if err != nil {

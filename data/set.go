@@ -121,6 +121,9 @@ type Field struct {
 	// Bytes says that the source stores one byte per element, so that values run
 	// to 255 before normalisation.
 	Bytes bool
+	// Whole says that the model of Options.Inputs takes the bytes as integers: they come as they
+	// are, whatever the scale.
+	Whole bool
 	// Optional says that a model may do without the field.
 	Optional bool
 }
@@ -206,6 +209,9 @@ func (s *Set) finish() error {
 	if len(s.Parts) == 0 {
 		return errors.New("no samples found")
 	}
+	if err := s.findWhole(); err != nil {
+		return err
+	}
 	for _, p := range s.Parts {
 		p.set = s
 		p.n = p.columns[0].count()
@@ -288,6 +294,26 @@ func (s *Set) checkOptions() error {
 	return errors.Join(errs...)
 }
 
+// findWhole marks the fields that are Whole.
+func (s *Set) findWhole() error {
+	fields, _ := s.match(s.opts.Inputs)
+	for i, in := range s.opts.Inputs {
+		if k := fields[i]; k < 0 || !in.Integer || !s.Fields[k].Bytes {
+			continue
+		}
+		for _, x := range []struct {
+			option string
+			values []float64
+		}{{"mean", s.opts.Mean}, {"std", s.opts.Std}} {
+			if len(x.values) > 0 {
+				return &OptionError{x.option, fmt.Errorf("%s: want none: the model's input %q takes whole numbers, pixels of 0…255 as they are, got %v", x.option, in.Name, x.values)}
+			}
+		}
+		s.Fields[fields[i]].Whole = true
+	}
+	return nil
+}
+
 // normal returns, per channel of f, k and t of x = k·v + t for stored values v,
 // and the stored value that becomes 0.
 func (s *Set) normal(f Field) (k, t, zero []float32) {
@@ -304,6 +330,12 @@ func (s *Set) normal(f Field) (k, t, zero []float32) {
 			return list[0]
 		}
 		return list[i]
+	}
+	if f.Whole {
+		for i := range c {
+			k[i] = 1
+		}
+		return k, t, zero
 	}
 	for i := range c {
 		mean, std, unit := at(s.opts.Mean, i, 0), at(s.opts.Std, i, 1), 1.0

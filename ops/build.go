@@ -158,6 +158,10 @@ func (w *lowering) leaves(g *ir.Graph, live map[*ir.Node]bool) error {
 			}
 			continue
 		}
+		if w.hooks.Whole[v.Name] {
+			w.vals[v.Name] = w.b.Cast(w.b.Input(v.Name, prim.Type{DType: w.hooks.Float, Shape: t.Sizes()}), d)
+			continue
+		}
 		w.vals[v.Name] = w.b.Input(v.Name, prim.Type{DType: d, Shape: t.Sizes()})
 	}
 	for _, t := range g.Inits {

@@ -76,6 +76,9 @@ func (e *env) space(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := entangle.CheckFinite(an); err != nil {
+		return err
+	}
 	s, err := space.New(an, j.Space.Options)
 	if err != nil {
 		return &entangle.ModelError{Err: err}

@@ -42,7 +42,8 @@ type Network struct {
 	Frozen     bool
 	labels     Labels
 	roles      map[string]ops.Training
-	separation *separation // nil: choices share one weight
+	whole      map[string]bool // inputs of integers that data gives as floats (data.Field.Whole)
+	separation *separation     // nil: choices share one weight
 }
 
 // DataInputs lists the graph inputs that no initialiser defines, those that data feeds, in
