@@ -374,6 +374,20 @@ func (e *env) defaultSizes(m *entangle.Model, dims map[string]int) map[string]in
 	return sizes
 }
 
+// checkDims refuses --dim of sizes that no input of the models leaves open, and says what of the
+// names is not taken as it stands.
+func (e *env) checkDims(dims map[string]int, models ...*entangle.Model) error {
+	for i, m := range models {
+		if s := m.Symbols(); s != "" && (i == 0 || m.Path != models[0].Path) {
+			e.logf("note: %s: %s", m.Path, s)
+		}
+	}
+	if err := entangle.CheckDims(dims, models...); err != nil {
+		return usagef("--dim: %v", err)
+	}
+	return nil
+}
+
 func dimFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "dim", Usage: "size of a dynamic dimension, NAME=SIZE; may be repeated"}
 }

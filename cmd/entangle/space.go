@@ -57,6 +57,9 @@ func (e *env) space(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := e.checkDims(dims, m); err != nil {
+		return err
+	}
 	if len(j.LearnAt) == 0 {
 		m = m.Learned()
 	} else if m, err = m.Split(j.LearnAt...); err != nil {

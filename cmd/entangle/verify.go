@@ -80,6 +80,9 @@ func (e *env) verify(c *cli.Context) error {
 			return err
 		}
 	}
+	if err := e.checkDims(o.Dims, models[0], models[1]); err != nil {
+		return err
+	}
 	for i, name := range []string{against, tested} {
 		if isNative(against) || isNative(tested) {
 			if models[i] = models[i].Runnable(); models[i].Tail != nil && i >= 2-len(paths) {
