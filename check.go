@@ -417,6 +417,10 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 		f.add("outputs", err)
 		return nil
 	}
+	if err := n.CheckTarget(); err != nil {
+		f.add("outputs", err)
+		return nil
+	}
 	if _, err := m.CheckClasses(set, j.Outputs); err != nil {
 		f.add("data.source", err)
 	}
