@@ -226,9 +226,12 @@ func (s *Set) finish() error {
 		if p.Labels != nil && len(p.Labels) != p.n {
 			return fmt.Errorf("part %q: want %d labels, one per sample, got %d", p.Name, p.n, len(p.Labels))
 		}
+		if err := s.dropUnlabelled(p); err != nil {
+			return err
+		}
 		for i, l := range p.Labels {
 			if l < 0 {
-				return fmt.Errorf("part %q: label of sample %d: want a class of 0 or more, got %d: leave such samples out", p.Name, i, l)
+				return fmt.Errorf("part %q: label of sample %d: want a class of 0 or more, or -1 for none, got %d", p.Name, i, l)
 			}
 			if int(l) >= len(s.Classes) {
 				return fmt.Errorf("part %q: label of sample %d: want 0 to %d, got %d", p.Name, i, len(s.Classes)-1, l)
@@ -372,6 +375,29 @@ func (p *Part) limit(n int) {
 	keep = keep[:n]
 	slices.Sort(keep)
 	p.pick(keep)
+}
+
+// unlabelled is the class of a sample that has none.
+const unlabelled = -1
+
+// dropUnlabelled leaves the samples of a part out that have no class, and says so.
+func (s *Set) dropUnlabelled(p *Part) error {
+	var keep []int
+	for i, l := range p.Labels {
+		if l != unlabelled {
+			keep = append(keep, i)
+		}
+	}
+	left := len(p.Labels) - len(keep)
+	switch {
+	case left == 0:
+		return nil
+	case len(keep) == 0:
+		return fmt.Errorf("part %q: every label is %d, which is none: leave the labels out", p.Name, unlabelled)
+	}
+	s.Notes = append(s.Notes, fmt.Sprintf("part %q: %d of %d samples have the label %d, which is none: they are left out", p.Name, left, p.n, unlabelled))
+	p.pick(keep)
+	return nil
 }
 
 // pick keeps some samples.
