@@ -2,6 +2,7 @@ package entangle
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -109,6 +110,7 @@ type recovery struct {
 	weights   train.Weights
 	seed      uint64
 	hooks     train.Hooks
+	judges    data.View // in place of validation; empty: none
 	fits      []net.Fit // of the layers that least squares fitted
 	notes     []string  // what became of the network that its quality does not say
 	// judge, when not nil, sees the model before tuning, and after.
@@ -162,11 +164,19 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 		}
 	}
 	if r.fit > 0 {
-		next, err := r.reconstructed(cut, n)
+		fitted, apart, err := r.apart()
 		if err != nil {
 			return m, val, test, err
 		}
+		next, err := r.reconstructed(cut, n, fitted)
+		if err != nil {
+			return m, val, test, err
+		}
+		if r.judges = apart; fitted.Len() < r.views.Both.Len() {
+			r.notes = append(r.notes, fmt.Sprintf("few samples: layers are fitted to the original's on %d, and judged on %d others", fitted.Len(), apart.Len()))
+		}
 		worse, err := try(reconstructed, next)
+		r.judges = data.View{}
 		if err != nil {
 			return m, val, test, err
 		}
@@ -244,8 +254,8 @@ func (r *recovery) recalibrated(n *net.Network) (*net.Network, error) {
 
 // reconstructed fits the layers of a network as it was cut to the original's, and recalibrates
 // it unless that did harm to now.
-func (r *recovery) reconstructed(cut, now *net.Network) (*net.Network, error) {
-	n, fits, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, r.views.Both, r.fit, r.seed, telling(r.hooks.Observe, "reconstruct"))
+func (r *recovery) reconstructed(cut, now *net.Network, view data.View) (*net.Network, error) {
+	n, fits, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, view, r.fit, r.seed, telling(r.hooks.Observe, "reconstruct"))
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +270,24 @@ func (r *recovery) reconstructed(cut, now *net.Network) (*net.Network, error) {
 	return n, nil
 }
 
+// apart divides few samples into those that layers are fitted on and others that judge the fit,
+// which validation does where it has as many; none where there are many samples: a fit knows few
+// by heart.
+func (r *recovery) apart() (fitted, judges data.View, err error) {
+	both := r.views.Both
+	switch {
+	case both.Len() >= fewFitted || both.Len() < 4:
+		return both, data.View{}, nil
+	case r.views.Val.Len() >= both.Len()/4:
+		return both, r.views.Val, nil
+	}
+	parts, err := both.Split(r.seed, data.Share{Name: "fit", Fraction: 0.75}, data.Share{Name: "judge", Fraction: 0.25})
+	if err != nil {
+		return both, data.View{}, err
+	}
+	return parts[0], parts[1], nil
+}
+
 // muchWorse is the factor in the loss from which recalibration does harm in training too.
 const muchWorse = 1.5
 
@@ -267,11 +295,17 @@ const muchWorse = 1.5
 // fewer, those that they were made of judge: they know few of them by heart.
 const judgingSamples = 256
 
+// fewFitted are the samples below which a fit of layers is judged on others.
+const fewFitted = 128
+
 // worse returns the loss of a network over that of another, by the objective of tuning; 1 where
 // it cannot be had.
 func (r *recovery) worse(now, before *net.Network) (float64, error) {
 	o, view := r.weights.Objective, r.views.Val
-	if view.Len() < judgingSamples && view.Len() < r.views.Both.Len() {
+	switch {
+	case r.judges.Len() > 0:
+		view = r.judges
+	case view.Len() < judgingSamples && view.Len() < r.views.Both.Len():
 		view = r.views.Both
 	}
 	if view.Len() == 0 || o.Check(now, now.Learns(view.Part())) != nil || o.Distill > 0 && r.teacher == nil {
