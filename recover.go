@@ -110,7 +110,7 @@ type recovery struct {
 	weights   train.Weights
 	seed      uint64
 	hooks     train.Hooks
-	judges    data.View // in place of validation; empty: none
+	crossed   float64   // what cross said; 0: nothing
 	fits      []net.Fit // of the layers that least squares fitted
 	notes     []string  // what became of the network that its quality does not say
 	// judge, when not nil, sees the model before tuning, and after.
@@ -164,19 +164,17 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 		}
 	}
 	if r.fit > 0 {
-		fitted, apart, err := r.apart()
+		next, err := r.reconstructed(cut, n, r.views.Both)
 		if err != nil {
 			return m, val, test, err
 		}
-		next, err := r.reconstructed(cut, n, fitted)
-		if err != nil {
+		fits := r.fits
+		if r.crossed, err = r.cross(cut, n); err != nil {
 			return m, val, test, err
 		}
-		if r.judges = apart; fitted.Len() < r.views.Both.Len() {
-			r.notes = append(r.notes, fmt.Sprintf("few samples: layers are fitted to the original's on %d, and judged on %d others", fitted.Len(), apart.Len()))
-		}
+		r.fits = fits
 		worse, err := try(reconstructed, next)
-		r.judges = data.View{}
+		r.crossed = 0
 		if err != nil {
 			return m, val, test, err
 		}
@@ -270,22 +268,40 @@ func (r *recovery) reconstructed(cut, now *net.Network, view data.View) (*net.Ne
 	return n, nil
 }
 
-// apart divides few samples into those that layers are fitted on and others that judge the fit,
-// which validation does where it has as many; none where there are many samples: a fit knows few
-// by heart.
-func (r *recovery) apart() (fitted, judges data.View, err error) {
+// cross judges fits of layers on few samples by cross-validation: each of some parts of the samples
+// by a fit on the others. It returns the loss over that of now, 0 where there are samples enough.
+func (r *recovery) cross(cut, now *net.Network) (float64, error) {
 	both := r.views.Both
-	switch {
-	case both.Len() >= fewFitted || both.Len() < 4:
-		return both, data.View{}, nil
-	case r.views.Val.Len() >= both.Len()/4:
-		return both, r.views.Val, nil
+	if both.Len() >= fewFitted || both.Len() < 2*folds || r.views.Val.Len() >= judgingSamples {
+		return 0, nil
 	}
-	parts, err := both.Split(r.seed, data.Share{Name: "fit", Fraction: 0.75}, data.Share{Name: "judge", Fraction: 0.25})
+	var shares []data.Share
+	for i := range folds {
+		shares = append(shares, data.Share{Name: fmt.Sprintf("fold%d", i), Fraction: 1. / folds})
+	}
+	parts, err := both.Split(r.seed, shares...)
 	if err != nil {
-		return both, data.View{}, err
+		return 0, err
 	}
-	return parts[0], parts[1], nil
+	var after, before float64
+	for i, part := range parts {
+		rest := slices.Delete(slices.Clone(parts), i, i+1)
+		on := rest[0]
+		for _, p := range rest[1:] {
+			on = on.Join("rest", p)
+		}
+		fitted, err := r.reconstructed(cut, now, on)
+		if err != nil {
+			return 0, err
+		}
+		a, b, ok, err := r.losses(fitted, now, part)
+		if err != nil || !ok {
+			return 0, err
+		}
+		after += a * float64(part.Len())
+		before += b * float64(part.Len())
+	}
+	return ratio(after, before), nil
 }
 
 // muchWorse is the factor in the loss from which recalibration does harm in training too.
@@ -295,41 +311,57 @@ const muchWorse = 1.5
 // fewer, those that they were made of judge: they know few of them by heart.
 const judgingSamples = 256
 
-// fewFitted are the samples below which a fit of layers is judged on others.
-const fewFitted = 128
+// fewFitted are the samples below which fits of layers are judged by cross-validation of so many folds.
+const fewFitted, folds = 128, 3
 
 // worse returns the loss of a network over that of another, by the objective of tuning; 1 where
 // it cannot be had.
 func (r *recovery) worse(now, before *net.Network) (float64, error) {
-	o, view := r.weights.Objective, r.views.Val
-	switch {
-	case r.judges.Len() > 0:
-		view = r.judges
-	case view.Len() < judgingSamples && view.Len() < r.views.Both.Len():
+	view := r.views.Val
+	if r.crossed > 0 {
+		return r.crossed, nil
+	}
+	if view.Len() < judgingSamples && view.Len() < r.views.Both.Len() {
 		view = r.views.Both
 	}
+	a, b, ok, err := r.losses(now, before, view)
+	if err != nil || !ok {
+		return 1, err
+	}
+	return ratio(a, b), nil
+}
+
+// losses are those of two networks on a view by the objective of tuning; false where they cannot be
+// had.
+func (r *recovery) losses(now, before *net.Network, view data.View) (a, b float64, ok bool, err error) {
+	o := r.weights.Objective
 	if view.Len() == 0 || o.Check(now, now.Learns(view.Part())) != nil || o.Distill > 0 && r.teacher == nil {
-		return 1, nil
+		return 0, 0, false, nil
 	}
 	var loss [2]float64
 	for i, n := range []*net.Network{now, before} {
 		j, err := net.NewJudge(r.be, n, r.teacher, o, view)
 		if err != nil {
-			return 1, err
+			return 0, 0, false, err
 		}
 		v, err := j.Own(r.ctx)
 		if err != nil {
-			return 1, err
+			return 0, 0, false, err
 		}
 		loss[i] = v.Loss
 	}
-	switch ratio := loss[0] / loss[1]; {
-	case !math.IsNaN(ratio):
-		return ratio, nil
-	case loss[0] == loss[1] || math.IsNaN(loss[1]):
-		return 1, nil
+	return loss[0], loss[1], true, nil
+}
+
+// ratio of two losses; that of what is no number is without end, unless both are.
+func ratio(a, b float64) float64 {
+	switch x := a / b; {
+	case !math.IsNaN(x):
+		return x
+	case a == b || math.IsNaN(b):
+		return 1
 	}
-	return math.Inf(1), nil
+	return math.Inf(1)
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are

@@ -18,7 +18,7 @@ const (
 	obsSteps = 32
 	// obsNumbers bounds what a pass over the samples sums up, so that a device need not hold that of
 	// all layers.
-	obsNumbers = 1 << 25
+	obsNumbers = 1 << 26
 )
 
 // readerScores scores the units of every width that layers read through their weights, as rank
@@ -206,10 +206,10 @@ func rank(ctx context.Context, readers []*consumer, units int, one func()) ([]fl
 
 // consumer is a layer that reads a width's units.
 type consumer struct {
-	of      [][]int    // its features, by unit
-	inverse *mat.Dense // of the products of its features, ridged; of those that are left
-	w       *mat.Dense // features × units of its own, as fitted so far
-	power   float64    // square of its output
+	of      [][]int       // its features, by unit
+	inverse *mat.SymDense // of the products of its features that are left, ridged
+	w       *mat.Dense    // those features × units of its own, as fitted so far
+	power   float64       // square of its output
 }
 
 // newConsumer returns nil for a layer that reads zeros alone.
@@ -227,7 +227,7 @@ func newConsumer(n *Network, l *layer, sums []float32, m space.Member) (*consume
 	if !ok || !(c.power > 0) || chol.InverseTo(&inverse) != nil {
 		return nil, nil
 	}
-	c.inverse = mat.DenseCopyOf(&inverse)
+	c.inverse = &inverse
 	unit := map[int]int{}
 	for u, positions := range m.Units {
 		for _, p := range positions {
@@ -289,27 +289,80 @@ func (c *consumer) remove(f []int) {
 	if len(f) == 0 {
 		return
 	}
-	size, _ := c.inverse.Dims()
+	size := c.inverse.SymmetricDim()
 	across := mat.NewDense(size, len(f), nil)
 	for k, a := range f {
-		across.SetCol(k, mat.Col(nil, a, c.inverse))
+		for i := range size {
+			across.Set(i, k, c.inverse.At(i, a))
+		}
 	}
-	var d mat.Dense
 	if x := c.solved(f, c.rows(f)); x != nil {
+		var d mat.Dense
 		d.Mul(across, x)
 		c.w.Sub(c.w, &d)
 	}
-	if x := c.solved(f, across.T()); x != nil {
-		d.Reset()
-		d.Mul(across, x)
-		c.inverse.Sub(c.inverse, &d)
+	if root := c.root(f); root != nil {
+		var x mat.Dense
+		x.Mul(across, root.T())
+		c.inverse.SymRankK(c.inverse, -1, &x)
 	}
-	for _, a := range f {
-		clear(c.w.RawRowView(a))
-		for i := range size {
-			c.inverse.Set(i, a, 0)
-			c.inverse.Set(a, i, 0)
+	c.keep(f)
+}
+
+// root is r of r'r = inverse[f, f]⁻¹; nil where it has none.
+func (c *consumer) root(f []int) *mat.TriDense {
+	var chol mat.Cholesky
+	if !chol.Factorize(symmetric(len(f), func(i, k int) float64 { return c.inverse.At(f[i], f[k]) })) {
+		return nil
+	}
+	var lower, out mat.TriDense
+	chol.LTo(&lower)
+	if out.InverseTri(&lower) != nil {
+		return nil
+	}
+	return &out
+}
+
+// keep drops the rows and columns of features: what is left is smaller each time.
+func (c *consumer) keep(gone []int) {
+	size := c.inverse.SymmetricDim()
+	place := make([]int, size)
+	for _, a := range gone {
+		place[a] = -1
+	}
+	left := 0
+	for i := range place {
+		if place[i] == 0 {
+			place[i] = left
+			left++
 		}
-		c.inverse.Set(a, a, 1)
+	}
+	_, units := c.w.Dims()
+	if left == 0 {
+		c.inverse, c.w = mat.NewSymDense(1, []float64{1}), mat.NewDense(1, units, nil)
+		c.of = make([][]int, len(c.of))
+		return
+	}
+	inverse, w := mat.NewSymDense(left, nil), mat.NewDense(left, units, nil)
+	for i, a := range place {
+		if a < 0 {
+			continue
+		}
+		w.SetRow(a, c.w.RawRowView(i))
+		for k := i; k < size; k++ {
+			if b := place[k]; b >= 0 {
+				inverse.SetSym(a, b, c.inverse.At(i, k))
+			}
+		}
+	}
+	c.inverse, c.w = inverse, w
+	for u, list := range c.of {
+		var now []int
+		for _, a := range list {
+			if place[a] >= 0 {
+				now = append(now, place[a])
+			}
+		}
+		c.of[u] = now
 	}
 }
