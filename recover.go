@@ -2,7 +2,6 @@ package entangle
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 
@@ -110,7 +109,6 @@ type recovery struct {
 	weights   train.Weights
 	seed      uint64
 	hooks     train.Hooks
-	crossed   float64   // what cross said; 0: nothing
 	fits      []net.Fit // of the layers that least squares fitted
 	notes     []string  // what became of the network that its quality does not say
 	// judge, when not nil, sees the model before tuning, and after.
@@ -164,17 +162,11 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 		}
 	}
 	if r.fit > 0 {
-		next, err := r.reconstructed(cut, n, r.views.Both)
+		next, err := r.reconstructed(cut, n)
 		if err != nil {
 			return m, val, test, err
 		}
-		fits := r.fits
-		if r.crossed, err = r.cross(cut, n); err != nil {
-			return m, val, test, err
-		}
-		r.fits = fits
 		worse, err := try(reconstructed, next)
-		r.crossed = 0
 		if err != nil {
 			return m, val, test, err
 		}
@@ -252,8 +244,8 @@ func (r *recovery) recalibrated(n *net.Network) (*net.Network, error) {
 
 // reconstructed fits the layers of a network as it was cut to the original's, and recalibrates
 // it unless that did harm to now.
-func (r *recovery) reconstructed(cut, now *net.Network, view data.View) (*net.Network, error) {
-	n, fits, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, view, r.fit, r.seed, telling(r.hooks.Observe, "reconstruct"))
+func (r *recovery) reconstructed(cut, now *net.Network) (*net.Network, error) {
+	n, fits, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, r.views.Both, r.fit, r.seed, telling(r.hooks.Observe, "reconstruct"))
 	if err != nil {
 		return nil, err
 	}
@@ -268,42 +260,6 @@ func (r *recovery) reconstructed(cut, now *net.Network, view data.View) (*net.Ne
 	return n, nil
 }
 
-// cross judges fits of layers on few samples by cross-validation: each of some parts of the samples
-// by a fit on the others. It returns the loss over that of now, 0 where there are samples enough.
-func (r *recovery) cross(cut, now *net.Network) (float64, error) {
-	both := r.views.Both
-	if both.Len() >= fewFitted || both.Len() < 2*folds || r.views.Val.Len() >= judgingSamples {
-		return 0, nil
-	}
-	var shares []data.Share
-	for i := range folds {
-		shares = append(shares, data.Share{Name: fmt.Sprintf("fold%d", i), Fraction: 1. / folds})
-	}
-	parts, err := both.Split(r.seed, shares...)
-	if err != nil {
-		return 0, err
-	}
-	var after, before float64
-	for i, part := range parts {
-		rest := slices.Delete(slices.Clone(parts), i, i+1)
-		on := rest[0]
-		for _, p := range rest[1:] {
-			on = on.Join("rest", p)
-		}
-		fitted, err := r.reconstructed(cut, now, on)
-		if err != nil {
-			return 0, err
-		}
-		a, b, ok, err := r.losses(fitted, now, part)
-		if err != nil || !ok {
-			return 0, err
-		}
-		after += a * float64(part.Len())
-		before += b * float64(part.Len())
-	}
-	return ratio(after, before), nil
-}
-
 // muchWorse is the factor in the loss from which recalibration does harm in training too.
 const muchWorse = 1.5
 
@@ -311,57 +267,35 @@ const muchWorse = 1.5
 // fewer, those that they were made of judge: they know few of them by heart.
 const judgingSamples = 256
 
-// fewFitted are the samples below which fits of layers are judged by cross-validation of so many folds.
-const fewFitted, folds = 128, 3
-
 // worse returns the loss of a network over that of another, by the objective of tuning; 1 where
 // it cannot be had.
 func (r *recovery) worse(now, before *net.Network) (float64, error) {
-	view := r.views.Val
-	if r.crossed > 0 {
-		return r.crossed, nil
-	}
+	o, view := r.weights.Objective, r.views.Val
 	if view.Len() < judgingSamples && view.Len() < r.views.Both.Len() {
 		view = r.views.Both
 	}
-	a, b, ok, err := r.losses(now, before, view)
-	if err != nil || !ok {
-		return 1, err
-	}
-	return ratio(a, b), nil
-}
-
-// losses are those of two networks on a view by the objective of tuning; false where they cannot be
-// had.
-func (r *recovery) losses(now, before *net.Network, view data.View) (a, b float64, ok bool, err error) {
-	o := r.weights.Objective
 	if view.Len() == 0 || o.Check(now, now.Learns(view.Part())) != nil || o.Distill > 0 && r.teacher == nil {
-		return 0, 0, false, nil
+		return 1, nil
 	}
 	var loss [2]float64
 	for i, n := range []*net.Network{now, before} {
 		j, err := net.NewJudge(r.be, n, r.teacher, o, view)
 		if err != nil {
-			return 0, 0, false, err
+			return 1, err
 		}
 		v, err := j.Own(r.ctx)
 		if err != nil {
-			return 0, 0, false, err
+			return 1, err
 		}
 		loss[i] = v.Loss
 	}
-	return loss[0], loss[1], true, nil
-}
-
-// ratio of two losses; that of what is no number is without end, unless both are.
-func ratio(a, b float64) float64 {
-	switch x := a / b; {
-	case !math.IsNaN(x):
-		return x
-	case a == b || math.IsNaN(b):
-		return 1
+	switch ratio := loss[0] / loss[1]; {
+	case !math.IsNaN(ratio):
+		return ratio, nil
+	case loss[0] == loss[1] || math.IsNaN(loss[1]):
+		return 1, nil
 	}
-	return math.Inf(1)
+	return math.Inf(1), nil
 }
 
 // measure fills in a stage of a network's quality on a view: its score where there are
