@@ -181,6 +181,14 @@ func (j *Job) checkWords(f *faults) {
 	if j.Search.Unrolled && j.Search.FreezeWeights {
 		f.addf("search.unrolled", "want it or search.freeze_weights: a weight step is unrolled")
 	}
+	if j.Method == Reconstruct {
+		if !j.Search.ByRounds() {
+			f.addf("search.relaxation", "want %s beside the method %s, which searches in rounds, got %q", search.InRounds, Reconstruct, j.Search.Relaxation)
+		}
+		if !j.Search.Refit {
+			f.addf("search.refit", "want true beside the method %s, which is made of it, got false: the method search can do without", Reconstruct)
+		}
+	}
 	if j.searchesByRounds() {
 		if j.Search.Rounds == 1 {
 			f.addf("search.rounds", "want 0 or at least 2, got 1")
@@ -406,6 +414,10 @@ func (j *Job) checkBoth(f *faults, m *Model, set *data.Set) error {
 		return &ModelError{err}
 	}
 	if err := n.Means(m.Means(j.Outputs)); err != nil {
+		f.add("outputs", err)
+		return nil
+	}
+	if err := n.CheckTarget(); err != nil {
 		f.add("outputs", err)
 		return nil
 	}

@@ -105,7 +105,7 @@ const rankingBatches = 16
 // order ranks the units of the space and entangles it.
 func (r *run) order() (err error) {
 	if !r.ranked() {
-		if err = net.Order(r.ctx, r.be, r.plain, r.teach, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches*r.parts, r.Job.Seed); err != nil {
+		if err = net.Order(r.ctx, r.be, r.plain, r.teach, r.An, r.Space, r.Job.Space.Order, r.Views.Weights, r.Job.Search.Weights.Objective, rankingBatches*r.parts, r.Job.Seed, r.tell("ranking")); err != nil {
 			return err
 		}
 	}
@@ -274,6 +274,19 @@ func (r *run) vertices(mixture *net.Network, d *search.Decision) (*net.Vertices,
 
 // judged returns the batches that judge a subnet.
 func (r *run) judged() int { return cmp.Or(r.Job.Judged, net.VertexBatches) * r.parts }
+
+// tell makes progress of a stage that has no loss and leaves no record.
+func (r *run) tell(stage string) net.Tell { return telling(r.observe, stage) }
+
+func telling(observe func(train.Event), stage string) net.Tell {
+	if observe == nil {
+		return nil
+	}
+	start := time.Now()
+	return func(done, total int) {
+		observe(train.Event{Stage: stage, Kind: "progress", Step: done, Total: total, Seconds: time.Since(start).Seconds()})
+	}
+}
 
 // trials tells of every twentieth trial, and of the last.
 func (r *run) trials(stage string, total int) func(trial int, best float64) {

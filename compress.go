@@ -40,6 +40,7 @@ type Candidate struct {
 	Decided   *Decided                 `json:"decided,omitempty"` // of a search
 	Latency   *Timed                   `json:"latency,omitempty"` // nil: no target names it
 	Notes     []string                 `json:"notes,omitempty"`
+	Fits      []net.Fit                `json:"fitted_layers,omitempty"` // by least squares, where that was kept
 	Seconds   float64                  `json:"seconds"`
 	Model     *ir.Model                `json:"-"` // its metadata carry the recipe and the costs
 	Recipe    *subnet.Recipe           `json:"-"`
@@ -285,7 +286,7 @@ func (r *run) recover(c *Candidate) error {
 	if err != nil && (c.Evaluated == nil || c.Evaluated.Failed == "") {
 		return err
 	}
-	c.Model, c.Val, c.Test, c.Notes = r.Source.written(m), val, test, back.notes
+	c.Model, c.Val, c.Test, c.Notes, c.Fits = r.Source.written(m), val, test, back.notes, back.fits
 	c.Seconds = time.Since(start).Seconds()
 	return err
 }

@@ -32,8 +32,8 @@ type Decided struct {
 	Vertex  *float64 `json:"vertex_loss,omitempty"`
 }
 
-// heldOut is how images of validation are changed for Decided, so that they are not those
-// that the original may have been trained on.
+// heldOut is how images of validation are changed for Decided, where labels allow it, so that they
+// are not those that the original may have been trained on.
 const heldOut = "cutout,mixup"
 
 // decidedBatches bounds the batches of Decided's losses.
@@ -64,6 +64,9 @@ func (r *run) decide(mixture *net.Network, d *search.Decision, choice []int) err
 		var err error
 		if augment, err = data.ParseAugments(heldOut); err != nil {
 			return err
+		}
+		if r.Set.CheckAugment(augment) != nil { // labels do not follow
+			augment = nil
 		}
 	}
 	if o.Distill > 0 {

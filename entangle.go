@@ -25,6 +25,7 @@ type Model struct {
 	Raw, Normal *ir.Model
 	Tail        *ops.Tail // what stays as it is behind Normal; nil: nothing does
 	split       bool
+	symbols     string // what apart says
 	whole       string // fingerprint of the normal form with its tail
 }
 
@@ -54,15 +55,17 @@ func Import(path string) (*Model, error) {
 // in a tail (Split) they stay as they are.
 func Normalise(raw *ir.Model) (*Model, error) {
 	if normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantsAtAnyBatch), importer.WithCopies(ops.SeparateVectors)); err == nil {
+		normal, said := apart(normal)
 		if normal, open := followed(normal); open {
-			return &Model{Raw: raw, Normal: normal}, nil
+			return &Model{Raw: raw, Normal: normal, symbols: said}, nil
 		}
 	}
 	normal, err := importer.Normal(raw, importer.WithFold(ops.ConstantValues), importer.WithCopies(ops.SeparateVectors))
 	if err != nil {
 		return nil, &ModelError{err}
 	}
-	return &Model{Raw: raw, Normal: normal}, nil
+	normal, said := apart(normal)
+	return &Model{Raw: raw, Normal: normal, symbols: said}, nil
 }
 
 // Infer returns the type of every value. Unknown leading dimensions of inputs are 1, and

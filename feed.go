@@ -1,6 +1,7 @@
 package entangle
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -21,6 +22,7 @@ type Feeder struct {
 	batch    int
 	bindings []*data.Binding // one per model
 	inputs   [][]ir.Value    // of each model, in the order of its binding
+	idle     [][]ir.Value    // inputs of each model that it does not read
 	fixed    bool            // a model fixes its batch: the padded last batch goes in whole
 }
 
@@ -41,6 +43,7 @@ func NewFeeder(view data.View, batch int, models ...runtimes.Source) (*Feeder, e
 			batch, f.fixed = b.Batch, true
 		}
 		f.bindings, f.inputs = append(f.bindings, b), append(f.inputs, net.DataInputs(m.Model))
+		f.idle = append(f.idle, net.UnreadInputs(m.Model))
 	}
 	f.batch = batch
 	return f, nil
@@ -108,7 +111,31 @@ func (f *Feeder) feed(model int, b *data.Batch) (exporter.Feed, error) {
 		}
 		out[v.Name] = x
 	}
-	return out, nil
+	return out, f.unread(out, model, b)
+}
+
+// unread adds zeros for inputs that the model does not read: one where a size is open.
+func (f *Feeder) unread(out exporter.Feed, model int, b *data.Batch) error {
+	for _, v := range f.idle[model] {
+		shape := slices.Clone(v.Type.Sizes())
+		for axis, n := range shape {
+			switch {
+			case n >= 0:
+			case axis == 0 && f.fixed:
+				shape[axis] = len(b.Index)
+			case axis == 0:
+				shape[axis] = b.Valid
+			default:
+				shape[axis] = cmp.Or(f.bindings[model].Dims[v.Type.Shape[axis].Param], 1)
+			}
+		}
+		x, err := ops.ModelTensor(v.Name, v.Type.Elem, prim.NewTensor(prim.Type{DType: prim.F32, Shape: shape}))
+		if err != nil {
+			return fmt.Errorf("data: input %q: %w", v.Name, err)
+		}
+		out[v.Name] = x
+	}
+	return nil
 }
 
 // tensor is input i of a model, before it has the model's element type.

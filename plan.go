@@ -173,6 +173,9 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 		return nil, &ModelError{err}
 	}
 	m.mark(p.An)
+	if err := CheckFinite(p.An); err != nil {
+		return nil, err
+	}
 	switch {
 	case given == nil:
 		if p.Space, err = space.New(p.An, j.Space.Options); err != nil {

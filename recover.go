@@ -109,7 +109,8 @@ type recovery struct {
 	weights   train.Weights
 	seed      uint64
 	hooks     train.Hooks
-	notes     []string // what became of the network that its quality does not say
+	fits      []net.Fit // of the layers that least squares fitted
+	notes     []string  // what became of the network that its quality does not say
 	// judge, when not nil, sees the model before tuning, and after.
 	judge func(stage int, m *ir.Model) error
 }
@@ -170,6 +171,7 @@ func (r *recovery) run(n *net.Network) (m *ir.Model, val, test Quality, err erro
 			return m, val, test, err
 		}
 		if worse > 1 {
+			r.fits = nil
 			r.notes = append(r.notes, "layers fitted to the original's are worse: the weights are those before")
 		}
 	}
@@ -243,10 +245,11 @@ func (r *recovery) recalibrated(n *net.Network) (*net.Network, error) {
 // reconstructed fits the layers of a network as it was cut to the original's, and recalibrates
 // it unless that did harm to now.
 func (r *recovery) reconstructed(cut, now *net.Network) (*net.Network, error) {
-	n, _, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, r.views.Both, r.fit, r.seed)
+	n, fits, err := cut.Reconstructed(r.ctx, r.be, r.original, r.keep, r.views.Both, r.fit, r.seed, telling(r.hooks.Observe, "reconstruct"))
 	if err != nil {
 		return nil, err
 	}
+	r.fits = fits
 	if now.Frozen {
 		n.Frozen = true
 		return n, nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/space"
 )
 
 // refusal is a kind of operator whose weights cannot be searched or trained.
@@ -75,6 +77,15 @@ func (m *Model) CheckTrainable() error {
 		errs = append(errs, fmt.Errorf("model: %s: %s: %s", r.what, strings.Join(parts, ", "), r.instead))
 	}
 	if err := errors.Join(errs...); err != nil {
+		return &ModelError{err}
+	}
+	return nil
+}
+
+// CheckFinite is a *ModelError that names the weights of an analysed model which hold NaN or
+// infinity; nil when there are none.
+func CheckFinite(an *space.Analysis) error {
+	if err := ops.CheckFinite(an.Model, an.Facts); err != nil {
 		return &ModelError{err}
 	}
 	return nil

@@ -32,8 +32,8 @@ type Sensitive struct {
 	// Saved is the share of the original's cost that goes, by metric.
 	Saved map[string]float64 `json:"saved"`
 	// Cut is with the weights as they are, Fitted with those of the layers that read what goes
-	// fitted by least squares, on as many other samples as there are; nil where none can be. Both
-	// normalise by the batch.
+	// fitted by least squares, on as many other samples as there are; nil where none can be, or
+	// where the job's search.refit is off. Both normalise by the batch.
 	Cut    net.Trial  `json:"cut"`
 	Fitted *net.Trial `json:"fitted,omitempty"`
 }
@@ -88,8 +88,10 @@ func (p *Plan) Sensitivity(ctx context.Context, be engine.Backend, o Options) (*
 			if x.Cut, err = v.Trial(choice); err != nil {
 				return nil, err
 			}
-			if x.Fitted, err = v.Fitted(whole, choice); err != nil {
-				return nil, err
+			if p.Job.Search.Refit {
+				if x.Fitted, err = v.Fitted(whole, choice); err != nil {
+					return nil, err
+				}
 			}
 			out.Rows = append(out.Rows, x)
 			done++

@@ -1,11 +1,14 @@
 package entangle
 
 import (
+	"fmt"
 	"maps"
 	"strconv"
 	"strings"
 
+	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
+	"github.com/entangle-nas/entangle/subnet"
 )
 
 // defaultSizes lists what may stand for a size that a model leaves open and nothing gives, in
@@ -75,3 +78,49 @@ func placed(f *ops.Facts) bool {
 	}
 	return true
 }
+
+// CheckDims refuses sizes for dimensions that no input of the models leaves open, by the names that
+// Infer, Cut and verification know: those of the file, for an unnamed one INPUT_AXIS or INPUT:AXIS,
+// or ops.AnyDim for all of these.
+func CheckDims(dims map[string]int, models ...*Model) error {
+	var open []string
+	known := map[string]bool{ops.AnyDim: true}
+	add := func(name string) {
+		if !known[name] {
+			known[name] = true
+			open = append(open, name)
+		}
+	}
+	for _, m := range models {
+		for _, g := range []*ir.Graph{m.Normal.Graph, m.Raw.Graph} {
+			for _, v := range g.Inputs {
+				for axis, d := range v.Type.Shape {
+					switch {
+					case d.Known():
+					case d.Param == "":
+						add(subnet.OpenName(v.Name, axis))
+						known[fmt.Sprintf("%s:%d", v.Name, axis)] = true
+					default:
+						add(d.Param)
+						for _, term := range strings.Split(d.Param, "+") {
+							known[strings.TrimSpace(term)] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, name := range sorted(dims) {
+		switch {
+		case known[name]:
+		case len(open) == 0:
+			return fmt.Errorf("%q: the inputs leave no size open", name)
+		default:
+			return fmt.Errorf("%q: want one of the sizes that inputs leave open, %s%s", name, strings.Join(open, ", "), meant(name, open))
+		}
+	}
+	return nil
+}
+
+// Symbols says what names of open sizes are not taken as the file has them, "" where all are.
+func (m *Model) Symbols() string { return m.symbols }

@@ -190,8 +190,17 @@ func followed(normal *ir.Model) (*ir.Model, bool) {
 // Means adds to settings of outputs what is known of them by what stays behind (net.Behind).
 func (m *Model) Means(set net.Settings) net.Settings { return net.Behind(m.Tail, set) }
 
-// notes says where learning happens, where it is not at the outputs.
+// notes says what of the model is not taken as it is written, and where learning happens, where it is
+// not at the outputs.
 func (m *Model) notes() []string {
+	out := m.learns()
+	if m.symbols != "" {
+		out = append([]string{m.symbols}, out...)
+	}
+	return out
+}
+
+func (m *Model) learns() []string {
 	if m.Tail == nil {
 		return nil
 	}
@@ -209,4 +218,4 @@ func plural(n int, one, more string) string {
 }
 
 // LearnsAt says where learning happens, "" where it is at the outputs.
-func (m *Model) LearnsAt() string { return strings.Join(m.notes(), "") }
+func (m *Model) LearnsAt() string { return strings.Join(m.learns(), "") }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/space"
 )
@@ -48,10 +49,24 @@ func (j *Job) checkTeacher(t *Model) error {
 // where the shapes are equal. Notes say what was found by place. What does not fit is a
 // *JobError.
 func teachingNetwork(t *Model, pupil *net.Network, set *data.Set) (n *net.Network, notes []string, err error) {
+	n, notes, err = teachingNormal(t, t.Normal, pupil, set)
+	if err == nil {
+		return n, notes, nil
+	}
+	// Behind a tail there may be class numbers and boxes, before it what they are made of.
+	if head := t.Learned(); head.Tail != nil {
+		if n, notes, other := teachingNormal(t, head.Normal, pupil, set); other == nil {
+			return n, append([]string{"teacher: it " + head.LearnsAt()}, notes...), nil
+		}
+	}
+	return nil, nil, err
+}
+
+// teachingNormal is teachingNetwork of a normal graph of the teacher's.
+func teachingNormal(t *Model, m *ir.Model, pupil *net.Network, set *data.Set) (n *net.Network, notes []string, err error) {
 	refuse := func(err error) (*net.Network, []string, error) {
 		return nil, nil, &JobError{[]error{t.teaches(err)}}
 	}
-	m := t.Normal
 	if n, err = net.NewNetworkOn(m, pupil.Batch, set, nil); err != nil {
 		placed, told := inputsByPlace(m, pupil, set)
 		if placed == nil {
@@ -62,6 +77,9 @@ func teachingNetwork(t *Model, pupil *net.Network, set *data.Set) (n *net.Networ
 			return refuse(err)
 		}
 		m, notes = placed, told
+	}
+	if err := ops.CheckFinite(n.Model, n.Facts); err != nil {
+		return refuse(err)
 	}
 	given, taught, err := outputsFor(n, pupil)
 	if err != nil {
@@ -113,12 +131,29 @@ func outputsFor(t, pupil *net.Network) (given []ir.Value, taught []string, err e
 			continue
 		}
 		if got := t.Facts.Values[theirs[at].Name].Shape(); !slices.Equal(want, got) {
-			errs = append(errs, fmt.Errorf("output %q: want the shape %v of the model's %q, got %v", theirs[at].Name, want, v.Name, got))
+			errs = append(errs, fmt.Errorf("output %q: want the shape %v of the model's %q, got %v%s", theirs[at].Name, want, v.Name, got, exposes(t.Model.Graph, theirs[at])))
 			continue
 		}
 		given, taught = append(given, theirs[at]), append(taught, v.Name)
 	}
 	return given, taught, errors.Join(errs...)
+}
+
+// exposes says which tensor to make an output where one is made of integers, as class numbers are.
+func exposes(g *ir.Graph, out ir.Value) string {
+	at := out.Name
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		n := g.Nodes[i]
+		if !slices.Contains(n.Outputs, at) {
+			continue
+		}
+		switch n.OpType {
+		case "ArgMax", "ArgMin", "TopK":
+			return fmt.Sprintf(": it ends in %s %q: give a teacher that has %q, which that reads, as an output", n.OpType, n.Label(), n.Input(0))
+		}
+		at = n.Input(0)
+	}
+	return ""
 }
 
 // lessonsOf returns the outputs of a network, without a name those that are not taught.

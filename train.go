@@ -9,6 +9,7 @@ import (
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/ir"
+	"github.com/entangle-nas/entangle/ops"
 	"github.com/entangle-nas/entangle/search"
 	"github.com/entangle-nas/entangle/search/net"
 	"github.com/entangle-nas/entangle/search/train"
@@ -85,6 +86,9 @@ func PrepareTraining(m, teacher *Model, set *data.Set, j Job) (*Training, error)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := ops.CheckFinite(t.network.Model, t.network.Facts); err != nil {
+		return nil, &ModelError{err}
 	}
 	if teacher == nil {
 		return t, nil

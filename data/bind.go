@@ -111,6 +111,13 @@ func (s *Set) bind(inputs []ModelInput, place string) (*Binding, error) {
 		if k >= 0 && s.Fields[k].DType == prim.I64 && !in.Integer {
 			errs = append(errs, fault(in, "it takes floats, the data's field %q has integers", s.Fields[k].Name))
 		}
+		if k >= 0 && s.Fields[k].DType == prim.F32 && in.Integer && !s.Fields[k].Whole {
+			if s.Fields[k].Bytes {
+				errs = append(errs, fault(in, "it takes whole numbers, the data's field %q is scaled for another model", s.Fields[k].Name))
+			} else {
+				errs = append(errs, fault(in, "it takes whole numbers, the data's field %q has floats: give pixels as unsigned bytes, numbers of rows as integers", s.Fields[k].Name))
+			}
+		}
 		switch {
 		case fits(in.Shape, have):
 		case in.From != nil && fits(in.From, have):

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -65,7 +66,11 @@ func (s *stream) run(command string) error {
 		if s.o.Inputs == nil {
 			return nil
 		}
-		_, err := (&Set{Spec: "cmd:" + command, opts: s.o, Fields: s.fields, Vocab: s.vocab}).bind(s.o.Inputs, "")
+		set := &Set{Spec: "cmd:" + command, opts: s.o, Fields: slices.Clone(s.fields), Vocab: s.vocab}
+		if err := set.findWhole(); err != nil {
+			return err
+		}
+		_, err := set.bind(s.o.Inputs, "")
 		return err
 	})
 	var short *cut

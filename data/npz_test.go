@@ -206,7 +206,7 @@ func TestNPZFolderAndFaults(t *testing.T) {
 		"none beside":               {{Name: "labels", Shape: []int{1}, Data: []int64{0}}},
 		"along the first ax":        {x, {Name: "labels", Shape: []int{}, Data: []int64{0}}},
 		"sample 1: want":            {x, {Name: "labels", Shape: []int{2, 2}, Data: []float32{0, 1, 2, float32(math.Inf(-1))}}},
-		"want a class of 0 or more": {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, -1}}},
+		"want a class of 0 or more": {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, -2}}},
 		"below 1048576":             {x, {Name: "labels", Shape: []int{2}, Data: []int64{0, 1 << 40}}},
 		"first axis":                {{Name: "x", Shape: []int{}, Data: []float32{1}}},
 		"sample 1: want fin":        {{Name: "x", Shape: []int{2, 2}, Data: []float64{0, 1, 2, math.NaN()}}},

@@ -121,6 +121,9 @@ type Field struct {
 	// Bytes says that the source stores one byte per element, so that values run
 	// to 255 before normalisation.
 	Bytes bool
+	// Whole says that the model of Options.Inputs takes the bytes as integers: they come as they
+	// are, whatever the scale.
+	Whole bool
 	// Optional says that a model may do without the field.
 	Optional bool
 }
@@ -206,6 +209,9 @@ func (s *Set) finish() error {
 	if len(s.Parts) == 0 {
 		return errors.New("no samples found")
 	}
+	if err := s.findWhole(); err != nil {
+		return err
+	}
 	for _, p := range s.Parts {
 		p.set = s
 		p.n = p.columns[0].count()
@@ -220,9 +226,12 @@ func (s *Set) finish() error {
 		if p.Labels != nil && len(p.Labels) != p.n {
 			return fmt.Errorf("part %q: want %d labels, one per sample, got %d", p.Name, p.n, len(p.Labels))
 		}
+		if err := s.dropUnlabelled(p); err != nil {
+			return err
+		}
 		for i, l := range p.Labels {
 			if l < 0 {
-				return fmt.Errorf("part %q: label of sample %d: want a class of 0 or more, got %d: leave such samples out", p.Name, i, l)
+				return fmt.Errorf("part %q: label of sample %d: want a class of 0 or more, or -1 for none, got %d", p.Name, i, l)
 			}
 			if int(l) >= len(s.Classes) {
 				return fmt.Errorf("part %q: label of sample %d: want 0 to %d, got %d", p.Name, i, len(s.Classes)-1, l)
@@ -288,6 +297,26 @@ func (s *Set) checkOptions() error {
 	return errors.Join(errs...)
 }
 
+// findWhole marks the fields that are Whole.
+func (s *Set) findWhole() error {
+	fields, _ := s.match(s.opts.Inputs)
+	for i, in := range s.opts.Inputs {
+		if k := fields[i]; k < 0 || !in.Integer || !s.Fields[k].Bytes {
+			continue
+		}
+		for _, x := range []struct {
+			option string
+			values []float64
+		}{{"mean", s.opts.Mean}, {"std", s.opts.Std}} {
+			if len(x.values) > 0 {
+				return &OptionError{x.option, fmt.Errorf("%s: want none: the model's input %q takes whole numbers, pixels of 0…255 as they are, got %v", x.option, in.Name, x.values)}
+			}
+		}
+		s.Fields[fields[i]].Whole = true
+	}
+	return nil
+}
+
 // normal returns, per channel of f, k and t of x = k·v + t for stored values v,
 // and the stored value that becomes 0.
 func (s *Set) normal(f Field) (k, t, zero []float32) {
@@ -304,6 +333,12 @@ func (s *Set) normal(f Field) (k, t, zero []float32) {
 			return list[0]
 		}
 		return list[i]
+	}
+	if f.Whole {
+		for i := range c {
+			k[i] = 1
+		}
+		return k, t, zero
 	}
 	for i := range c {
 		mean, std, unit := at(s.opts.Mean, i, 0), at(s.opts.Std, i, 1), 1.0
@@ -340,6 +375,29 @@ func (p *Part) limit(n int) {
 	keep = keep[:n]
 	slices.Sort(keep)
 	p.pick(keep)
+}
+
+// unlabelled is the class of a sample that has none.
+const unlabelled = -1
+
+// dropUnlabelled leaves the samples of a part out that have no class, and says so.
+func (s *Set) dropUnlabelled(p *Part) error {
+	var keep []int
+	for i, l := range p.Labels {
+		if l != unlabelled {
+			keep = append(keep, i)
+		}
+	}
+	left := len(p.Labels) - len(keep)
+	switch {
+	case left == 0:
+		return nil
+	case len(keep) == 0:
+		return fmt.Errorf("part %q: every label is %d, which is none: leave the labels out", p.Name, unlabelled)
+	}
+	s.Notes = append(s.Notes, fmt.Sprintf("part %q: %d of %d samples have the label %d, which is none: they are left out", p.Name, left, p.n, unlabelled))
+	p.pick(keep)
+	return nil
 }
 
 // pick keeps some samples.

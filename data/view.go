@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,13 +98,38 @@ func (v View) Split(seed uint64, shares ...Share) ([]View, error) {
 			at += n
 		}
 	}
+	fillEmpty(out, shares, v.Len())
 	for i := range out {
 		slices.Sort(out[i].Index)
 		if len(out[i].Index) == 0 {
-			return nil, fmt.Errorf("data: split %q: fraction %v of %d samples is none", out[i].Name, shares[i].Fraction, v.Len())
+			return nil, tooFew(shares[i], v.Len())
 		}
 	}
 	return out, nil
+}
+
+// fillEmpty gives a share that rounding over many classes left empty one sample of the largest,
+// where half a sample or more is its due.
+func fillEmpty(out []View, shares []Share, samples int) {
+	for i := range out {
+		if len(out[i].Index) > 0 || shares[i].Fraction*float64(samples) < 0.5 {
+			continue
+		}
+		most := 0
+		for k := range out {
+			if len(out[k].Index) > len(out[most].Index) {
+				most = k
+			}
+		}
+		if last := len(out[most].Index) - 1; last > 0 {
+			out[i].Index = append(out[i].Index, out[most].Index[last])
+			out[most].Index = out[most].Index[:last]
+		}
+	}
+}
+
+func tooFew(s Share, samples int) error {
+	return fmt.Errorf("data: split %q: %v of %d samples is none: want at least %d samples, or a larger share", s.Name, s.Fraction, samples, int(math.Ceil(0.5/s.Fraction)))
 }
 
 // stretches fills out with runs of v in proportion to shares.
@@ -117,7 +143,7 @@ func (v View) stretches(out []View, shares []Share) ([]View, error) {
 			lo += v.part.overlap
 		}
 		if lo >= hi {
-			return nil, fmt.Errorf("data: split %q: fraction %v of %d samples is none", s.Name, s.Fraction, v.Len())
+			return nil, fmt.Errorf("data: split %q: %v of %d samples is none beside the %d that it would share elements with: want more samples, or a larger share", s.Name, s.Fraction, v.Len(), v.part.overlap)
 		}
 		out[i].Index = slices.Clone(v.Index[lo:hi])
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -172,13 +173,8 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 			return nil, fmt.Errorf("verify: %w", err)
 		}
 		*[]*Side{&v.Reference, &v.Candidate}[i] = Side{Model: s.Source.Label(), Runtime: info}
-		ses, err := guard(ctx, s, o.Limit)
-		if err != nil {
-			return nil, fmt.Errorf("verify: %w", err)
-		}
-		defer ses.Close()
-		r.sessions[i] = ses
 	}
+	defer r.close()
 	var first [2]Feed
 	for in, err := range inputs {
 		if err != nil {
@@ -188,7 +184,10 @@ func Verify(ctx context.Context, reference, candidate Subject, o VerifyOptions) 
 			first = in
 		}
 		var outs [2]map[string]*ir.Tensor
-		for i := range outs {
+		for i, s := range []Subject{reference, candidate} {
+			if err := r.open(ctx, i, s); err != nil {
+				return nil, err
+			}
 			if outs[i], err = r.side(ctx, i, in[i]); err != nil {
 				return nil, err
 			}
@@ -261,6 +260,30 @@ type run struct {
 	cmp       *comparison
 	v         *Verification
 	slowest   time.Duration // of all runs
+}
+
+// open makes the session of a side, once. What the side before it took to get ready, beyond what
+// it holds, is given back first: models of most of a machine's memory are verified, too.
+func (r *run) open(ctx context.Context, i int, s Subject) (err error) {
+	if r.sessions[i] != nil {
+		return nil
+	}
+	if i > 0 {
+		debug.FreeOSMemory()
+	}
+	if r.sessions[i], err = guard(ctx, s, r.limit); err != nil {
+		r.sessions[i] = nil
+		return fmt.Errorf("verify: %w", err)
+	}
+	return nil
+}
+
+func (r *run) close() {
+	for _, s := range r.sessions {
+		if s != nil {
+			s.Close()
+		}
+	}
 }
 
 // side runs one side.

@@ -195,7 +195,7 @@ func Spread(k Kind, labels []float32, samples, size int) ([]float32, error) {
 	}
 	for i, v := range out {
 		if k == Sigmoid && v > 1 {
-			return nil, fmt.Errorf("label %g of sample %d: want 0 or 1 for a yes or no of each element; %s are numbers", v, i/size, Values)
+			return nil, fmt.Errorf("label %g of sample %d: want 0 or 1 for a yes or no of each element: of numbers give floats, or say that the output is %s (--output NAME=%s)", v, i/size, Values, Values)
 		}
 	}
 	return out, nil

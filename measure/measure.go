@@ -157,6 +157,9 @@ func Add[F float32 | float64](s *Sum, values []F, classes int, labels []int64) e
 		if label < 0 || label >= int64(classes) {
 			return fmt.Errorf("label %d of sample %d: want a class, the output has %d", label, s.samples+i/per, classes)
 		}
+		if v := float64(values[i*classes+int(label)]); math.IsInf(v, -1) && s.Kind != Probabilities {
+			return fmt.Errorf("label %d of sample %d: the output is -Inf there, as where a mask leaves a class or a position out: want a label that can be met, or none (-1)", label, s.samples+i/per)
+		}
 		loss, rank := Row(values[i*classes:(i+1)*classes], int(label), s.Kind)
 		s.Count(loss, rank)
 		if s.Positions == 0 {

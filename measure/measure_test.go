@@ -131,3 +131,12 @@ func TestNaNIsWrong(t *testing.T) {
 		t.Errorf("want one label, none right, got %+v", s)
 	}
 }
+
+// TestMaskedLabel: a label where the output is -Inf is an error that names it.
+func TestMaskedLabel(t *testing.T) {
+	s := Sum{Kind: Logits}
+	err := Add(&s, []float32{1, 2, 3, float32(math.Inf(-1))}, 2, []int64{0, 1})
+	if err == nil || !strings.Contains(err.Error(), "label 1 of sample 1: the output is -Inf there") {
+		t.Errorf("want the label named, got %v", err)
+	}
+}

@@ -351,7 +351,11 @@ func (w *batchWalk) links(n *ir.Node, op *Op, from []int, lead map[int]BatchAxis
 		}
 		// Masks, lengths and angles of each sample are fixed whole beside the data.
 		if !tied && !(i > 0 && (op.Heads || op.Name == "RotaryEmbedding")) {
-			return fmt.Errorf("samples of input %d do not pass to its result one by one", i)
+			hint := ""
+			if axis, err := concatAxis(one); op.Name == "Concat" && err == nil && axis == at.Axis {
+				hint = ": it stacks what branches give along the axis of the samples; along another axis, or as outputs of their own, they could be followed"
+			}
+			return fmt.Errorf("samples of input %d do not pass to its result one by one%s", i, hint)
 		}
 	}
 	return nil

@@ -144,7 +144,7 @@ func (w *lowering) leaves(g *ir.Graph, live map[*ir.Node]bool) error {
 	}
 	var errs []error
 	for _, v := range g.Inputs {
-		if inits[v.Name] {
+		if inits[v.Name] || !used[v.Name] {
 			continue
 		}
 		t := w.facts.Values[v.Name].Type
@@ -153,9 +153,11 @@ func (w *lowering) leaves(g *ir.Graph, live map[*ir.Node]bool) error {
 			err = fmt.Errorf("want sizes that are known, got %s: bind its dimensions", t)
 		}
 		if err != nil {
-			if used[v.Name] {
-				errs = append(errs, fmt.Errorf("lower: graph input %q: %w", v.Name, err))
-			}
+			errs = append(errs, fmt.Errorf("lower: graph input %q: %w", v.Name, err))
+			continue
+		}
+		if w.hooks.Whole[v.Name] {
+			w.vals[v.Name] = w.b.Cast(w.b.Input(v.Name, prim.Type{DType: w.hooks.Float, Shape: t.Sizes()}), d)
 			continue
 		}
 		w.vals[v.Name] = w.b.Input(v.Name, prim.Type{DType: d, Shape: t.Sizes()})

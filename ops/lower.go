@@ -21,6 +21,8 @@ type Hooks struct {
 	// Init returns the value of an initialiser; the plain thing is a constant.
 	// Integer and Bool initialisers are always constants and never asked for.
 	Init func(b *prim.Builder, t *ir.Tensor) prim.ID
+	// Whole names graph inputs of integers that the program takes as floats with whole values.
+	Whole map[string]bool
 	// Output may replace output k of a node after it is lowered.
 	Output func(b *prim.Builder, n *ir.Node, k int, v prim.ID) prim.ID
 	// Input may replace what a node reads of a value.

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -55,6 +57,52 @@ func TrainingRoles(m *ir.Model, f *Facts) map[string]Training {
 		}
 	}
 	return x.is
+}
+
+// CheckFinite reports the parameters and statistics of a model that hold NaN or infinity, each
+// by its name with a node that reads it; nil where all are finite. Facts are the model's.
+func CheckFinite(m *ir.Model, f *Facts) error {
+	roles := TrainingRoles(m, f)
+	var errs []error
+	for _, t := range m.Graph.Inits {
+		if roles[t.Name] == Constant || t.DType.Bits() < 8 {
+			continue
+		}
+		at, v, err := notFinite(t)
+		if err != nil {
+			return err
+		}
+		if at < 0 {
+			continue
+		}
+		by := ""
+		for _, n := range m.Graph.Nodes {
+			if slices.Contains(n.Inputs, t.Name) {
+				by = fmt.Sprintf(" (read by %s %q)", n.OpType, n.Label())
+				break
+			}
+		}
+		errs = append(errs, fmt.Errorf("model: weight %q%s: want finite numbers, element %d of %d is %g", t.Name, by, at, t.Len(), v))
+	}
+	return errors.Join(errs...)
+}
+
+// notFinite returns the place of the first element that is NaN or infinite, −1 without one.
+func notFinite(t *ir.Tensor) (at int, v float64, err error) {
+	const some = 1 << 16
+	buf := make([]float64, min(some, t.Len()))
+	for from := 0; from < t.Len(); from += some {
+		part := buf[:min(some, t.Len()-from)]
+		if err := t.Part(from, from+len(part)).ReadFloat64s(part); err != nil {
+			return 0, 0, err
+		}
+		for i, x := range part {
+			if x-x != 0 {
+				return from + i, x, nil
+			}
+		}
+	}
+	return -1, 0, nil
 }
 
 type roles struct {

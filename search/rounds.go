@@ -2,8 +2,10 @@ package search
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/entangle-nas/entangle/engine"
 	"github.com/entangle-nas/entangle/search/decide"
@@ -127,6 +129,7 @@ func (s *searcher) takeRound(ctx context.Context) error {
 			others = append(others, train.Trial{Dim: d, Choice: k})
 		}
 	}
+	s.began = time.Now()
 	losses, err := s.measure(ctx, trials)
 	if err != nil {
 		return err
@@ -250,17 +253,26 @@ func (s *searcher) measure(ctx context.Context, subnets [][]int) (losses []float
 			return nil, err
 		}
 	}
-	for _, c := range subnets {
+	for i, c := range subnets {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		s.tell(i, len(subnets))
 		loss, err := s.lossOf(subnets[0], c, batches)
 		if err != nil {
 			return nil, err
 		}
 		losses = append(losses, loss/float64(len(batches)))
 	}
+	s.tell(len(subnets), len(subnets))
 	return losses, nil
+}
+
+// tell makes progress of a round.
+func (s *searcher) tell(done, of int) {
+	if s.Hooks.Observe != nil && done > 0 {
+		s.Hooks.Observe(train.Event{Stage: fmt.Sprintf("%s round %d", s.Hooks.Stage, s.Pos.Round+1), Kind: "progress", Step: done, Total: of, Seconds: time.Since(s.began).Seconds()})
+	}
 }
 
 // lossOf sums the losses of a subnet on batches, its weights fitted on the way from another.

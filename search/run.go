@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -43,7 +44,7 @@ type Config struct {
 	Even          []float64 `json:"even" want:"[0,1]" doc:"paths that a search in rounds tries on equal shares of its steps: of each, the weight of equal widths beside what its rounds measure; the subnet that loses least at the end is taken; none: 0,1, of the method reconstruct 0"`
 	Refit         bool      `json:"refit" doc:"fit, by least squares, what layers read of the units that stay to what a smaller choice leaves out, before rounds measure it and where they move to it"`
 	Shuffle       bool      `json:"shuffle" doc:"deal what rounds measured to other choices at random: a control, which searches blindly at the same cost"`
-	FreezeWeights bool      `json:"freeze_weights" doc:"move only the architecture parameters"`
+	FreezeWeights bool      `json:"freeze_weights" doc:"move only the architecture parameters; the method reconstruct always does"`
 }
 
 // AlphaHyper holds the constants of the architecture parameters' Adam.
@@ -144,7 +145,8 @@ type searcher struct {
 	full     []float64 // the original's cost per limit
 	first    []float64 // that of the subnet that rounds begin at
 	overlap  bool
-	rounds   *rounds // nil: by coefficients
+	rounds   *rounds   // nil: by coefficients
+	began    time.Time // the round that stands
 	aloss    float64
 	asteps   float64
 	ratio    map[string]float64 // expected cost as a share of the original's, by metric

@@ -50,7 +50,7 @@ func (s Splits) View(set *data.Set, seed uint64) (*Views, error) {
 	}
 	parts, err := train.All().Split(seed, shares...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("search: data.split: %w", err)
 	}
 	v := &Views{Weights: parts[0], Alpha: parts[1], Both: parts[0].Join("train", parts[1])}
 	switch {

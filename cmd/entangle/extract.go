@@ -78,6 +78,9 @@ func (e *env) extract(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := e.checkDims(dims, m); err != nil {
+			return err
+		}
 		small, err := cut(m, x.Recipe, dims)
 		if err != nil {
 			return err

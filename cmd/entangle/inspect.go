@@ -161,6 +161,9 @@ func (e *env) inspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := e.checkDims(dims, m); err != nil {
+		return err
+	}
 	switch c.String("stage") {
 	case "raw":
 		return ir.Print(e.stdout, m.Raw)

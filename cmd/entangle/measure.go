@@ -65,6 +65,9 @@ func (e *env) measure(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := e.checkDims(dims, m); err != nil {
+		return err
+	}
 	m = m.Learned()
 	if err := j.Check(m, nil); err != nil {
 		return err

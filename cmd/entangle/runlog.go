@@ -114,7 +114,11 @@ const logEvery = 20
 // back to where the stage began in this process.
 func (r *runLog) newBar(ev train.Event) *report.Progress {
 	late := time.Duration(ev.Seconds * float64(time.Second))
-	return report.NewProgress(r.e.stderr, report.ProgressOptions{Label: ev.Stage, Total: ev.Total, Done: (ev.Step - 1) / logEvery * logEvery, Interactive: r.e.interactive(),
+	done := (ev.Step - 1) / logEvery * logEvery
+	if ev.Kind == "progress" {
+		done = 0
+	}
+	return report.NewProgress(r.e.stderr, report.ProgressOptions{Label: ev.Stage, Total: ev.Total, Done: done, Interactive: r.e.interactive(),
 		Now: func() time.Time {
 			now := time.Now().Add(-late)
 			late = 0
@@ -122,9 +126,20 @@ func (r *runLog) newBar(ev train.Event) *report.Progress {
 		}})
 }
 
+// Work without a loss that is done sooner is not shown, on a terminal and elsewhere.
+const soon, soonPlain = 1, 5 // seconds
+
+func (r *runLog) shows(ev train.Event) bool {
+	least := float64(soonPlain)
+	if r.e.interactive() {
+		least = soon
+	}
+	return r.e.verbosity >= 0 && (ev.Kind != "progress" || ev.Seconds >= least)
+}
+
 // observe takes one event.
 func (r *runLog) observe(ev train.Event) {
-	if r.e.verbosity >= 0 {
+	if r.shows(ev) {
 		if ev.Stage != r.stage || r.bar == nil {
 			r.endStage()
 			r.stage = ev.Stage
@@ -137,18 +152,21 @@ func (r *runLog) observe(ev train.Event) {
 		for _, metric := range sortedKeys(ev.Cost) {
 			info += fmt.Sprintf(" %s %.3f", metric, ev.Cost[metric])
 		}
-		if ev.Kind == "eval" {
+		switch {
+		case ev.Kind == "progress":
+			r.bar.Update(ev.Step, "")
+		case ev.Kind == "eval":
 			if ev.Measure != "" {
 				info = fmt.Sprintf("%s %.4f, loss %.4f", ev.Measure, ev.Accuracy, ev.Loss)
 			} else {
 				info = fmt.Sprintf("loss %.4f", ev.Loss)
 			}
 			r.bar.Print(fmt.Sprintf("%s epoch %.1f: validation %s", ev.Stage, ev.Epoch, info))
-		} else {
+		default:
 			r.bar.Update(ev.Step, info)
 		}
 	}
-	if r.log == nil {
+	if r.log == nil || ev.Kind == "progress" {
 		return
 	}
 	if !r.begun {

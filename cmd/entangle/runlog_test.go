@@ -105,3 +105,45 @@ func TestLogNamesFigures(t *testing.T) {
 		t.Errorf("want values under the figure's name, got %v", list)
 	}
 }
+
+// TestProgressIsNotRecorded: work without a loss is shown once it takes a while, and leaves the log
+// as it is, also when a stopped run goes on.
+func TestProgressIsNotRecorded(t *testing.T) {
+	dir, text := t.TempDir(), new(strings.Builder)
+	process := func(list ...train.Event) {
+		log := (&env{stderr: text}).newRunLog()
+		if err := log.open(dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, ev := range list {
+			log.observe(ev)
+		}
+		if err := log.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ranking := func(seconds float64) train.Event {
+		return train.Event{Stage: "ranking", Kind: "progress", Step: 1, Total: 2, Seconds: seconds}
+	}
+	step := func(n int) train.Event { return train.Event{Stage: "search", Kind: "step", Step: n, Total: 40} }
+	process(ranking(1), step(20))
+	if strings.Contains(text.String(), "ranking") {
+		t.Errorf("want short work not shown, got %q", text)
+	}
+	process(ranking(60), step(40))
+	if !strings.Contains(text.String(), "ranking 1/2") {
+		t.Errorf("want long work shown, got %q", text)
+	}
+	f, err := os.Open(filepath.Join(dir, "log.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	list, err := report.ReadLog(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 2 || list[0].Step != 20 || list[1].Step != 40 {
+		t.Errorf("want both steps and nothing else, got %+v", list)
+	}
+}

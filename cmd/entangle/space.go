@@ -57,6 +57,9 @@ func (e *env) space(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := e.checkDims(dims, m); err != nil {
+		return err
+	}
 	if len(j.LearnAt) == 0 {
 		m = m.Learned()
 	} else if m, err = m.Split(j.LearnAt...); err != nil {
@@ -74,6 +77,9 @@ func (e *env) space(c *cli.Context) error {
 	sizes := e.defaultSizes(m, dims)
 	an, err := m.Analyse(dims, j.Space.Kinds...)
 	if err != nil {
+		return err
+	}
+	if err := entangle.CheckFinite(an); err != nil {
 		return err
 	}
 	s, err := space.New(an, j.Space.Options)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -41,6 +42,9 @@ func (e *env) verifyCommand() *cli.Command {
 	}
 }
 
+// verifyGC is the share, in percent, that the heap may grow by between collections.
+const verifyGC = 10
+
 func (e *env) verify(c *cli.Context) error {
 	j, err := checkedJob(c, "model", "data", engineKeys)
 	if err != nil {
@@ -53,6 +57,8 @@ func (e *env) verify(c *cli.Context) error {
 	if len(paths) < 1 || len(paths) > 2 {
 		return usagef("verify: want one or two models, got %d", len(paths))
 	}
+	// Weights are most of the memory, of both sides at once, and cost the collector little to pass.
+	defer debug.SetGCPercent(debug.SetGCPercent(verifyGC))
 	o, err := verifyOptions(c, j)
 	if err != nil {
 		return err
@@ -76,9 +82,14 @@ func (e *env) verify(c *cli.Context) error {
 		if sides[i].Runtime, err = e.openRuntime(c, j, flag, name); err != nil {
 			return err
 		}
-		if models[i], err = entangle.Import(paths[min(i, len(paths)-1)]); err != nil {
+		if i >= len(paths) {
+			models[i] = models[0]
+		} else if models[i], err = entangle.Import(paths[i]); err != nil {
 			return err
 		}
+	}
+	if err := e.checkDims(o.Dims, models[0], models[1]); err != nil {
+		return err
 	}
 	for i, name := range []string{against, tested} {
 		if isNative(against) || isNative(tested) {

@@ -81,6 +81,7 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 		x.outputs = append(x.outputs, p.Nodes[o.ID].Type)
 		x.results = append(x.results, int(o.ID))
 	}
+	var values []*prim.Tensor // of x.consts
 	for i, n := range p.Nodes {
 		host, isLast := hosts[i]
 		x.types = append(x.types, n.Type)
@@ -88,9 +89,8 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 		switch {
 		case !pl.live[i] || n.Prim == nil || isAlias(n.Prim) || runsAt[i] != i:
 		case constant:
-			v := newView(n.Type)
-			v.copyFrom(c.Value)
-			x.consts = append(x.consts, v)
+			x.consts = append(x.consts, view{typ: n.Type})
+			values = append(values, c.Value)
 		case isLast:
 			x.steps = append(x.steps, hostStep(p, host, hosted[host], kernels))
 		case groups[i] != nil:
@@ -104,19 +104,25 @@ func (b *Backend) Compile(p *prim.Program) (engine.Executable, error) {
 			x.steps = append(x.steps, s)
 		}
 	}
-	x.packConstants()
+	x.packConstants(values)
 	b.spaces.join(x)
 	return x, nil
 }
 
-// packConstants lets kernels lay out their constant operands, and drops the constants
-// that nothing else reads.
-func (x *executable) packConstants() {
+// packConstants lets kernels lay out their constant operands, and copies the constants that
+// something else reads as they are: each alone, so that no more than one stands beside its layout.
+func (x *executable) packConstants(values []*prim.Tensor) {
 	x.space = x.b.spaces.take(nil, 0, x.b.opt.Threads)
 	x.team = x.space.team
 	defer x.leave()
 	pl := x.plan
-	var dropped []int
+	fill := func(c int) {
+		if x.consts[c].mem == nil {
+			x.consts[c] = newView(x.consts[c].typ)
+			x.consts[c].copyFrom(values[c])
+		}
+	}
+	packed := make([]bool, len(x.consts))
 	readers := make([]int, len(x.consts))
 	constant := func(id int) int {
 		if at := pl.place[pl.root[id]]; at.kind == inConst {
@@ -142,17 +148,20 @@ func (x *executable) packConstants() {
 			continue
 		}
 		if c := constant(s.in[s.packs]); c >= 0 {
+			fill(c)
 			if run := s.pack(x, x.consts[c]); run != nil {
 				s.run = run
 				readers[c]--
-				if readers[c] == 0 {
-					dropped = append(dropped, c)
+				if packed[c] = readers[c] == 0; packed[c] {
+					x.consts[c].mem = nil
 				}
 			}
 		}
 	}
-	for _, c := range dropped {
-		x.consts[c].mem = nil
+	for c := range x.consts {
+		if !packed[c] {
+			fill(c)
+		}
 	}
 }
 

@@ -69,7 +69,25 @@ func NewNetworkOn(m *ir.Model, batch int, set *data.Set, super *space.Supernet) 
 		return nil, err
 	}
 	n.Frozen, n.labels = o.Fixed > 0, LabelsOf(set)
+	if n.whole, err = wholes(m, set); err != nil {
+		return nil, err
+	}
 	return n, n.Means(nil)
+}
+
+// wholes names the inputs of integers whose field a set gives as floats.
+func wholes(m *ir.Model, set *data.Set) (map[string]bool, error) {
+	b, err := set.Bind(Inputs(m))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for i, v := range DataInputs(m) {
+		if k := b.Fields[i]; k >= 0 && set.Fields[k].Whole && !v.Type.Elem.IsFloat() {
+			out[v.Name] = true
+		}
+	}
+	return out, nil
 }
 
 // binding returns what of a set feeds the network, whose sizes must be the set's.
@@ -86,7 +104,7 @@ func (n *Network) binding(set *data.Set) (*data.Binding, error) {
 		if shape := ops.Positions(b.Kept[i]).Shape(got.Shape); !slices.Equal(want.Sizes(), shape) {
 			return nil, fmt.Errorf("search: input %q: the network was made for %v, the data gives %v", name, want.Sizes(), shape)
 		}
-		if want.Elem.IsFloat() != (got.DType == prim.F32) {
+		if (want.Elem.IsFloat() || n.whole[name]) != (got.DType == prim.F32) {
 			return nil, fmt.Errorf("search: input %q: want %s, the data's field %q has %s", name, want.Elem, set.Fields[b.Fields[i]].Name, got.DType)
 		}
 	}

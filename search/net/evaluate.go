@@ -89,7 +89,8 @@ func (ev *Evaluator) Score(ctx context.Context, env Env, view data.View) (*Score
 	}
 	out, err := s.Score()
 	if err != nil {
-		return nil, fmt.Errorf("search: evaluate: %q of %q: %w", view.Part().Name, view.Set().Spec, err)
+		x, _ := ev.net.Target()
+		return nil, fmt.Errorf("search: evaluate: output %q on %q of %q: %w", x.Output, view.Part().Name, view.Set().Spec, err)
 	}
 	return out, nil
 }
@@ -145,7 +146,7 @@ func (ev *Evaluator) start(s *measure.Sum, env Env, f *Feed, b *data.Batch) (cou
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("search: evaluate: %w", err)
+			return fmt.Errorf("search: evaluate: output %q: %w", x.Output, err)
 		}
 		return nil
 	}, nil

@@ -55,7 +55,8 @@ func (o OutputError) Figure() measure.Figure {
 // Compare measures a network against the original on a view, once, in order, on every output
 // that has a meaning. Both need the same batch size, and the original outputs that match;
 // values that are not finite
-// where the original's are are an error.
+// where the original's are are an error, and so are original's that
+// are too large to be compared, of an output that has a weight.
 func Compare(ctx context.Context, be engine.Backend, n, original *Network, view data.View) (*Fidelity, error) {
 	if view.Len() == 0 {
 		return nil, fmt.Errorf("search: compare: %q of %q has no samples", view.Name, view.Set().Spec)
@@ -130,6 +131,11 @@ func Compare(ctx context.Context, be engine.Backend, n, original *Network, view 
 		return nil, err
 	}
 	for k, l := range list {
+		if err := sums[k].reach.fault(); err != nil && l.Weight == 0 {
+			continue // nor is it learned from
+		} else if err != nil {
+			return nil, fmt.Errorf("search: compare: output %q on %q of %q: %w", l.Output, view.Name, view.Set().Spec, err)
+		}
 		e := sums[k].result(l)
 		if math.IsNaN(e.Error) || math.IsInf(e.Error, 0) {
 			return nil, fmt.Errorf("search: compare: output %q: the values are not finite on %q", l.Output, view.Name)
@@ -142,6 +148,7 @@ func Compare(ctx context.Context, be engine.Backend, n, original *Network, view 
 
 // apartness sums the distance of one output over batches.
 type apartness struct {
+	reach                        fillings // of the original's
 	apart, power                 float64
 	samples, whole, rows, agreed int
 	cosine                       float64
@@ -163,6 +170,7 @@ func (a *apartness) add(x Meaning, want, got *prim.Tensor, batch, valid int) {
 	if a.off == nil {
 		a.off = make([]float64, len(a.tally.mean))
 	}
+	a.reach.add(want.F32[:count])
 	for i, v := range want.F32[:count] {
 		if fills(v) && (got.F32[i] == v || fills(got.F32[i])) {
 			continue
@@ -241,7 +249,11 @@ func cosine(a, b []float32) float64 {
 }
 
 func (a *apartness) result(x Meaning) OutputError {
-	e := OutputError{Name: x.Output, Kind: x.Kind, Error: math.Sqrt(a.apart / max(a.power, 1e-30))}
+	power := a.power
+	if power == 0 {
+		power = 1e-30
+	}
+	e := OutputError{Name: x.Output, Kind: x.Kind, Error: math.Sqrt(a.apart / power)}
 	switch {
 	case x.Kind == measure.Values && a.tally.samples > 0:
 		v := a.tally.variance()

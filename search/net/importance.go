@@ -12,6 +12,15 @@ import (
 	"github.com/entangle-nas/entangle/space"
 )
 
+// Tell hears how many of a number of parts of some work are done.
+type Tell func(done, total int)
+
+func (t Tell) done(done, total int) {
+	if t != nil {
+		t(done, total)
+	}
+}
+
 // Importance lists the ways of ordering a width's units, as Order takes them.
 var Importance = []string{"obs", "taylor", "magnitude", "none"}
 
@@ -23,7 +32,8 @@ var Importance = []string{"obs", "taylor", "magnitude", "none"}
 // first-order change of the outputs instead, by its square along random signs; of
 // probabilities p that of √p, of a yes or no that of asin √p, whose squares are a quarter of
 // the curvature of KL(p ‖ ·).
-func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.Analysis, s *space.Space, how string, view data.View, o Objective, batches int, seed uint64) error {
+// Tell, which may be nil, hears of the parts of the work that are done.
+func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.Analysis, s *space.Space, how string, view data.View, o Objective, batches int, seed uint64, tell Tell) error {
 	switch how {
 	case "none":
 		return nil
@@ -34,7 +44,7 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 		}
 		return err
 	case "obs":
-		sc, err := readerScores(ctx, be, n, an, s, view, batches, seed)
+		sc, err := readerScores(ctx, be, n, an, s, view, batches, seed, tell)
 		if err != nil {
 			return err
 		}
@@ -43,7 +53,7 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 			rest = rest || d.CountsUnits() && sc[i] == nil
 		}
 		if rest {
-			if err := Order(ctx, be, n, teach, an, s, "taylor", view, o, batches, seed); err != nil {
+			if err := Order(ctx, be, n, teach, an, s, "taylor", view, o, batches, seed, tell); err != nil {
 				return err
 			}
 		}
@@ -79,7 +89,8 @@ func Order(ctx context.Context, be engine.Backend, n, teach *Network, an *space.
 		return err
 	}
 	var total space.Scores
-	err = n.sample(ctx, view, batches, seed, "importance", func(_ int, b *data.Batch) error {
+	err = n.sample(ctx, view, batches, seed, "importance", func(i int, b *data.Batch) error {
+		defer func() { tell.done(i+1, batches) }()
 		in, err := f.batch(b)
 		if err != nil {
 			return err

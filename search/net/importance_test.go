@@ -31,7 +31,7 @@ func TestOrderTaylor(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx := context.Background()
-			if err := net.Order(ctx, b.Be, n, n, p.An, p.Space, "taylor", p.Views.Weights, c.objective, 32, 1); err != nil {
+			if err := net.Order(ctx, b.Be, n, n, p.An, p.Space, "taylor", p.Views.Weights, c.objective, 32, 1, nil); err != nil {
 				t.Fatal(err)
 			}
 			whole, err := net.Evaluate(ctx, b.Be, n, p.Views.Weights)

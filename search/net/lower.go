@@ -68,7 +68,7 @@ func (n *Network) Lower(training bool) (*Lowered, error) {
 			ids[t.Name] = b.Input(statName(t.Name), prim.Type{DType: prim.F32, Shape: t.Dims})
 		}
 	}
-	h := ops.Hooks{Training: training, Frozen: n.Frozen, Float: prim.F32, Seed: prim.Invalid}
+	h := ops.Hooks{Training: training, Frozen: n.Frozen, Float: prim.F32, Seed: prim.Invalid, Whole: n.whole}
 	if training {
 		h.Seed = b.Input(SeedName, prim.Type{DType: prim.I64, Shape: []int{2}})
 		h.Update = func(name string, v prim.ID) { g.stats[name] = v }
@@ -98,7 +98,7 @@ func (n *Network) Lower(training bool) (*Lowered, error) {
 	var err error
 	g.values, err = ops.Lower(b, n.Model, n.Facts, h)
 	for _, v := range n.Model.Graph.Inputs {
-		if id, ok := g.values[v.Name]; ok && b.Node(id).Prim == nil {
+		if id, ok := g.values[v.Name]; ok && (b.Node(id).Prim == nil || n.whole[v.Name]) {
 			if s := b.Shape(id); len(s) > 0 && s[0] == n.Batch {
 				b.Batch(v.Name)
 			}

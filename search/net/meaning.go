@@ -24,6 +24,7 @@ type Meaning struct {
 
 	value string // what the loss is taken on: the output, or the logits behind it
 	axis  int    // of value: the classes', the vectors'
+	set   bool   // the kind was given
 }
 
 // Raw reports whether elements of a Sigmoid output are logits.
@@ -121,7 +122,7 @@ func (r reader) meaning(given *Setting, target bool) (Meaning, error) {
 	}
 	switch {
 	case given != nil:
-		x.Kind, x.Weight, x.Reason = given.Kind, given.Weight, "set"
+		x.Kind, x.Weight, x.Reason, x.set = given.Kind, given.Weight, "set", true
 	case maker == measure.Probabilities && fits && fit == measure.NextToken && axis == own:
 		x.Kind, x.Reason = measure.NextToken, "a Softmax makes it, labels are tokens"
 	case maker != "":

@@ -2,7 +2,6 @@ package net
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/entangle-nas/entangle/ir"
 	"github.com/entangle-nas/entangle/ops"
@@ -42,13 +41,49 @@ type Network struct {
 	Frozen     bool
 	labels     Labels
 	roles      map[string]ops.Training
-	separation *separation // nil: choices share one weight
+	whole      map[string]bool // inputs of integers that data gives as floats (data.Field.Whole)
+	separation *separation     // nil: choices share one weight
 }
 
-// DataInputs lists the graph inputs that no initialiser defines, those that data feeds, in
-// order.
+// DataInputs lists the graph inputs that data feeds, in order: those that no initialiser
+// defines and that are read.
 func DataInputs(m *ir.Model) []ir.Value {
-	return slices.DeleteFunc(slices.Clone(m.Graph.Inputs), func(v ir.Value) bool { return m.Graph.Init(v.Name) != nil })
+	in, _ := inputsOf(m)
+	return in
+}
+
+// UnreadInputs lists the graph inputs that no initialiser defines and that nothing reads, so that
+// any numbers will do.
+func UnreadInputs(m *ir.Model) []ir.Value {
+	_, unread := inputsOf(m)
+	return unread
+}
+
+func inputsOf(m *ir.Model) (read, unread []ir.Value) {
+	used := map[string]bool{}
+	ir.WalkNodes(m.Graph.Nodes, func(n *ir.Node) {
+		for _, v := range n.Inputs {
+			used[v] = true
+		}
+		for _, g := range ir.Subgraphs(n) {
+			for _, v := range g.Outputs {
+				used[v.Name] = true
+			}
+		}
+	})
+	for _, v := range m.Graph.Outputs {
+		used[v.Name] = true
+	}
+	for _, v := range m.Graph.Inputs {
+		switch {
+		case m.Graph.Init(v.Name) != nil:
+		case used[v.Name]:
+			read = append(read, v)
+		default:
+			unread = append(unread, v)
+		}
+	}
+	return read, unread
 }
 
 // Opening is a model made ready to run at any batch size, or at the only one that it runs at.

@@ -185,12 +185,6 @@ func (n *Network) distance(b *prim.Builder, x Meaning, teacher, student prim.ID,
 	return n.squared(b, n.Scales[x.Output].Teacher, teacher, student)
 }
 
-// filled is the size from which numbers are what masks fill in, as -Inf is.
-const filled = 1e9
-
-// fills reports whether a number is none that can be learned.
-func fills(v float32) bool { return !(v > -filled && v < filled) }
-
 // squared is the mean squared difference, in units of the columns' variances; without them of
 // the mean square of want, for all that is known.
 func (n *Network) squared(b *prim.Builder, v *Variance, want, got prim.ID) prim.ID {

@@ -27,7 +27,7 @@ func ordered(t *testing.T, m *ir.Model, set *data.Set, how string, o net.Objecti
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := net.Order(t.Context(), cpu.New(cpu.Options{Threads: 1}), n, n, an, s, how, set.Part("train").All(), o, 8, 1); err != nil {
+	if err := net.Order(t.Context(), cpu.New(cpu.Options{Threads: 1}), n, n, an, s, how, set.Part("train").All(), o, 8, 1, nil); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string][]int{}

@@ -2,6 +2,7 @@ package net
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/entangle-nas/entangle/data"
 	"github.com/entangle-nas/entangle/engine"
@@ -165,6 +166,9 @@ func addPositions(s *measure.Sum, out Env, label *prim.Tensor) error {
 	for i, l := range label.F32 {
 		if l < 0 {
 			continue
+		}
+		if math.IsInf(float64(nll.F32[i]), 1) {
+			return fmt.Errorf("label %g at position %d of sample %d: the output is -Inf there, as where a mask leaves a class out: want a label that can be met, or none (-1)", l, i%s.Positions, i/s.Positions)
 		}
 		s.Count(float64(nll.F32[i]), int(rank.F32[i]))
 		if best != nil {

@@ -16,8 +16,9 @@ import (
 // Fit is what least squares made of one layer: the squared error of its output over the
 // output's square, before and after.
 type Fit struct {
-	Node          string
-	Before, After float64
+	Node   string  `json:"node"`
+	Before float64 `json:"before"`
+	After  float64 `json:"after"`
 }
 
 // copying is a layer that is fitted to the original's of the same name.
@@ -36,7 +37,8 @@ type copying struct {
 // Neural Networks", 2017), on so many batches of a view. Labels are not looked at. Keep lists the
 // positions that the cut kept of original's initialisers. Layers are nodes with
 // ops.Op.Linear whose weight no other node reads. Running statistics stay: recalibrate behind it.
-func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original *Network, keep map[string]ops.Positions, view data.View, batches int, seed uint64) (*Network, []Fit, error) {
+// Tell, which may be nil, hears of every layer that is done.
+func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original *Network, keep map[string]ops.Positions, view data.View, batches int, seed uint64, tell Tell) (*Network, []Fit, error) {
 	own, err := newFeeding(be, n, view)
 	if err != nil {
 		return nil, nil, err
@@ -91,11 +93,15 @@ func (n *Network) Reconstructed(ctx context.Context, be engine.Backend, original
 			return nil, nil, err
 		}
 		for _, l := range list {
+			if err := ctx.Err(); err != nil {
+				return nil, nil, err
+			}
 			fit, err := l.solve(be, own.env)
 			if err != nil {
 				return nil, nil, err
 			}
 			fits = append(fits, fit)
+			tell.done(len(fits), len(layers))
 		}
 	}
 	w, err := n.Weights(own.env)

@@ -232,7 +232,7 @@ func reconstructed(t *testing.T, be engine.Backend, n, cut *net.Network, super *
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, list, err := cut.Reconstructed(t.Context(), be, n, keep, set.Part("train").All(), 8, 1)
+	out, list, err := cut.Reconstructed(t.Context(), be, n, keep, set.Part("train").All(), 8, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +377,7 @@ func TestReconstructedFromOtherWeights(t *testing.T) {
 			if e := distance(forward(t, be, other, x), want); e < 0.5 {
 				t.Errorf("other weights give what is %g from the original: it tests nothing", e)
 			}
-			out, fits, err := other.Reconstructed(t.Context(), be, n, nil, set.Part("train").All(), 8, 1)
+			out, fits, err := other.Reconstructed(t.Context(), be, n, nil, set.Part("train").All(), 8, 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package net
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -48,7 +49,8 @@ const (
 
 // Scale measures what a plain network, the original, gives on samples of a view, and what
 // their labels are, and keeps it in Scales. Values are measured around the mean of each
-// position over the samples, by column: the shortest axis behind the samples.
+// position over the samples, by column: the shortest axis behind the samples. Numbers of which
+// so many are too large that no difference could be seen are an error.
 func (n *Network) Scale(ctx context.Context, be engine.Backend, view data.View, seed uint64) error {
 	n.Scales = map[string]Scale{}
 	list, _ := n.taught()
@@ -76,7 +78,7 @@ func (n *Network) Scale(ctx context.Context, be engine.Backend, view data.View, 
 	if err := n.Load(be, env); err != nil {
 		return err
 	}
-	sums := make([]tally, len(list))
+	sums, reach := make([]tally, len(list)), make([]fillings, len(list)+1)
 	for i, x := range list {
 		sums[i] = newTally(x, n.Facts.Values[x.value].Shape(), n.Batch)
 	}
@@ -92,6 +94,7 @@ func (n *Network) Scale(ctx context.Context, be engine.Backend, view data.View, 
 				return err
 			}
 			labels.add(t.F32, b.Valid)
+			reach[len(list)].add(t.F32[:t.Len()/len(b.Index)*b.Valid])
 		}
 		in, err := f.inputs(b)
 		if err != nil {
@@ -107,6 +110,7 @@ func (n *Network) Scale(ctx context.Context, be engine.Backend, view data.View, 
 				return err
 			}
 			sums[i].add(t.F32, b.Valid)
+			reach[i].add(t.F32)
 		}
 		in.Free()
 		out.Free()
@@ -116,7 +120,13 @@ func (n *Network) Scale(ctx context.Context, be engine.Backend, view data.View, 
 		return err
 	}
 	for i, x := range list {
+		if err := reach[i].fault(); err != nil {
+			return fmt.Errorf("search: output %q on %q of %q: %w", x.Output, view.Name, view.Set().Spec, err)
+		}
 		n.Scales[x.Output] = sums[i].scale()
+	}
+	if err := reach[len(list)].fault(); err != nil {
+		return fmt.Errorf("search: labels of %q, for output %q: %w", view.Set().Spec, target.Output, err)
 	}
 	if labelled {
 		s := n.Scales[target.Output]

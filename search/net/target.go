@@ -30,6 +30,16 @@ func (n *Network) Means(set Settings) error {
 	return nil
 }
 
+// CheckTarget refuses classes as labels of an output of one number, unless it is set that they are
+// numbers.
+func (n *Network) CheckTarget() error {
+	x, ok := n.Target()
+	if !ok || x.Kind != measure.Values || n.labels.Float || n.labels.Shape != nil || x.set {
+		return nil
+	}
+	return fmt.Errorf("search: output %q: integers as labels are classes, here %d, and its type is %s: give floats as labels, or --output %s=values for numbers that are whole", x.Output, n.labels.Classes, n.Facts.Values[x.Output].Type, x.Output)
+}
+
 // Target returns the output that labels are for.
 func (n *Network) Target() (Meaning, bool) {
 	at := slices.IndexFunc(n.Outputs, func(x Meaning) bool { return x.Labels })
@@ -82,7 +92,7 @@ func ScoredOn(m *ir.Model, set *data.Set, means Settings) (measure.Output, error
 	}
 	out, ok := n.Scored()
 	if ok && (means.of(out.Name) != nil || !n.decided(out.Name)) {
-		return out, nil
+		return out, n.CheckTarget()
 	}
 	if p, found := n.predictions(err == nil); found {
 		return p, nil
@@ -90,7 +100,7 @@ func ScoredOn(m *ir.Model, set *data.Set, means Settings) (measure.Output, error
 	if !ok {
 		return out, n.unlabelled()
 	}
-	return out, nil
+	return out, n.CheckTarget()
 }
 
 // predictions finds the first output of class numbers that labels are for. Without known sizes

@@ -10,7 +10,7 @@ import (
 // Event is one line of a run's log.
 type Event struct {
 	Stage    string  `json:"stage"` // "search", "train", "finetune", …
-	Kind     string  `json:"kind"`  // "step", "eval", "done"
+	Kind     string  `json:"kind"`  // "step", "eval", "done"; "progress" of work without a loss, which is not recorded
 	Step     int     `json:"step"`
 	Total    int     `json:"total"`
 	Epoch    float64 `json:"epoch"`

@@ -104,6 +104,7 @@ func (s *session) compile(in map[string]*ir.Tensor) error {
 	if s.exe != nil && slices.EqualFunc(shapes, s.shapes, slices.Equal[[]int]) {
 		return nil
 	}
+	s.shapes, s.prog, s.exe, s.facts = nil, nil, nil, nil // weights are not held twice
 	m, bind, err := runtimes.Fix(s.model, in)
 	if err != nil {
 		return fmt.Errorf("%s: %s: %w", s.lib.Name(), s.label, err)
@@ -123,6 +124,16 @@ func (s *session) compile(in map[string]*ir.Tensor) error {
 	for i := range shapes {
 		shapes[i] = slices.Clone(shapes[i])
 	}
-	s.shapes, s.prog, s.exe, s.facts = shapes, prog, exe, facts
+	s.shapes, s.prog, s.exe, s.facts = shapes, signature(prog), exe, facts
 	return nil
+}
+
+// signature is a program without what it computes: the executable holds its own weights.
+func signature(p *prim.Program) *prim.Program {
+	out := *p
+	out.Nodes = make([]prim.Node, len(p.Nodes))
+	for _, in := range p.Inputs {
+		out.Nodes[in.ID].Type = p.Nodes[in.ID].Type
+	}
+	return &out
 }
