@@ -32,7 +32,7 @@ func NewFeeder(view data.View, batch int, models ...runtimes.Source) (*Feeder, e
 	set := view.Set()
 	batch = min(batch, max(view.Len(), 1)) // what is beyond the samples would be padding
 	for _, m := range models {
-		b, err := set.Bind(net.Inputs(m.Model))
+		b, err := net.Bind(m.Model, set)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Label(), err)
 		}

@@ -67,14 +67,14 @@ func (b *Binding) Sizes(batch int) (map[string]int, error) {
 // model with one input takes the only field that is not optional, whatever their names.
 // Inputs that are left over, when just as many fields that are not optional are, take
 // those whose shape and kind of number fit, if exactly one assignment does. A past that no
-// field fits is empty. Every field that is not optional must have its input. All faults are
-// reported.
-func (s *Set) Bind(inputs []ModelInput) (*Binding, error) {
-	return s.bind(inputs, "data: "+s.Spec+": ")
+// field fits is empty. Every field that is not optional must have its input, or the name of one of
+// unread, inputs that the model reads nothing of. All faults are reported.
+func (s *Set) Bind(inputs []ModelInput, unread ...string) (*Binding, error) {
+	return s.bind(inputs, "data: "+s.Spec+": ", unread...)
 }
 
 // bind is Bind with what its errors begin with.
-func (s *Set) bind(inputs []ModelInput, place string) (*Binding, error) {
+func (s *Set) bind(inputs []ModelInput, place string, unread ...string) (*Binding, error) {
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("%swant a model with an input, got one without", place)
 	}
@@ -84,7 +84,7 @@ func (s *Set) bind(inputs []ModelInput, place string) (*Binding, error) {
 	}
 	var errs []error
 	var spare []int
-	b.Fields, spare = s.match(inputs)
+	b.Fields, spare = s.match(inputs, unread)
 	for i, in := range inputs {
 		k := b.Fields[i]
 		b.Kept = append(b.Kept, nil)
@@ -154,8 +154,8 @@ func (s *Set) bind(inputs []ModelInput, place string) (*Binding, error) {
 }
 
 // match returns the field of every input, -1 where none is found, and the fields that are
-// not optional and have no input.
-func (s *Set) match(inputs []ModelInput) (fields, spare []int) {
+// not optional and have no input; none of unread is asked for one.
+func (s *Set) match(inputs []ModelInput, unread []string) (fields, spare []int) {
 	fields = make([]int, len(inputs))
 	var open []int // inputs
 	for i, in := range inputs {
@@ -164,7 +164,7 @@ func (s *Set) match(inputs []ModelInput) (fields, spare []int) {
 		}
 	}
 	for k, f := range s.Fields {
-		if !f.Optional && !slices.Contains(fields, k) {
+		if !f.Optional && !slices.Contains(fields, k) && !slices.Contains(unread, f.Name) {
 			spare = append(spare, k)
 		}
 	}

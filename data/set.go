@@ -299,7 +299,7 @@ func (s *Set) checkOptions() error {
 
 // findWhole marks the fields that are Whole.
 func (s *Set) findWhole() error {
-	fields, _ := s.match(s.opts.Inputs)
+	fields, _ := s.match(s.opts.Inputs, nil)
 	for i, in := range s.opts.Inputs {
 		if k := fields[i]; k < 0 || !in.Integer || !s.Fields[k].Bytes {
 			continue

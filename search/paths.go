@@ -86,7 +86,8 @@ func (c Config) even() float64 {
 
 // level draws scores of a round to equal widths, by their weight in the path. The distance is
 // the square of a width's log ratio to the equal one of the budget; half of the weight makes
-// it cost as much, at what the scores alone would choose, as that is said to lose.
+// it cost as much, at what the scores alone would choose, as that is said to lose. All of the weight
+// leaves measurements to what is no width, and of the budget what equal widths do not use to more.
 func (s *searcher) level(sp *space.Space, b decide.Budget, score [][]float64) error {
 	even := s.cfg.even()
 	if even == 0 {
@@ -116,7 +117,7 @@ func (s *searcher) level(sp *space.Space, b decide.Budget, score [][]float64) er
 	if even == 1 {
 		for d, row := range score {
 			for k := range row {
-				row[k] = -math.Abs(float64(k - equal[d]))
+				row[k] = min(float64(k-equal[d]), 0) + leastLoss*max(float64(k-equal[d]), 0)
 			}
 		}
 		return nil

@@ -28,7 +28,7 @@ func TestResidentBatches(t *testing.T) {
 			t.Fatal(err)
 		}
 		x := ir.Value{Name: "x", Type: ir.TensorType(ir.Float32, set.BatchType(0, batch).Shape...)}
-		n := &net.Network{Batch: batch, Inputs: []string{"x"}, Classes: 3, Outputs: []net.Meaning{{Output: "y", Weight: 1, Labels: true}}, Model: &ir.Model{Graph: &ir.Graph{Inputs: []ir.Value{x}}}, Facts: &ops.Facts{Values: map[string]ops.Fact{"x": {Type: x.Type}}}}
+		n := &net.Network{Batch: batch, Inputs: []string{"x"}, Classes: 3, Outputs: []net.Meaning{{Output: "y", Weight: 1, Labels: true}}, Model: &ir.Model{Graph: &ir.Graph{Inputs: []ir.Value{x}, Outputs: []ir.Value{x}}}, Facts: &ops.Facts{Values: map[string]ops.Fact{"x": {Type: x.Type}}}}
 		view := set.Part("train").All()
 		for _, augment := range []string{"", "flip", "crop:2", "flip,crop:3", "crop:1,flip,crop:2,flip:0.3"} {
 			for _, be := range []engine.Backend{ref.New(), cpu.New(cpu.Options{Threads: 1})} {

@@ -288,8 +288,10 @@ func TestPaths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(alone[1].Choice, equal) {
-		t.Errorf("the path of equal widths ended at %v: want uniform width, %v", alone[1].Choice, equal)
+	for i, k := range alone[1].Choice {
+		if k < equal[i] || k > equal[i]+2 {
+			t.Errorf("the path of equal widths ended at %v: want uniform width, %v, and what is left of the budget", alone[1].Choice, equal)
+		}
 	}
 	both := along(2, train.Hooks{}, 0, 1)
 	if len(both.Paths) != 2 || both.Paths[0].Even != 0 || both.Paths[1].Even != 1 {

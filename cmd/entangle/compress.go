@@ -20,10 +20,9 @@ func (e *env) compressCommand() *cli.Command {
 		Usage:     "search, cut, fine-tune and verify: a smaller model that meets the target",
 		UsageText: "entangle compress model.onnx --data folder:images --target macs=0.5 -o small.onnx",
 		ArgsUsage: "MODEL",
-		Description: "Prints what the space can reach and refuses a target that no choice meets before any work. The run folder keeps\n" +
-			"job.yaml, checkpoints, log, recipe and reports; the same command again resumes a stopped run. Several values of one\n" +
-			"metric (--target macs=0.75,0.5,0.25 --out DIR) make a family of sizes from one search, and --target drop=1.0 looks for the smallest model that loses\n" +
-			"no more points: docs/family.md.",
+		Description: "Refuses a target that no choice meets before any work. The run folder keeps job.yaml, checkpoints, log, recipe and\n" +
+			"reports; the same command again resumes a stopped run. --target macs=0.75,0.5,0.25 --out DIR makes a family of sizes\n" +
+			"from one search, --target drop=1.0 looks for the smallest model that loses no more points: docs/family.md.",
 		Flags: concat(optionFlags(groupData, groupTarget, groupSearch, groupTrain, "teacher", groupRun, "member"), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check everything, take one step of each kind, print the space's reach and the time and memory to expect", Category: groupRun},
 			forceFlag(),

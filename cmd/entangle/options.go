@@ -55,7 +55,7 @@ var options = []option{
 	{name: "limit", group: groupData, keys: []string{"data.limit"}, usage: "at most so many samples of each part"},
 	{name: "batch", group: groupData, keys: []string{"data.batch"}, usage: "samples per batch; else 128, fewer on few samples"},
 
-	{name: "target", group: groupTarget, keys: []string{"target"}, usage: "METRIC=LIMIT,…: macs=0.5, params=20M, bytes=1MiB, latency=2ms; several sizes, of the method search: macs=0.75,0.5,0.25; the smallest within a loss of points: drop=1.0"},
+	{name: "target", group: groupTarget, keys: []string{"target"}, usage: "METRIC=LIMIT,…: macs=0.5, params=20M, bytes=1MiB, latency=2ms; several sizes of one search: macs=0.75,0.5,0.25; within a loss of points: drop=1.0"},
 	{name: "latency-table", group: groupTarget, keys: []string{"latency.table"}, usage: "CSV of times from another device, of what measure --pieces wrote", file: true},
 	{name: "learn-at", group: groupTarget, keys: []string{"learn_at"}, usage: "tensors to learn at, in place of the outputs behind them, which stay as they are"},
 	{name: "space", group: groupTarget, keys: []string{"space.file"}, usage: "space.yaml to search instead of all that the model offers", file: true},

@@ -40,11 +40,20 @@ func Inputs(m *ir.Model) []data.ModelInput {
 	return out
 }
 
+// Bind finds what of a set feeds a model. Fields for inputs that nothing reads are left.
+func Bind(m *ir.Model, set *data.Set) (*data.Binding, error) {
+	var unread []string
+	for _, v := range UnreadInputs(m) {
+		unread = append(unread, v.Name)
+	}
+	return set.Bind(Inputs(m), unread...)
+}
+
 // BindingOn returns the sizes by dimension name that make a model static: batch for the
 // named leading dimensions of its inputs, behind it what the data gives. Inputs that the
 // set has nothing for are an error.
 func BindingOn(m *ir.Model, batch int, set *data.Set) (map[string]int, error) {
-	b, err := set.Bind(Inputs(m))
+	b, err := Bind(m, set)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +86,7 @@ func NewNetworkOn(m *ir.Model, batch int, set *data.Set, super *space.Supernet) 
 
 // wholes names the inputs of integers whose field a set gives as floats.
 func wholes(m *ir.Model, set *data.Set) (map[string]bool, error) {
-	b, err := set.Bind(Inputs(m))
+	b, err := Bind(m, set)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +101,7 @@ func wholes(m *ir.Model, set *data.Set) (map[string]bool, error) {
 
 // binding returns what of a set feeds the network, whose sizes must be the set's.
 func (n *Network) binding(set *data.Set) (*data.Binding, error) {
-	b, err := set.Bind(Inputs(n.Model))
+	b, err := Bind(n.Model, set)
 	if err != nil {
 		return nil, err
 	}
