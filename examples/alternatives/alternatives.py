@@ -1,10 +1,10 @@
-"""Three small networks whose layers hold alternatives, with data that say which layers need which.
+"""Two small networks whose layers hold alternatives, with data that say which layers need which.
 
     python3 alternatives.py kernels DIR
 
 writes DIR/train.npz, DIR/test.npz and DIR/kernels.onnx, and prints what every alternative is worth alone in
 each layer, all others as they are, after a short tuning: the truth that a search is held against.
-Other networks: separable, attention. Wants PyTorch and NumPy.
+The other network: separable. Wants PyTorch and NumPy.
 """
 
 import copy
@@ -50,21 +50,6 @@ def pairs(rng, image, kind, taken):
     k = rng.integers(4)
     for end in 0, 3:
         image[(r + end, c + k) if kind else (r + k, c + end)] += 3
-
-
-def symbols(rng, n):
-    """Two symbols of four, far apart; the class is the sum of their numbers, modulo 4."""
-    x, y = rng.normal(0, 0.25, (n, 1, SIZE, SIZE)), np.zeros(n, np.int64)
-    for i, image in enumerate(x[:, 0]):
-        while True:
-            (r, c), (s, d) = rng.integers(0, 8, (2, 2))
-            if max(abs(r - s), abs(c - d)) >= 4:
-                break
-        for row, col in (r, c), (s, d):
-            k = rng.integers(4)
-            image[2 * row + k // 2, 2 * col + k % 2] += 3
-            y[i] = (y[i] + k) % 4
-    return x.astype(np.float32), y
 
 
 # Networks. A Mix adds its branches up; `path` says which, None all of them.
@@ -115,51 +100,6 @@ def conv(a, b, k, groups=1):
     return nn.Sequential(nn.Conv2d(a, b, k, padding=k // 2, groups=groups, bias=False), nn.BatchNorm2d(b))
 
 
-class Attention(nn.Module):
-    def __init__(self, c, heads=2):
-        super().__init__()
-        self.q, self.k, self.v, self.out = (nn.Linear(c, c) for _ in range(4))
-        self.heads, self.scale = heads, (c // heads) ** -0.5
-
-    def forward(self, x):
-        n, c = x.shape[1:]
-        q, k, v = (f(x).reshape(-1, n, self.heads, c // self.heads).transpose(1, 2) for f in (self.q, self.k, self.v))
-        a = torch.softmax(q @ k.transpose(2, 3) * self.scale, 3)
-        return self.out((a @ v).transpose(1, 2).reshape(-1, n, c))
-
-
-class Pool(nn.Module):
-    """The mean of the 3×3 tokens around, as in PoolFormer."""
-
-    def forward(self, x):
-        n, c = x.shape[1:]
-        side = int(n**0.5)
-        p = F.avg_pool2d(x.transpose(1, 2).reshape(-1, c, side, side), 3, 1, 1, count_include_pad=False)
-        return p.reshape(-1, c, n).transpose(1, 2)
-
-
-class Mixer(nn.Module):
-    def __init__(self, c):
-        super().__init__()
-        self.before, self.mix = nn.LayerNorm(c), Mix(pool=Pool(), attention=Attention(c))
-        self.mlp = nn.Sequential(nn.LayerNorm(c), nn.Linear(c, 2 * c), nn.GELU(), nn.Linear(2 * c, c))
-
-    def forward(self, x):
-        x = x + self.mix(self.before(x))
-        return x + self.mlp(x)
-
-
-class Former(nn.Module):
-    def __init__(self, c=24, layers=4):
-        super().__init__()
-        self.patches, self.place = nn.Conv2d(1, c, 2, 2), nn.Parameter(0.02 * torch.randn(1, 64, c))
-        self.blocks, self.norm, self.head = nn.Sequential(*(Mixer(c) for _ in range(layers))), nn.LayerNorm(c), nn.Linear(c, 4)
-
-    def forward(self, x):
-        x = self.patches(x).flatten(2).transpose(1, 2) + self.place
-        return self.head(self.norm(self.blocks(x)).mean(1))
-
-
 def trunk(layer, plan):
     """A stem of 1×1, then layers of plan's widths; a number below 0 pools by it."""
     c = plan[0]
@@ -194,7 +134,6 @@ NETWORKS = {
         [["five"], ["three", "five"], ["point", "three", "five"], ["point", "three", "five"]],
         24,
     ),
-    "attention": (Former, symbols, [["pool", "attention"], ["attention"], ["pool", "attention"], ["pool", "attention"]], 25),
 }
 
 
