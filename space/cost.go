@@ -156,7 +156,8 @@ func (p *pricing) presence(x *Piece) presence {
 		out.need = out.need.or(p.nodes[n])
 	}
 	if len(x.Nodes) == 0 {
-		if out.need = p.values[x.Value]; out.never() {
+		of, read := p.values[x.Value]
+		if out.need = of; !read {
 			out.always = true // nothing reads it in the source either
 		}
 	}

@@ -74,6 +74,25 @@ func TestOperations(t *testing.T) {
 	checkSpace(t, s, an, operationsSpace(t, an, "width", "kernel", "depth"))
 }
 
+// TestOperationsForbidden: a candidate that no choice keeps is in no subnet and in no price, whether
+// the sum is a choice or not.
+func TestOperationsForbidden(t *testing.T) {
+	m := alternatives()
+	s := subject{"forbidden", m, map[string]int{"batch": batch}, space.Options{}, 20, 1e-10}
+	an := analysed(t, m, s.bind)
+	for _, choices := range []map[string][]int{
+		{"pair": {1, 2}, "three": {1, 3}, "rest": {0, 1}, "last": {1, 2}},
+		{"pair": {2}, "three": {2, 3}, "rest": {0}, "last": {1}},
+		{"pair": {1}, "three": {1, 2}, "rest": {0, 2}, "last": {2}},
+	} {
+		sp := operationsSpace(t, an)
+		for i, d := range sp.Dims {
+			sp.Dims[i].Choices = choices[d.Node]
+		}
+		checkSpace(t, s, an, sp)
+	}
+}
+
 // TestOperationsGo: the branches that a subnet leaves out are gone, with their weights and the
 // node that added them.
 func TestOperationsGo(t *testing.T) {
