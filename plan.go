@@ -184,6 +184,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	case given.Source != "" && given.Source != p.An.Fingerprint():
 		return nil, &JobError{[]error{&keyed{"space.file", fmt.Errorf("the space is for a model with fingerprint %.16s…, this one has %.16s…", given.Source, p.An.Fingerprint())}}}
 	default:
+		given.Source = p.An.Fingerprint()
 		p.Space = given
 	}
 	super, err := p.supernet()
