@@ -207,7 +207,7 @@ func (p *Plan) limit() error {
 			continue
 		}
 		if l.Limit == 0 {
-			l.Limit = t.Share * l.Cost.At(p.Space.Largest())
+			l.Limit = t.Share * l.Cost.Whole
 		}
 		p.Budget = append(p.Budget, l)
 	}
@@ -245,12 +245,21 @@ func (p *Plan) Profiles() []Profile {
 	for i := range middle {
 		middle[i] = (middle[i] + 1) / 2
 	}
-	var out []Profile
+	out := []Profile{{"original (largest)", p.whole()}}
 	for _, x := range []struct {
 		name   string
 		choice []int
-	}{{"original (largest)", p.Space.Largest()}, {"middle", middle}, {"smallest", p.Space.Smallest()}} {
+	}{{"middle", middle}, {"smallest", p.Space.Smallest()}} {
 		out = append(out, Profile{x.name, p.price(x.choice)})
+	}
+	return out
+}
+
+// whole prices the model as it is written.
+func (p *Plan) whole() map[string]float64 {
+	out := map[string]float64{}
+	for m, c := range p.Cost {
+		out[m] = c.Whole
 	}
 	return out
 }
