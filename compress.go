@@ -175,7 +175,7 @@ func (p *Plan) measured(ctx context.Context, be engine.Backend, o Options) (*run
 	if err := r.teaches(); err != nil {
 		return nil, nil, err
 	}
-	out := &Outcome{Model: p.Job.Model, Teacher: p.Job.Teacher, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.price(p.Space.Largest()), Profiles: p.Profiles(), Outputs: p.Outputs, Prediction: p.prediction()}
+	out := &Outcome{Model: p.Job.Model, Teacher: p.Job.Teacher, Data: p.Job.Data.Source, Seed: p.Job.Seed, Budget: p.Budget, Cost: p.whole(), Profiles: p.Profiles(), Outputs: p.Outputs, Prediction: p.prediction()}
 	if r.evaluator != nil {
 		v, err := r.evaluator.original(ctx, p.Source)
 		if err != nil {

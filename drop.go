@@ -115,8 +115,8 @@ func (p *Plan) ladderTarget(l *ladder, k int) Targets {
 func (p *Plan) newLadder() (*ladder, error) {
 	l := &ladder{metric: p.Job.Target.Shrinks()}
 	cost := p.Cost[l.metric]
-	whole := cost.At(p.Space.Largest())
-	smallest, top := cost.At(p.Space.Smallest())/whole, 1.0
+	whole := cost.Whole
+	smallest, top := decide.Smallest(cost, p.Space)/whole, 1.0
 	if l.metric == latency.Name && p.Prices != nil {
 		smallest = max(smallest, p.Prices.Smallest)
 	}

@@ -90,7 +90,7 @@ type Measured struct {
 // measuredOn prices what rounds measured on the way to a size.
 func (p *Plan) measuredOn(metric, name string, rounds []train.Round) (out []Measured) {
 	cost := p.Cost[metric]
-	whole := cost.At(p.Space.Largest())
+	whole := cost.Whole
 	path, round := -1, 0
 	for _, r := range rounds {
 		if r.Path != path {
@@ -656,7 +656,7 @@ func (m *maker) member(r *run, out Outcome, c *Candidate) (*Member, error) {
 
 // front sets the original beside the members, the largest first.
 func (p *Plan) front(metric string, members []*Member) []Point {
-	whole := p.price(p.Space.Largest())
+	whole := p.whole()
 	out := []Point{{Name: "original", Cost: whole, Share: 1}}
 	for i, m := range members {
 		c := m.Candidates[0]

@@ -184,6 +184,7 @@ func Prepare(m *Model, set *data.Set, j Job, extra ...space.Metric) (*Plan, erro
 	case given.Source != "" && given.Source != p.An.Fingerprint():
 		return nil, &JobError{[]error{&keyed{"space.file", fmt.Errorf("the space is for a model with fingerprint %.16s…, this one has %.16s…", given.Source, p.An.Fingerprint())}}}
 	default:
+		given.Source = p.An.Fingerprint()
 		p.Space = given
 	}
 	super, err := p.supernet()
@@ -206,7 +207,7 @@ func (p *Plan) limit() error {
 			continue
 		}
 		if l.Limit == 0 {
-			l.Limit = t.Share * l.Cost.At(p.Space.Largest())
+			l.Limit = t.Share * l.Cost.Whole
 		}
 		p.Budget = append(p.Budget, l)
 	}
@@ -244,12 +245,21 @@ func (p *Plan) Profiles() []Profile {
 	for i := range middle {
 		middle[i] = (middle[i] + 1) / 2
 	}
-	var out []Profile
+	out := []Profile{{"original (largest)", p.whole()}}
 	for _, x := range []struct {
 		name   string
 		choice []int
-	}{{"original (largest)", p.Space.Largest()}, {"middle", middle}, {"smallest", p.Space.Smallest()}} {
+	}{{"middle", middle}, {"smallest", p.Space.Smallest()}} {
 		out = append(out, Profile{x.name, p.price(x.choice)})
+	}
+	return out
+}
+
+// whole prices the model as it is written.
+func (p *Plan) whole() map[string]float64 {
+	out := map[string]float64{}
+	for m, c := range p.Cost {
+		out[m] = c.Whole
 	}
 	return out
 }

@@ -295,7 +295,7 @@ func newSearcher(be engine.Backend, n, teach *net.Network, weights, alpha data.V
 	}
 	for _, l := range b {
 		s.Pos.Lambda = append(s.Pos.Lambda, multiplierStart)
-		s.full = append(s.full, l.Cost.At(n.Super.Space.Largest()))
+		s.full = append(s.full, l.Cost.Whole)
 		if s.rounds != nil {
 			s.first = append(s.first, l.Cost.At(s.Pos.Choice))
 		}

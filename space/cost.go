@@ -31,9 +31,12 @@ type linear struct {
 // CostModel gives the price of a subnet: the largest of one or more sums of terms.
 type CostModel struct {
 	Metric Metric
-	terms  []term
-	sums   []sum
-	dims   []int // choices per dim
+	// Whole is the price of the model as it is written, or where there is none that of the largest
+	// subnet. Shares are shares of it.
+	Whole float64
+	terms []term
+	sums  []sum
+	dims  []int // choices per dim
 }
 
 // sum adds up terms, by index, and what costs the same in every subnet.
@@ -87,6 +90,43 @@ func (s *Supernet) Cost(name string) (*CostModel, error) {
 		return nil, err
 	}
 	return s.pricing().model(m)
+}
+
+// written is the space of one subnet, the model as it is written; nil where the largest subnet of
+// the space is that.
+func (s *Space) written() *Space {
+	out, other := &Space{Source: s.Source}, false
+	for _, d := range s.Dims {
+		last := d.Choices[len(d.Choices)-1]
+		if all := len(d.Candidates) + 1; !d.Ordered() && last != all {
+			last, other = all, true
+		}
+		d.Choices = []int{last}
+		out.Dims = append(out.Dims, d)
+	}
+	if !other {
+		return nil
+	}
+	return out
+}
+
+// whole prices the model as it is written.
+func (p *pricing) whole(c *CostModel) float64 {
+	largest := c.At(p.net.Space.Largest())
+	one := p.net.Space.written()
+	if one == nil {
+		return largest
+	}
+	net, err := Entangle(p.net.An, one, Reader)
+	if err != nil {
+		return largest
+	}
+	net.Metrics = p.net.Metrics
+	w, err := net.pricing().model(c.Metric)
+	if err != nil {
+		return largest
+	}
+	return w.Whole
 }
 
 // Costs builds the cost models of all metrics of the supernet, by name.
@@ -143,6 +183,7 @@ func (p *pricing) model(m Metric) (*CostModel, error) {
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
+	c.Whole = p.whole(c)
 	return c, nil
 }
 
@@ -156,7 +197,8 @@ func (p *pricing) presence(x *Piece) presence {
 		out.need = out.need.or(p.nodes[n])
 	}
 	if len(x.Nodes) == 0 {
-		if out.need = p.values[x.Value]; out.never() {
+		of, read := p.values[x.Value]
+		if out.need = of; !read {
 			out.always = true // nothing reads it in the source either
 		}
 	}

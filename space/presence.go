@@ -128,8 +128,8 @@ func (s *Supernet) walk(visit func(i int, r *reads)) {
 				of, held = of.or(r.needs[o]), held.or(r.holds[o])
 			}
 		}
-		if of.never() { // nothing reads it in the source either, so nothing takes it away
-			of.always = true
+		if !slices.ContainsFunc(n.Outputs, func(o string) bool { _, read := r.needs[o]; return read }) {
+			of.always = true // nothing reads it in the source either, so nothing takes it away
 		}
 		r.stays = of
 		own := map[string]int{}        // branch → its gate

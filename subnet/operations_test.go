@@ -74,6 +74,48 @@ func TestOperations(t *testing.T) {
 	checkSpace(t, s, an, operationsSpace(t, an, "width", "kernel", "depth"))
 }
 
+func cost(t *testing.T, an *space.Analysis, sp *space.Space, metric string) *space.CostModel {
+	t.Helper()
+	net, err := space.Entangle(an, sp, space.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Cost(metric)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestOperationsForbidden: a candidate that no choice keeps is in no subnet and in no price, whether
+// the sum is a choice or not. What shares are of is the sum of all.
+func TestOperationsForbidden(t *testing.T) {
+	m := alternatives()
+	s := subject{"forbidden", m, map[string]int{"batch": batch}, space.Options{}, 20, 1e-10}
+	an := analysed(t, m, s.bind)
+	whole := map[string]float64{}
+	for _, name := range []string{space.MACs, space.Params, space.Bytes, space.Peak} {
+		all := operationsSpace(t, an)
+		whole[name] = cost(t, an, all, name).At(all.Largest())
+	}
+	for _, choices := range []map[string][]int{
+		{"pair": {1, 2}, "three": {1, 3}, "rest": {0, 1}, "last": {1, 2}},
+		{"pair": {2}, "three": {2, 3}, "rest": {0}, "last": {1}},
+		{"pair": {1}, "three": {1, 2}, "rest": {0, 2}, "last": {2}},
+	} {
+		sp := operationsSpace(t, an)
+		for i, d := range sp.Dims {
+			sp.Dims[i].Choices = choices[d.Node]
+		}
+		checkSpace(t, s, an, sp)
+		for _, name := range []string{space.MACs, space.Params, space.Bytes, space.Peak} {
+			if got, want := cost(t, an, sp, name).Whole, whole[name]; got != want {
+				t.Errorf("choices %v: %s of the model as it is written: want %g, got %g", choices, name, want, got)
+			}
+		}
+	}
+}
+
 // TestOperationsGo: the branches that a subnet leaves out are gone, with their weights and the
 // node that added them.
 func TestOperationsGo(t *testing.T) {

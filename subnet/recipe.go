@@ -67,7 +67,7 @@ func NewRecipe(net *space.Supernet, choice []int, seed uint64, method string) (*
 		return nil, err
 	}
 	for name, c := range costs {
-		r.Cost[name], r.From[name] = c.At(choice), c.At(net.Space.Largest())
+		r.Cost[name], r.From[name] = c.At(choice), c.Whole
 	}
 	stored, err := net.Cost(space.Bytes)
 	if err != nil {

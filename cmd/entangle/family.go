@@ -20,7 +20,7 @@ func (e *env) familyCommand() *cli.Command {
 		Usage:     "make another size from the search that a family's run folder keeps",
 		UsageText: "entangle family sizes.run --target macs=0.4",
 		ArgsUsage: "RUN",
-		Description: "RUN is the run folder of compress with several sizes (--target macs=0.75,0.5,0.25). What the new size leaves out is\n" +
+		Description: "RUN is the run folder of compress with several sizes (--target macs=0.75,0.5,0.25) or a loss (drop=1.0). What the new size leaves out is\n" +
 			"measured from the nearest larger member on, without training; then it is recalibrated, tuned and verified.\n" +
 			"Settings are those of RUN/job.yaml, unless an option says otherwise.",
 		Flags: concat(optionFlags("target", "epochs", "lr", "calibrate", "threads", "device", "precision", "pjrt-plugin", "ort-lib", "max-drop", "no-verify"), []cli.Flag{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/entangle-nas/entangle"
 	"github.com/entangle-nas/entangle/internal/atomicfile"
+	"github.com/entangle-nas/entangle/search/decide"
 	"github.com/entangle-nas/entangle/space"
 )
 
@@ -109,7 +110,7 @@ func (e *env) space(c *cli.Context) error {
 	}
 	for _, metric := range net.Metrics {
 		cm := costs[metric.Name]
-		r.Cost = append(r.Cost, spaceCost{metric.Name, cm.At(s.Largest()), cm.At(s.Smallest())})
+		r.Cost = append(r.Cost, spaceCost{metric.Name, cm.Whole, decide.Smallest(cm, s)})
 	}
 	if r.File != "" {
 		if err := entangle.CheckOut(r.File, m.Path); err != nil {

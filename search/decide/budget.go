@@ -98,6 +98,11 @@ func (e *TargetError) Error() string {
 		e.Metric, e.Limit, e.Limit/e.Whole, e.Smallest, e.Smallest/e.Whole)
 }
 
+// Smallest is the least that a subnet costs.
+func Smallest(cost *space.CostModel, s *space.Space) float64 {
+	return cost.At(Budget{{Limit: 1, Cost: cost}}.least(s))
+}
+
 // Check returns a *TargetError when even the smallest subnet costs more than a limit, and
 // refuses a budget without limits and limits that are not above 0.
 // Where every metric grows with every choice, limits that the smallest subnet meets one by
@@ -111,7 +116,7 @@ func (b Budget) Check(s *space.Space) error {
 			return fmt.Errorf("search: target %s: want a positive limit, got %g", l.Metric, l.Limit)
 		}
 		if low := l.Cost.At(Budget{l}.least(s)); low > l.Limit {
-			return &TargetError{Metric: l.Metric, Limit: l.Limit, Smallest: low, Whole: l.Cost.At(s.Largest())}
+			return &TargetError{Metric: l.Metric, Limit: l.Limit, Smallest: low, Whole: l.Cost.Whole}
 		}
 	}
 	return nil
