@@ -135,6 +135,7 @@ svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: var(--soft)
 svg .grid { stroke: var(--line); fill: none; } svg .axis { stroke: var(--soft); fill: none; } svg .line { fill: none; stroke-width: 1.6; } svg .scored { stroke-dasharray: 3 3; } svg .dots { fill-opacity: 0.55; stroke-width: 0.6; }
 svg.heat rect { fill: var(--cell); } svg.heat rect.bad { fill: #d9541e; }
 .key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.35em 0 1em; } .key.scored { border-radius: 50%; } .none, .entry { color: var(--soft); } .entry { display: inline-block; white-space: nowrap; font-weight: normal; }
+td { overflow-wrap: anywhere; } td.right { white-space: nowrap; }
 .compare td:first-child { white-space: pre; }
 .bar { width: 16em; height: 1em; background: var(--part); } .bar div { height: 100%; background: var(--cell); }
 </style>

@@ -8,7 +8,7 @@ import (
 )
 
 // Set gives a key the value of a text, as after --set: a list's elements stand
-// between commas, and "null" unsets what can be unset. Ranges and words are Check's.
+// between commas, those of numbers in brackets or not, and "null" unsets what can be unset. Ranges and words are Check's.
 // On an error the value stays.
 func Set(v any, path, text string) error {
 	root := tree(v)
@@ -21,6 +21,9 @@ func Set(v any, path, text string) error {
 	case (n.list || n.optional) && text == null:
 		n.value.SetZero()
 		return nil
+	}
+	if inner, ok := strings.CutPrefix(text, "["); ok && n.list && (n.shape == number || n.shape == integer) {
+		text = strings.TrimSuffix(inner, "]") // as YAML writes a list
 	}
 	parts := []string{text}
 	if n.list && text == "" {

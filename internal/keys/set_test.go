@@ -27,6 +27,7 @@ func TestSet(t *testing.T) {
 		{"search.kinds", "", &s.Search.Kinds, []string{}},
 		{"search.kinds", "null", &s.Search.Kinds, []string(nil)},
 		{"search.means", "0.25,1", &s.Search.Means, []float64{0.25, 1}},
+		{"search.means", "[0.25, 1]", &s.Search.Means, []float64{0.25, 1}},
 		{"sizes", "-3", &s.Sizes, []int{-3}},
 		{"on", "true", &s.On, true},
 		{"maybe", "true", &s.Maybe, &yes},
