@@ -155,7 +155,7 @@ func TestDropNone(t *testing.T) {
 // of one that was not.
 func TestDropResumes(t *testing.T) {
 	if testing.Short() {
-		t.Skip("minutes")
+		t.Skip("left out by -short: takes minutes")
 	}
 	whole := within(t, 2000, true)
 	want, err := smallest(t, context.Background(), whole, entangle.Options{})

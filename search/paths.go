@@ -29,6 +29,7 @@ func runPaths(ctx context.Context, be engine.Backend, n, teach *net.Network, wei
 	share := max(c.Weights.Epochs/train.Epochs(len(c.Even)), train.Epochs(step))
 	var best *Decision
 	var rounds []train.Round
+	var paths []Path
 	least := math.Inf(1)
 	for i, even := range c.Even {
 		own, hooks := c, h
@@ -51,21 +52,16 @@ func runPaths(ctx context.Context, be engine.Backend, n, teach *net.Network, wei
 		if err != nil {
 			return nil, err
 		}
-		d.Paths = append(d.Paths, Path{even, loss})
+		paths = append(paths, Path{even, loss})
 		for _, r := range d.Rounds {
 			r.Path = i
 			rounds = append(rounds, r)
 		}
 		if best == nil || loss < least {
-			if best != nil {
-				d.Paths = append(slices.Clone(best.Paths), d.Paths...)
-			}
 			best, least = d, loss
-		} else {
-			best.Paths = append(best.Paths, d.Paths...)
 		}
 	}
-	best.Rounds = rounds
+	best.Rounds, best.Paths = rounds, paths
 	return best, nil
 }
 
@@ -117,7 +113,10 @@ func (s *searcher) level(sp *space.Space, b decide.Budget, score [][]float64) er
 	if even == 1 {
 		for d, row := range score {
 			for k := range row {
-				row[k] = min(float64(k-equal[d]), 0) + leastLoss*max(float64(k-equal[d]), 0)
+				row[k] = -math.Abs(float64(k - equal[d]))
+				if k > equal[d] && sp.Dims[d].Ordered() {
+					row[k] = leastLoss * float64(k-equal[d])
+				}
 			}
 		}
 		return nil

@@ -434,7 +434,7 @@ func TestRebuild(t *testing.T) {
 // networks, and more numbers with shared weights.
 func TestLarge(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds large networks")
+		t.Skip("left out by -short: builds large networks")
 	}
 	seen := map[string]bool{}
 	for _, a := range priced() {
