@@ -91,7 +91,7 @@ func writeArena(b *strings.Builder, a arena, how string, list []row) {
 		if len(own) == 0 {
 			continue
 		}
-		of := func(f func(row) float64) []float64 { return values(bySeed(own, m.name, f)) }
+		of := func(f func(row) float64) []float64 { return rows.Values(bySeed(own, m.name, f)) }
 		mean := func(f func(row) float64) float64 { v, _ := meanDeviation(of(f)); return v }
 		ahead := "–"
 		if d := differences(first, bySeed(own, m.name, row.last)); m.name != methods[0].name && len(d) > 0 {
@@ -274,20 +274,6 @@ func bySeed(list []row, name string, f func(row) float64) map[uint64]float64 {
 	return out
 }
 
-// values are a map's, in the order of its keys.
-func values(m map[uint64]float64) []float64 {
-	var seeds []uint64
-	for s := range m {
-		seeds = append(seeds, s)
-	}
-	slices.Sort(seeds)
-	var out []float64
-	for _, s := range seeds {
-		out = append(out, m[s])
-	}
-	return out
-}
-
 // differences is by how much the first is better, over the seeds that both have.
 func differences(first, other map[uint64]float64) []float64 {
 	d := map[uint64]float64{}
@@ -296,7 +282,7 @@ func differences(first, other map[uint64]float64) []float64 {
 			d[s] = x - v
 		}
 	}
-	return values(d)
+	return rows.Values(d)
 }
 
 // meanDeviation is the mean and the deviation of a sample; 0 for a single value.

@@ -25,12 +25,12 @@ func rebuild(page string, s store) error {
 }
 
 // tablesOf writes a table per task and budget, in the order of the scoreboard.
-func tablesOf(rows []row, done []tested) string {
+func tablesOf(all []row, done []tested) string {
 	var b strings.Builder
 	for _, t := range tables {
 		for _, budget := range t.budgets {
 			var own []row
-			for _, r := range rows {
+			for _, r := range all {
 				if r.Task == t.name && r.Budget == budget {
 					own = append(own, r)
 				}
@@ -51,7 +51,7 @@ func column(method string) string {
 	return method
 }
 
-func writeTask(b *strings.Builder, t task, budget string, rows []row, done []tested) {
+func writeTask(b *strings.Builder, t task, budget string, all []row, done []tested) {
 	unit := "%, on validation"
 	if t.nats {
 		unit = "nats, on validation"
@@ -60,16 +60,16 @@ func writeTask(b *strings.Builder, t task, budget string, rows []row, done []tes
 	fmt.Fprintln(b, "| method | seeds | MACs | parameters | inherited | recalibrated | tuned | search ahead by | test | passes, thousands | seconds | MiB |")
 	fmt.Fprintln(b, "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	var names []string
-	for _, r := range rows {
+	for _, r := range all {
 		if c := column(r.Method); !slices.Contains(names, c) {
 			names = append(names, c)
 		}
 	}
 	slices.SortStableFunc(names, func(x, y string) int { return cmp.Compare(order(x), order(y)) })
-	search := bySeed(rows, "search", func(r row) float64 { return r.Val.Tuned })
+	search := bySeed(all, "search", func(r row) float64 { return r.Val.Tuned })
 	for _, name := range names {
-		of := func(f func(row) float64) map[uint64]float64 { return bySeed(rows, name, f) }
-		mean := func(f func(row) float64) float64 { m, _ := meanError(values(of(f))); return m }
+		of := func(f func(row) float64) map[uint64]float64 { return bySeed(all, name, f) }
+		mean := func(f func(row) float64) float64 { m, _ := meanError(rows.Values(of(f))); return m }
 		tuned := of(func(r row) float64 { return r.Val.Tuned })
 		ahead := "–"
 		if name != "search" {
@@ -77,7 +77,7 @@ func writeTask(b *strings.Builder, t task, budget string, rows []row, done []tes
 				ahead = t.number(d, true)
 			}
 		}
-		tests := bySeed(rows, name, func(r row) float64 {
+		tests := bySeed(all, name, func(r row) float64 {
 			for _, d := range done {
 				if d.ID == r.id() && d.SHA256 == r.SHA256 {
 					return d.Test
@@ -86,15 +86,15 @@ func writeTask(b *strings.Builder, t task, budget string, rows []row, done []tes
 			return math.NaN()
 		})
 		test := "–"
-		if v := values(tests); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) {
+		if v := rows.Values(tests); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) {
 			test = t.number(v, false)
 		}
 		re := "–"
 		if mean(func(r row) float64 { return r.Val.Recalibrated }) != 0 {
-			re = t.number(values(of(func(r row) float64 { return r.Val.Recalibrated })), false)
+			re = t.number(rows.Values(of(func(r row) float64 { return r.Val.Recalibrated })), false)
 		}
 		fmt.Fprintf(b, "| %s | %d | %.3f | %.3f | %s | %s | %s | %s | %s | %.0f + %.0f | %.0f + %.0f | %.0f |\n", name, len(tuned), mean(func(r row) float64 { return r.MACs }), mean(func(r row) float64 { return r.Params }),
-			t.number(values(of(func(r row) float64 { return r.Val.Inherited })), false), re, t.number(values(tuned), false), ahead, test,
+			t.number(rows.Values(of(func(r row) float64 { return r.Val.Inherited })), false), re, t.number(rows.Values(tuned), false), ahead, test,
 			mean(func(r row) float64 { return r.Passes.Choose })/1e3, mean(func(r row) float64 { return r.Passes.Tune })/1e3,
 			mean(func(r row) float64 { return r.Seconds.Choose }), mean(func(r row) float64 { return r.Seconds.Tune }), mean(func(r row) float64 { return r.Memory }))
 	}
@@ -102,7 +102,7 @@ func writeTask(b *strings.Builder, t task, budget string, rows []row, done []tes
 	fmt.Fprintln(b, "| --- | --- | --- | --- | --- | --- | --- |")
 	for _, name := range names {
 		var list []row
-		for _, r := range rows {
+		for _, r := range all {
 			if r.Method == name && r.Decided != nil {
 				list = append(list, r)
 			}
@@ -142,9 +142,9 @@ func order(name string) int {
 }
 
 // bySeed is the mean of a figure of a method's rows, by seed.
-func bySeed(rows []row, name string, f func(row) float64) map[uint64]float64 {
+func bySeed(all []row, name string, f func(row) float64) map[uint64]float64 {
 	sum, n := map[uint64]float64{}, map[uint64]float64{}
-	for _, r := range rows {
+	for _, r := range all {
 		if column(r.Method) == name {
 			sum[r.Seed] += f(r)
 			n[r.Seed]++
@@ -154,20 +154,6 @@ func bySeed(rows []row, name string, f func(row) float64) map[uint64]float64 {
 		sum[s] /= n[s]
 	}
 	return sum
-}
-
-// values are a map's, in the order of its keys.
-func values(m map[uint64]float64) []float64 {
-	var seeds []uint64
-	for s := range m {
-		seeds = append(seeds, s)
-	}
-	slices.Sort(seeds)
-	var out []float64
-	for _, s := range seeds {
-		out = append(out, m[s])
-	}
-	return out
 }
 
 // differences is by how much the search is better, over the seeds that both have.
@@ -180,7 +166,7 @@ func differences(search, other map[uint64]float64, nats bool) []float64 {
 			}
 		}
 	}
-	return values(d)
+	return rows.Values(d)
 }
 
 // meanError is the mean and its standard error; 0 for a single value.

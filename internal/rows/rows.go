@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -102,4 +104,12 @@ func PeakMemory() float64 {
 		}
 	}
 	return 0
+}
+
+// Values are the figures of seeds, in the order of the seeds.
+func Values(bySeed map[uint64]float64) (out []float64) {
+	for _, seed := range slices.Sorted(maps.Keys(bySeed)) {
+		out = append(out, bySeed[seed])
+	}
+	return out
 }
